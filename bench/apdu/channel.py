@@ -1,0 +1,32 @@
+"""How the bench reaches a card, whatever carries the APDU (a modem's AT+CCHO/CGLA, AT+CSIM or a PC/SC reader)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class LogicalChannel(Protocol):
+    """An open logical channel with one selected application (ETSI TS 102 221 section 11.1.17)."""
+
+    select_response: bytes
+    """FCI or FCP returned by SELECT, without status word; empty where the carrier hides it (AT+CCHO)."""
+
+    async def transmit(self, command: bytes, *, timeout: float | None = None) -> bytes:
+        """Exchange one command APDU (short form, class byte without channel bits) for the response with SW1 SW2.
+
+        The carrier sets the channel bits. 61xx and 6Cxx are returned as they came. ``timeout`` in seconds of the
+        station's clock. Raises InstrumentTimeout, CardGone.
+        """
+
+    async def close(self) -> None:
+        """Close the channel. Closing one that died with a reset is no error."""
+
+
+class CardAccess(Protocol):
+    """A way to the card."""
+
+    async def open_channel(self, aid: bytes) -> LogicalChannel:
+        """Open a logical channel and select ``aid``. Raises CardGone or NoSuchApplication."""
+
+    async def reset(self) -> None:
+        """Reset the card in the way this carrier can (cold reset, AT+CFUN, ...) and wait until it answers again."""

@@ -1,0 +1,1 @@
+"""The command line: thin, lazily importing, a client of runs."""

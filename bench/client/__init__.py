@@ -1,0 +1,1 @@
+"""Start, follow and control runs: what the command line and the TUI share. It owns no hardware."""

@@ -1,0 +1,1 @@
+"""What is derived from a run folder for people and machines: HTML, JUnit XML, JSON."""

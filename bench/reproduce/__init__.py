@@ -1,0 +1,1 @@
+"""From a field log to a scenario, its reproduction and its smallest form."""

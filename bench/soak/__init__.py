@@ -1,0 +1,1 @@
+"""Soak plans: many cycles unattended, resume, stop rules, statistics."""

@@ -1,0 +1,407 @@
+"""What an instrument and a service are to a recipe: one typing.Protocol a kind (DESIGN.md sections 2 and 6).
+
+Values are SI units in floats: volts, amperes, seconds, dBm. Every method that waits takes its deadline from the
+station's clock. Drivers and services implement these; recipes use nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bench.apdu.channel import CardAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who an instrument says it is, read back at opening."""
+
+    manufacturer: str = ""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+
+    def key(self) -> str:
+        """Return the text that names the instrument for locks: manufacturer, model and serial number."""
+        return "/".join(part.strip() or "?" for part in (self.manufacturer, self.model, self.serial))
+
+
+@dataclass(frozen=True, slots=True)
+class SafeAction:
+    """One step of the safe sequence: data only, executed by any process with a fresh connection.
+
+    ``name`` as in the station's ``safe`` list (``power.off``, ``network.off``). ``driver`` and ``options`` open the
+    instrument again in the safe process; ``channel`` is the supply's channel; ``dead_voltage`` in volts is the level
+    below which the rail counts as dead (verified by reading back), None where there is no rail.
+    """
+
+    name: str
+    driver: str
+    options: Mapping[str, object]
+    channel: int | None = None
+    dead_voltage: float | None = None
+
+
+class Instrument(Protocol):
+    """What every driver has."""
+
+    identity: Identity
+
+    async def close(self) -> None:
+        """Release the connection; never switches anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Volts and amperes of a supply channel, measured at one moment."""
+
+    voltage: float
+    current: float
+
+
+@dataclass(frozen=True, slots=True)
+class PowerCycle:
+    """What a power cycle measured, in seconds and amperes."""
+
+    time_to_dead: float
+    off_time: float
+    inrush_peak: float | None = None
+
+
+class PowerSupply(Instrument, Protocol):
+    """One channel of a programmable supply."""
+
+    async def set_output(self, on: bool) -> None:
+        """Switch the output and verify by reading back."""
+
+    async def output(self) -> bool:
+        """Return whether the output is on, as the supply says now."""
+
+    async def set_voltage(self, voltage: float) -> None:
+        """Program the voltage; beyond the station's limit raises Refused before anything is sent."""
+
+    async def set_current_limit(self, current: float) -> None:
+        """Program the current limit in amperes."""
+
+    async def measure(self) -> Reading:
+        """Measure the channel now."""
+
+    async def wait_dead(self, *, timeout: float) -> float:
+        """Wait until the rail is below the station's ``dead_voltage``; return the seconds it took."""
+
+    async def cycle(self, *, hold: float = 2.0, timeout: float = 30.0) -> PowerCycle:
+        """Output off, wait until the rail is dead, hold, output on."""
+
+    def safe_action(self) -> SafeAction:
+        """Return what makes this channel safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A network registration and where it was seen."""
+
+    registered: bool
+    roaming: bool = False
+    plmn: str = ""
+    """MCC and MNC as 5 or 6 digits."""
+    rat: str = ""
+    """``LTE``, ``LTE-M``, ``NB-IoT``, ``GSM`` ..., empty when unknown."""
+    tac: int | None = None
+    cell_id: int | None = None
+    status: int | None = None
+    """<stat> of 3GPP TS 27.007 section 10.1.22."""
+    reject_cause: int | None = None
+    """EMM cause of 3GPP TS 24.301 section 9.9.3.9, when the modem gave one."""
+    source: str = "at"
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PdpContext:
+    """An active PDP context (27.007 sections 10.1.1, 10.1.14, 10.1.23)."""
+
+    cid: int
+    apn: str
+    address: str
+    dns: tuple[str, ...] = ()
+
+
+class Modem(Instrument, Protocol):
+    """A modem behind an AT port (3GPP TS 27.007)."""
+
+    imei: str
+
+    async def wait_ready(self, *, timeout: float) -> float:
+        """Wait until the port is there and AT answers, initialise; return the seconds it took."""
+
+    async def wait_sim_ready(self, *, timeout: float) -> None:
+        """Wait for +CPIN: READY."""
+
+    async def command(self, line: str, *, timeout: float | None = None) -> Sequence[str]:
+        """Send one AT command, return its information lines. Raises ModemError with the CME code."""
+
+    async def registration(self) -> Registration:
+        """Read +CEREG and +COPS now."""
+
+    async def wait_registered(self, *, plmn: str | None = None, rat: str | None = None, timeout: float) -> Registration:
+        """Wait for registration (on ``plmn`` with ``rat``, when given). Raises NotRegistered with the last cause."""
+
+    async def signal(self) -> Mapping[str, float | None]:
+        """Return ``rsrp`` in dBm and ``rsrq`` in dB from +CESQ, None when not known."""
+
+    async def imsi(self) -> str:
+        """Return the IMSI the modem uses now (+CIMI)."""
+
+    async def read_binary(self, file_id: int, length: int, *, path: str = "") -> bytes:
+        """Read a transparent EF by +CRSM 176."""
+
+    async def iccid(self) -> str:
+        """Return the ICCID digits read from EF.ICCID by +CRSM."""
+
+    async def card_imsi(self) -> str:
+        """Return the IMSI digits read from EF.IMSI by +CRSM."""
+
+    async def activate_pdp(self, apn: str, *, cid: int = 1, timeout: float = 150.0) -> PdpContext:
+        """Define and activate a PDP context; return address and DNS servers."""
+
+    async def define_pdp(self, apn: str, *, cid: int = 1) -> None:
+        """Define the APN of the attach context without activating it (+CGDCONT)."""
+
+    async def refresh_card(self, *, timeout: float) -> str:
+        """After a profile switch: wait for the refresh signs, else reset the card in the modem.
+
+        Returns what happened: ``refresh`` (signs seen) or ``reset`` (the modem had to be made to reset the card).
+        """
+
+    def card(self) -> CardAccess:
+        """Return the way to the card through this modem."""
+
+
+class Network(Instrument, Protocol):
+    """A network emulator."""
+
+    async def set_cell(self, on: bool, *, cell: int = 1) -> None:
+        """Switch a cell on (and wait until it transmits) or off."""
+
+    async def cell_on(self, *, cell: int = 1) -> bool:
+        """Return whether the cell transmits."""
+
+    async def set_plmn(self, plmn: str, *, cell: int = 1) -> None:
+        """Program MCC and MNC (5 or 6 digits)."""
+
+    async def set_power(self, rsrp: float, *, cell: int = 1) -> None:
+        """Program the reference signal power in dBm."""
+
+    async def attached_imsi(self, *, cell: int = 1) -> str:
+        """Return the IMSI of the device attached to the cell as the emulator saw it, empty when none."""
+
+    async def cells(self) -> Sequence[int]:
+        """Return the numbers of the cells this emulator has."""
+
+    def safe_action(self) -> SafeAction:
+        """Return what makes the emulator safe (RF off)."""
+
+
+class ByteStream(Protocol):
+    """A connected byte stream."""
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Return what has come, b'' at the end."""
+
+    async def write(self, data: bytes) -> None:
+        """Send."""
+
+    async def close(self) -> None:
+        """Close."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """One HTTPS exchange over the device's data path."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    bytes_sent: int = 0
+    bytes_received: int = 0
+
+
+class DataPath(Protocol):
+    """The device's data connection (bench.toml ``data.path``)."""
+
+    bearer: str
+    """``host`` (not the radio), ``interface:NAME``, ``proxy:URL`` or ``modem``."""
+    proxy: str | None
+    """URL of an HTTP CONNECT proxy that leads through the device's link, None when sockets connect directly."""
+
+    async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
+        """Resolve ``name`` at the DNS server of the PDP context over the data path."""
+
+    async def connect(self, host: str, port: int, *, timeout: float) -> ByteStream:
+        """Open a TCP connection over the data path."""
+
+    async def counters(self) -> tuple[int, int]:
+        """Return bytes sent and received by the device on this path so far."""
+
+
+# --- services -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileOrder:
+    """A profile made ready at the SM-DP+ (SGP.22 section 5.3, ES2+)."""
+
+    iccid: str
+    """Digits in reading order, without filler."""
+    matching_id: str
+    smdp_address: str
+    activation_code: str
+    """``LPA:1$address$matchingId``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """What the SM-DP+ knows of an order."""
+
+    matching_id: str
+    state: str
+    """available, allocated, linked, confirmed, released, downloaded, installed, error, unavailable (SGP.22 3.1.6)."""
+    iccid: str
+    eid: str = ""
+    notifications: tuple[Mapping[str, object], ...] = ()
+    """Verified notifications in order of arrival: ``event`` (install, enable, disable, delete), ``seq``, ``iccid``."""
+
+
+class SmdppService(Protocol):
+    """The SM-DP+ as a recipe sees it."""
+
+    address: str
+    """FQDN as in activation codes."""
+
+    async def order(self, profile: str, *, eid: str = "") -> ProfileOrder:
+        """Make a profile ready for download. ``profile`` names a package of the SM-DP+ (``operational``)."""
+
+    async def state(self, matching_id: str) -> ProfileState:
+        """Return what became of an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class EimOrder:
+    """An order at the eIM and what became of it."""
+
+    order_id: str
+    eid: str
+    kind: str
+    """download, enable, disable, delete, list."""
+    state: str
+    """pending, sent, running, done, failed, cancelled, expired."""
+    result: Mapping[str, object] = field(default_factory=dict)
+    """Verified result: ``code`` and ``name`` of the PSMO, ``profiles`` of listProfileInfo, ..."""
+    error: Mapping[str, object] = field(default_factory=dict)
+    """``what``; ``subject_code``, ``reason_code``, ``message`` of an SM-DP+; ``unsigned`` for errorUnsigned ..."""
+    verified: bool = False
+    """The eUICC's signature over the result was verified."""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to the order."""
+        return self.state in ("done", "failed", "cancelled", "expired")
+
+
+class EimService(Protocol):
+    """The eIM as a recipe sees it: the operator side."""
+
+    eim_id: str
+    fqdn: str
+
+    async def register(self, eid: str) -> None:
+        """Let the eIM serve this eUICC (idempotent)."""
+
+    async def initial_configuration(self) -> bytes:
+        """Return the EimConfigurationData (DER, tag 30) for AddInitialEim (SGP.32 section 5.9.4)."""
+
+    async def order_download(self, eid: str, activation_code: str) -> EimOrder:
+        """Order an indirect profile download (SGP.32 section 3.2.3.2)."""
+
+    async def order_enable(self, eid: str, iccid: str, *, rollback: bool) -> EimOrder:
+        """Order a signed PSMO enable."""
+
+    async def order_disable(self, eid: str, iccid: str) -> EimOrder:
+        """Order a signed PSMO disable."""
+
+    async def order_delete(self, eid: str, iccid: str) -> EimOrder:
+        """Order a signed PSMO delete."""
+
+    async def order_list(self, eid: str) -> EimOrder:
+        """Order a signed PSMO listProfileInfo."""
+
+    async def show(self, order_id: str) -> EimOrder:
+        """Return the order as it is now."""
+
+    async def orders(self, eid: str) -> Sequence[EimOrder]:
+        """Return all orders of an eUICC, oldest first."""
+
+    async def cancel(self, order_id: str) -> EimOrder:
+        """Cancel an order that is not final."""
+
+    async def notifications(self, eid: str) -> Sequence[Mapping[str, object]]:
+        """Return the notifications the eIM received from this eUICC: ``event``, ``seq``, ``iccid``, ``forwarded``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What one poll loop of the IPA did (SGP.32 section 3.1.1.1)."""
+
+    packages: int
+    """eIM packages executed."""
+    downloads: tuple[Mapping[str, object], ...] = ()
+    """One mapping a download: ``installed`` (bool), ``iccid``, ``error``, ``subject_code``, ``reason_code``."""
+    results: tuple[Mapping[str, object], ...] = ()
+    """One mapping an eUICC package result: ``form`` (signed, error-signed, error-unsigned), ``results``, ``code``."""
+    notifications: int = 0
+    """Notifications delivered and removed from the card."""
+    profile_changed: bool = False
+    """The enabled profile changed: the card must be refreshed and the device must register again."""
+    rolled_back: bool = False
+    apdus: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CardProfile:
+    """One profile as the card lists it (ES10c.GetProfilesInfo, SGP.22 section 5.7.15)."""
+
+    iccid: str
+    enabled: bool
+    name: str = ""
+    provider: str = ""
+    profile_class: str = "operational"
+    aid: bytes = b""
+
+
+class IpaService(Protocol):
+    """The IPA in the bench."""
+
+    async def eid(self) -> str:
+        """Return the EID digits read from the card."""
+
+    async def profiles(self) -> Sequence[CardProfile]:
+        """Return the profiles on the card."""
+
+    async def eims(self) -> Sequence[str]:
+        """Return the eimId of every associated eIM (ES10b.GetEimConfigurationData)."""
+
+    async def add_initial_eim(self, configuration: bytes) -> None:
+        """Associate the first eIM (ES10b.AddInitialEim). Raises DeviceFailure with the card's result name."""
+
+    async def poll(self, *, packages: int | None = None, timeout: float = 300.0) -> PollResult:
+        """Poll the eIM until it has no package (or ``packages`` were executed), then deliver what is pending.
+
+        Ends at once with ``profile_changed`` when an executed package changed the enabled profile: the result of that
+        package stays on the card and is delivered by the next poll, on the new profile.
+        """
+
+    async def rollback(self) -> bool:
+        """ES10b.ProfileRollback; returns whether the card rolled back."""

@@ -1,0 +1,1 @@
+"""The Textual screens: a client of runs. The only room that imports Textual."""

@@ -1,0 +1,1 @@
+"""Cellular modems behind an AT port."""

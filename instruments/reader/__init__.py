@@ -1,0 +1,1 @@
+"""Ways to the card: through a modem's AT channel or a PC/SC reader."""

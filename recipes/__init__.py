@@ -1,0 +1,1 @@
+"""Ready recipes, soak plans and scenarios: what users copy first."""
