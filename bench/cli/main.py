@@ -1,0 +1,107 @@
+"""The ``bench`` command: a table of commands, each imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("bench.cli.run:run", "Run a recipe on a station and follow it."),
+    "recipes": ("bench.cli.recipes:recipes", "List recipes, or explain one with its parameters."),
+    "stations": ("bench.cli.stations:stations", "List the stations and who holds them."),
+    "runs": ("bench.cli.runs:runs", "List the runs kept in the runs folder."),
+    "show": ("bench.cli.runs:show", "Show a run: steps, times, measurements, verdict; follows a live one."),
+    "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
+    "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
+    "sim": ("bench.cli.sim:sim", "The simulated bench on its own, for other programs."),
+}
+"""Name: (module:attribute, one line of help). The help is here so that ``bench --help`` imports nothing."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the built-in names in the order of the table, then those of other packages."""
+        return [*COMMANDS, *(name for name in sorted(_foreign()) if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command, None when there is none of that name."""
+        target = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else _foreign().get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise click.ClickException(f"{target} is not a command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve with a did-you-mean for a name that is not there."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS and name not in _foreign():
+            import difflib
+
+            near = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else "; bench --help lists the commands"
+            raise click.UsageError(f"there is no command '{name}'{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        rows = [(name, text) for name, (_, text) in COMMANDS.items()]
+        rows += [(name, f"({target})") for name, target in sorted(_foreign().items()) if name not in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _foreign() -> dict[str, str]:
+    """Return the commands that other installed packages add (entry-point group ``bench.commands``)."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.value for entry in entry_points(group="bench.commands")}
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: bench run bootstrap-to-operational --station sim",
+)
+@click.option("--config", type=click.Path(dir_okay=False), help="bench.toml to use (else $BENCH_CONFIG, ./bench.toml).")
+@click.version_option(package_name="esim-bench", prog_name="bench")
+@click.pass_context
+def bench(ctx: click.Context, config: str | None) -> None:
+    """Lab bench controller for eSIM IoT devices (GSMA SGP.32). Without a command: the screen."""
+    ctx.obj = {"config": config}
+    if ctx.invoked_subcommand is not None:
+        return
+    if not sys.stdout.isatty():
+        click.echo(ctx.get_help())
+        return
+    from bench.tui.app import run_app
+
+    ctx.exit(run_app(config))
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Run the command line. Errors of the bench become one message and their exit code, never a traceback."""
+    from bench.errors import BenchError
+
+    try:
+        return bench.main(args=list(arguments) if arguments is not None else None, prog_name="bench")
+    except BenchError as error:
+        from bench.cli.output import report_error
+
+        report_error(error)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Power-cycle the device and require registration: the smallest useful recipe, and the one to copy first."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+
+
+@recipe(title="Power-cycle and register", needs=("power", "modem"), effects=())
+async def power_cycle_and_register(
+    station: Station,
+    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
+    register_within: Annotated[float, Unit("s"), Range(1, 3600)] = FROM_RAT,
+) -> None:
+    """Remove power until the rail is dead, restore it, and require registration."""
+    async with station.step("power-cycle") as step:
+        cycle = await station.power.cycle(hold=hold)
+        step.measure("time_to_dead", cycle.time_to_dead, unit="s")
+    async with station.step("modem-ready") as step:
+        step.measure("boot_time", await station.modem.wait_ready(timeout=60.0), unit="s")
+        await station.modem.wait_sim_ready(timeout=60.0)
+    async with station.step("register", timeout=register_within) as step:
+        registration = await station.wait_registered(timeout=register_within)
+        step.measure("time_to_register", registration.elapsed, unit="s", upper=register_within)
+        step.note(f"{registration.rat} {registration.plmn} by {registration.source}")
