@@ -1,0 +1,96 @@
+"""Collecting a whole answer: 61xx and GET RESPONSE, 6Cxx and the right Le (ISO 7816-3 12.2, TS 102 221 7.3).
+
+The rules are a generator from responses to commands, so they can be tested and reused without a card;
+``transceive`` drives it over a channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+
+from bench.apdu.channel import LogicalChannel
+from bench.apdu.errors import StatusWordError
+from bench.apdu.iso7816 import Command, Response, get_response
+from bench.apdu.status import describe
+
+MAX_ANSWER = 1 << 18
+"""Bytes of one collected answer; four times what 256 STORE DATA blocks can ask for."""
+
+Collector = Generator[Command, Response, Response]
+
+
+def collect(command: Command, *, limit: int = MAX_ANSWER) -> Collector:
+    """Yield the commands to send and be sent their responses; return the whole answer with its final status word.
+
+    - ``61xx``: GET RESPONSE for xx bytes (00 = 256), again until something else comes;
+    - ``6Cxx``: the same command once more with Le = xx;
+    - ``9Fxx``: as 61xx, the 2G form;
+    - everything else ends the answer: judging the status word is the caller's.
+
+    Raises StatusWordError when a card asks for GET RESPONSE without ever giving a byte, answers 6Cxx to its own Le, or
+    gives more than ``limit`` bytes.
+    """
+    data = bytearray()
+    current = command
+    corrected = False
+    while True:
+        response = yield current
+        data += response.data
+        if len(data) > limit:
+            raise StatusWordError(
+                f"the card answered more than {limit} bytes to {command}",
+                status_word=response.status_word,
+                where=str(command),
+            )
+        if response.sw1 == 0x6C:
+            if corrected:
+                raise StatusWordError(
+                    f"the card refuses the Le it asked for: {describe(response.status_word)}",
+                    status_word=response.status_word,
+                    where=str(current),
+                )
+            corrected = True
+            current = current.with_le(response.sw2)
+            continue
+        if response.sw1 in (0x61, 0x9F):
+            if current.ins == 0xC0 and not response.data:
+                raise StatusWordError(
+                    f"the card announces data ({describe(response.status_word)}) and gives none",
+                    status_word=response.status_word,
+                    where=str(command),
+                )
+            corrected = False
+            current = get_response(response.sw2)
+            continue
+        return Response(bytes(data), response.status_word)
+
+
+async def transceive(
+    channel: LogicalChannel, command: Command, *, timeout: float | None = None, limit: int = MAX_ANSWER
+) -> Response:
+    """Send a command and collect its whole answer. ``timeout`` in seconds for each APDU.
+
+    Raises what the channel raises (CardGone, InstrumentTimeout) and StatusWordError for a card that breaks the rules
+    of ``collect``; an unwelcome status word is returned, not raised.
+    """
+    collector = collect(command, limit=limit)
+    outgoing = next(collector)
+    while True:
+        response = Response.parse(await channel.transmit(bytes(outgoing), timeout=timeout))
+        try:
+            outgoing = collector.send(response)
+        except StopIteration as end:
+            whole: Response = end.value
+            return whole
+
+
+def expect(response: Response, command: Command | str, *, allowed: Iterable[int] = (), hint: str = "") -> Response:
+    """Return ``response`` when it says success (9000, 91xx, 92xx) or one of ``allowed``, else raise StatusWordError."""
+    if response.ok or response.status_word in allowed:
+        return response
+    raise StatusWordError(
+        f"the card answered {describe(response.status_word)}",
+        status_word=response.status_word,
+        where=str(command),
+        hint=hint,
+    )
