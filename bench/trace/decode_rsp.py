@@ -1,0 +1,358 @@
+"""One-liners of remote SIM provisioning: ES10, ESipa and ES9+ bodies, by table.
+
+Only what a person wants to read first is looked at: the function, its short result, ICCID and EID. Nothing here checks
+anything, nothing raises on any bytes, and no work is more than a walk over the outer TLVs.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from bench.rsp import names
+
+_SEGMENTS: Final = {
+    0xBF23: "InitialiseSecureChannel",
+    0x86: "BPP 86 profile elements",
+    0x87: "BPP 87",
+    0x88: "BPP 88 StoreMetadata",
+    0xA0: "BPP A0 ConfigureISDP",
+    0xA1: "BPP A1 header",
+    0xA2: "BPP A2 ReplaceSessionKeys",
+    0xA3: "BPP A3 header",
+}
+"""Units of a Bound Profile Package as STORE DATA carries them (SGP.22 section 2.5.5)."""
+
+_SIMPLE_RESULTS: Final = {
+    0xBF30: "NotificationSentResponse",
+    0xBF31: "EnableProfileResponse",
+    0xBF32: "DisableProfileResponse",
+    0xBF33: "DeleteProfileResponse",
+    0xBF34: "EuiccMemoryResetResponse.resetResult",
+    0xBF5A: "ImmediateEnableResponse",
+    0xBF64: "EuiccMemoryResetResponse.resetResult",
+    0xBF65: "SetDefaultDpAddressResponse",
+}
+"""Functions whose answer is one code in tag 80."""
+_ESIPA_ERRORS: Final = {
+    0xBF39: "InitiateAuthenticationResponseEsipa.initiateAuthenticationErrorEsipa",
+    0xBF3A: "GetBoundProfilePackageResponseEsipa.getBoundProfilePackageErrorEsipa",
+    0xBF3B: "AuthenticateClientResponseEsipa.authenticateClientErrorEsipa",
+    0xBF41: "CancelSessionResponseEsipa.cancelSessionErrorEsipa",
+}
+_EVENTS: Final = ("install", "enable", "disable", "delete")
+
+
+def walk(data: bytes, limit: int = 64) -> Iterator[tuple[int, bytes]]:
+    """Yield tag and value of TLVs as far as they make sense; a value that is cut short is given as it is."""
+    at, end = 0, len(data)
+    while at < end and limit:
+        limit -= 1
+        tag = data[at]
+        at += 1
+        if tag & 0x1F == 0x1F:
+            more = True
+            while more and at < end and tag <= 0xFFFF:
+                tag = tag << 8 | data[at]
+                more = data[at] >= 0x80
+                at += 1
+        if at >= end:
+            return
+        length = data[at]
+        at += 1
+        if length >= 0x80:
+            octets = length & 0x7F
+            if not 1 <= octets <= 3:
+                return
+            length = int.from_bytes(data[at : at + octets], "big")
+            at += octets
+        yield tag, data[at : at + length]
+        at += length
+
+
+def first(data: bytes, *path: int) -> bytes | None:
+    """Return the value at a path of tags, None where it is not."""
+    for tag in path:
+        for found, value in walk(data):
+            if found == tag:
+                data = value
+                break
+        else:
+            return None
+    return data
+
+
+def _code(kind: str, value: bytes | None) -> str:
+    """Name a code; ``kind`` as in bench.rsp.names.result. The number follows, except for ok."""
+    if not value or len(value) > 4:
+        return "?"
+    code = int.from_bytes(value, "big")
+    name = names.result(kind, code)
+    return name if code == 0 or name == str(code) else f"{name}({code})"
+
+
+def _swapped(value: bytes) -> str:
+    return "".join(f"{octet & 15:X}{octet >> 4:X}" for octet in value).rstrip("F")
+
+
+def _commands(value: bytes) -> str:
+    """Name the commands of an eUICC Package body (tag A0 or A1 with its list)."""
+    told = []
+    for kind, table in ((0xA0, names.PSMOS), (0xA1, names.ECOS)):
+        for tag, content in walk(first(value, kind) or b""):
+            name = table.get(tag, f"{tag:X}")
+            iccid = first(content, 0x5A) if tag in (0xA3, 0xA4, 0xA5, 0xA8) and kind == 0xA0 else None
+            name += f" {_swapped(iccid)}" if iccid else ""
+            name += " with rollback" if tag == 0xA3 and first(content, 0x05) is not None else ""
+            told.append(name)
+    return ", ".join(told) or "empty"
+
+
+def _package_result(value: bytes) -> str:
+    for form, content in walk(value):
+        if form in (0xA0, 0x30):
+            data = first(content, 0x30, 0x30) if form == 0xA0 else first(content, 0x30)
+            told = []
+            for tag, inner in walk(data or b""):
+                name, kind = names.RESULTS.get(tag, (f"{tag:X}", ""))
+                told.append(name if tag >= 0xA0 else f"{name} {_code(kind, inner)}")
+            return ", ".join(told) or "empty result"
+        if form == 0xA1:
+            return f"signed error {_code('EuiccPackageErrorCode', first(content, 0x30, 0x02))}"
+        if form == 0xA2:
+            code = first(content, 0x8F)
+            return "unsigned error" + (f" {_code('EuiccPackageUnsignedErrorCode', code)}" if code else "")
+    return "empty"
+
+
+def installation_result(value: bytes) -> str:
+    """Tell a ProfileInstallationResult (content of BF37)."""
+    final = first(value, 0xBF27, 0xA2)
+    iccid = first(value, 0xBF27, 0xBF2F, 0x5A)
+    of = f" {_swapped(iccid)}" if iccid else ""
+    if final is None:
+        return "PIR ?"
+    error = first(final, 0xA1)
+    if error is None:
+        return f"PIR installed{of}"
+    where, why = _code("BppCommandId", first(error, 0x80)), _code("ErrorReason", first(error, 0x81))
+    return f"PIR failed{of}: {why} at {where}"
+
+
+def notification(tag: int, value: bytes) -> str:
+    """Tell a pending notification (BF37 or 30)."""
+    if tag == 0xBF37:
+        return installation_result(value)
+    metadata = first(value, 0xBF2F) or b""
+    events = first(metadata, 0x81) or b""
+    bits = events[1] if len(events) > 1 else 0
+    told = "/".join(name for at, name in enumerate(_EVENTS) if bits & 0x80 >> at) or "?"
+    iccid, sequence = first(metadata, 0x5A), first(metadata, 0x80)
+    return f"notification {told} {_swapped(iccid or b'')} #{int.from_bytes((sequence or b'')[:4], 'big')}"
+
+
+def es10(data: bytes, *, answer: bool) -> str:
+    """Tell the first bytes of an ES10 command or response (it may be cut short)."""
+    for tag, value in walk(data, 1):
+        name = names.function(tag)
+        if not answer and tag in _SEGMENTS:
+            return _SEGMENTS[tag]
+        if name is None:
+            return _SEGMENTS.get(tag, f"{tag:X}")
+        detail = _answer(tag, value) if answer else _request(tag, value)
+        return f"{name}: {detail}" if detail else name
+    return ""
+
+
+def _request(tag: int, value: bytes) -> str:
+    if tag == 0xBF51:
+        return _commands(first(value, 0x30) or b"")
+    if tag in (0xBF31, 0xBF32, 0xBF33):
+        iccid = first(value, 0xA0, 0x5A) or first(value, 0x5A)
+        return _swapped(iccid) if iccid else ""
+    if tag == 0xBF41:
+        reason = first(value, 0x81)
+        return _code("CancelSessionReason", reason) if reason else ""
+    if tag == 0xBF38:
+        matching = first(value, 0xA0, 0x80)
+        return f"matchingId {matching.decode('utf-8', 'replace')}" if matching else ""
+    if tag in (0xBF30, 0xBF2B):
+        sequence = first(value, 0x80) or first(value, 0xA0, 0x80)
+        return f"#{int.from_bytes(sequence[:4], 'big')}" if sequence else ""
+    return ""
+
+
+def _answer(tag: int, value: bytes) -> str:
+    if tag == 0xBF37:
+        return installation_result(value)
+    if tag == 0xBF51:
+        return _package_result(value)
+    if tag == 0xBF58:
+        return _code("ProfileRollbackResponse.cmdResult", first(value, 0x02))
+    if tag in (0xBF38, 0xBF21):
+        error = first(value, 0xA1, 0x02)
+        kind = "AuthenticateErrorCode" if tag == 0xBF38 else "DownloadErrorCode"
+        return "ok" if error is None else f"error {_code(kind, error)}"
+    if tag == 0xBF41:
+        error = first(value, 0x81)
+        return "ok" if error is None else f"error {_code('CancelSessionResponse.cancelSessionResponseError', error)}"
+    if tag == 0xBF57:
+        error = first(value, 0x81)
+        return "ok" if error is None else _code("AddInitialEimResponse.addInitialEimError", error)
+    if tag == 0xBF3E:
+        return (first(value, 0x5A) or b"").hex()
+    if tag == 0xBF2D:
+        error = first(value, 0x81)
+        if error is not None:
+            return f"error {int.from_bytes(error[:2], 'big')}"
+        profiles = [content for kind, content in walk(first(value, 0xA0) or b"") if kind == 0xE3]
+        return ", ".join(
+            _swapped(first(profile, 0x5A) or b"") + (" enabled" if first(profile, 0x9F70) == b"\x01" else "")
+            for profile in profiles
+        )
+    if tag in _SIMPLE_RESULTS:
+        return _code(_SIMPLE_RESULTS[tag], first(value, 0x80))
+    if tag == 0xBF2B:
+        told = [notification(kind, content) for kind, content in walk(first(value, 0xA0) or b"", 8)]
+        return ", ".join(told)
+    return ""
+
+
+def _eim_package(value: bytes) -> str:
+    """Tell what GetEimPackage answers."""
+    for tag, content in walk(value, 1):
+        if tag == 0x02:
+            return _code("GetEimPackageResponse.eimPackageError", content)
+        if tag == 0xBF51:
+            return f"EuiccPackageRequest {_commands(first(content, 0x30) or b'')}"
+        if tag == 0xBF54:
+            code = first(content, 0xA0, 0x80)
+            return "ProfileDownloadTrigger" + (f" {code.decode('utf-8', 'replace')}" if code else "")
+        if tag == 0xBF52:
+            return "IpaEuiccDataRequest"
+        return f"{tag:X}"
+    return ""
+
+
+def _eim_result(value: bytes) -> str:
+    """Tell what ProvideEimPackageResult, or HandleNotification's BF50, brings."""
+    for tag, content in walk(value):
+        if tag == 0xBF51:
+            return _package_result(content)
+        if tag == 0x30:
+            result = first(content, 0xBF51)
+            pending = [notification(kind, inner) for kind, inner in walk(first(content, 0xA0) or b"", 8)]
+            return ", ".join([*([_package_result(result)] if result is not None else []), *pending])
+        if tag == 0xBF54:
+            result = first(content, 0xBF37)
+            return "download: " + (installation_result(result) if result is not None else "error")
+        if tag == 0xBF52:
+            return "IpaEuiccData"
+        if tag == 0xA0:
+            return f"error {int.from_bytes((first(content, 0x02) or b'')[:2], 'big')}"
+    return ""
+
+
+def esipa(data: bytes, *, answer: bool) -> str:
+    """Tell an ESipa body, in the ASN.1 or the JSON binding."""
+    if data[:1] == b"{":
+        return es9plus(data, answer=answer)
+    if not data:
+        return "204 no content" if answer else "empty body"
+    for tag, value in walk(data, 1):
+        name = names.function(tag) or f"{tag:X}"
+        detail = ""
+        if tag == 0xBF4F:
+            detail = _eim_package(value) if answer else (first(value, 0x5A) or b"").hex()
+        elif tag == 0xBF50 and not answer:
+            detail = _eim_result(value)
+        elif tag == 0xBF50:
+            acknowledged = first(value, 0xBF53)
+            numbers = [str(int.from_bytes(n[:4], "big")) for t, n in walk(acknowledged or b"") if t == 0x80]
+            detail = f"acknowledged {', '.join(numbers)}" if acknowledged is not None else ""
+        elif tag == 0xBF3D and not answer:
+            result = first(value, 0xBF50)
+            pending = list(walk(first(value, 0xA0) or b"", 1))
+            detail = _eim_result(result) if result is not None else notification(*pending[0]) if pending else ""
+        elif answer:
+            error = first(value, 0x81) or first(value, 0x82) if first(value, 0xA0) is None else None
+            detail = f"error {_code(_ESIPA_ERRORS.get(tag, ''), error)}" if error else "ok"
+        elif tag == 0xBF3B:
+            detail = _answer(0xBF38, first(value, 0xBF38) or b"")
+        elif tag == 0xBF3A:
+            detail = _answer(0xBF21, first(value, 0xBF21) or b"")
+        elif tag == 0xBF41:
+            reason = first(value, 0xA1, 0xA0, 0x30, 0x82)
+            detail = _code("CancelSessionReason", reason) if reason else ""
+        return f"{name} {'answer' if answer else 'request'}{': ' + detail if detail else ''}"
+    return f"{len(data)} bytes"
+
+
+_REQUEST_KEYS: Final = {
+    "authenticateServerResponse": "AuthenticateClient",
+    "prepareDownloadResponse": "GetBoundProfilePackage",
+    "euiccChallenge": "InitiateAuthentication",
+    "pendingNotification": "HandleNotification",
+    "cancelSessionResponse": "CancelSession",
+    "eimPackageResult": "ProvideEimPackageResult",
+    "eidValue": "GetEimPackage",
+}
+_ANSWER_KEYS: Final = {
+    "serverSigned1": "InitiateAuthentication",
+    "smdpSigned2": "AuthenticateClient",
+    "boundProfilePackage": "GetBoundProfilePackage",
+    "euiccPackageRequest": "GetEimPackage",
+    "profileDownloadTriggerRequest": "GetEimPackage",
+    "ipaEuiccDataRequest": "GetEimPackage",
+    "eimPackageError": "GetEimPackage",
+    "eimAcknowledgements": "ProvideEimPackageResult",
+}
+
+
+def _base64(value: Any) -> bytes:
+    try:
+        return base64.b64decode(value, validate=False) if isinstance(value, str) else b""
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def es9plus(data: bytes, *, answer: bool) -> str:
+    """Tell an ES9+ (or JSON ESipa) body by its keys; a refusal by subject and reason code."""
+    if not data:
+        return "204 no content" if answer else "empty body"
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        return f"no JSON, {len(data)} bytes"
+    if not isinstance(body, dict):
+        return f"JSON, {len(data)} bytes"
+    table = _ANSWER_KEYS if answer else _REQUEST_KEYS
+    name = next((told for key, told in table.items() if key in body), "")
+    return " ".join(part for part in (name, "answer" if answer else "request", _json_detail(body, answer)) if part)
+
+
+def _json_detail(body: dict[str, Any], answer: bool) -> str:
+    if answer:
+        header = body.get("header")
+        status = header.get("functionExecutionStatus") if isinstance(header, dict) else None
+        if not isinstance(status, dict):
+            return ""
+        if status.get("status") == "Executed-Success":
+            package = _base64(body.get("boundProfilePackage"))
+            return f"ok, {len(package)} bytes" if package else "ok"
+        why = status.get("statusCodeData")
+        why = why if isinstance(why, dict) else {}
+        told = f"{status.get('status')} {why.get('subjectCode', '?')}/{why.get('reasonCode', '?')}"
+        return f"{told} {why['message']}"[:200] if why.get("message") else told
+    for tag, value in walk(_base64(body.get("pendingNotification")), 1):
+        return notification(tag, value)
+    for _tag, value in walk(_base64(body.get("cancelSessionResponse")), 1):
+        reason = first(value, 0xA0, 0x30, 0x82)
+        return _code("CancelSessionReason", reason) if reason else ""
+    for key, tag in (("authenticateServerResponse", 0xBF38), ("prepareDownloadResponse", 0xBF21)):
+        for _tag, value in walk(_base64(body.get(key)), 1):
+            return _answer(tag, value)
+    return str(body.get("smdpAddress") or body.get("eidValue") or "")[:100]
