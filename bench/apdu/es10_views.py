@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench.apdu.errors import CardAnswerError
 from bench.apdu.es10_codec import EVENT_NAMES
-from bench.rsp import ids, tlv
+from bench.rsp import ids, names, tlv
 from bench.rsp.errors import DecodeError
 
 _CLASSES = {0: "test", 1: "provisioning", 2: "operational"}
@@ -108,34 +108,6 @@ class InstallationResult:
     def error(self) -> str:
         """Return ``loadProfileElements: scp03tSecurityError``, empty when installed."""
         return "" if self.installed else f"{self.command}: {self.reason}"
-
-
-BPP_COMMANDS = (
-    "initialiseSecureChannel",
-    "configureISDP",
-    "storeMetadata",
-    "storeMetadata2",
-    "replaceSessionKeys",
-    "loadProfileElements",
-)
-INSTALL_REASONS = {
-    1: "incorrectInputValues",
-    2: "invalidSignature",
-    3: "invalidTransactionId",
-    4: "unsupportedCrtValues",
-    5: "unsupportedRemoteOperationType",
-    6: "unsupportedProfileClass",
-    7: "scp03tStructureError",
-    8: "scp03tSecurityError",
-    9: "installFailedDueToIccidAlreadyExistsOnEuicc",
-    10: "installFailedDueToInsufficientMemoryForProfile",
-    11: "installFailedDueToInterruption",
-    12: "installFailedDueToPEProcessingError",
-    13: "installFailedDueToDataMismatch",
-    14: "testProfileInstallFailedDueToInvalidNaaKey",
-    15: "pprNotAllowed",
-    127: "installFailedDueToUnknownError",
-}
 
 
 def answer(raw: bytes, tag: int) -> tlv.Tlv:
@@ -421,7 +393,7 @@ def installation_result(raw: bytes) -> InstallationResult:
         transaction.value,
         head,
         False,
-        command=BPP_COMMANDS[command] if 0 <= command < len(BPP_COMMANDS) else f"command {command}",
-        reason=INSTALL_REASONS.get(reason, f"reason {reason}"),
+        command=names.result("BppCommandId", command),
+        reason=names.result("ErrorReason", reason),
         sima_response=fields.get(0x82, b""),
     )
