@@ -1,0 +1,262 @@
+"""The device's data path as sockets of the bench: the host's own, one bound to an interface, or through a proxy.
+
+``host`` is not the radio: what it carries proves nothing about the device's link, and recipes say so. Waits run on the
+station's clock, because a simulated link delays in station time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout
+from bench.station import dns
+from bench.station.clock import Clock, RealClock
+from bench.station.interfaces import ByteStream, DataPath
+
+_HEAD_LIMIT = 16384
+
+
+class _Stream:
+    """A connected socket that counts what passes."""
+
+    def __init__(self, path: _Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._path = path
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Return what has come, b'' at the end. Raises InstrumentError when the connection broke."""
+        try:
+            data = await self._reader.read(limit)
+        except OSError as error:
+            raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer) from error
+        self._path.received += len(data)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send all of ``data``. Raises InstrumentError when the connection broke."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as error:
+            raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer) from error
+        self._path.sent += len(data)
+
+    async def close(self) -> None:
+        """Close; a peer that is gone is no error."""
+        self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(2.0):
+                await self._writer.wait_closed()
+
+
+class _Path:
+    """What the three paths have in common."""
+
+    bearer = ""
+    proxy: str | None = None
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.sent = 0
+        self.received = 0
+
+    async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raise NotImplementedError
+
+    async def connect(self, host: str, port: int, *, timeout: float) -> ByteStream:
+        """Open a TCP connection. Raises InstrumentTimeout, or InstrumentError with the reason."""
+        where = f"{host}:{port} over {self.bearer}"
+        try:
+            async with self.clock.timeout(timeout):
+                reader, writer = await self._open(host, port)
+        except TimeoutError:
+            raise InstrumentTimeout(f"no connection within {timeout:g} s", where=where) from None
+        except OSError as error:
+            raise InstrumentError(f"no connection: {_reason(error)}", where=where) from error
+        return _Stream(self, reader, writer)
+
+    async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
+        """Resolve A and AAAA records of ``name`` at the DNS ``server`` by DNS over TCP (RFC 7766) on this path.
+
+        Raises InstrumentTimeout, or InstrumentError when the name does not exist or the server refuses.
+        """
+        with contextlib.suppress(ValueError):
+            return (str(ipaddress.ip_address(name)),)
+        where = f"DNS {server} over {self.bearer}"
+        try:
+            async with self.clock.timeout(timeout):
+                stream = await self.connect(server, 53, timeout=timeout)
+                try:
+                    addresses = [
+                        address for kind in (dns.A, dns.AAAA) for address in await self._ask(stream, name, kind)
+                    ]
+                finally:
+                    await stream.close()
+        except TimeoutError:
+            raise InstrumentTimeout(f"no answer for {name} within {timeout:g} s", where=where) from None
+        except dns.DnsError as error:
+            raise InstrumentError(f"{name}: {error}", where=where) from error
+        if not addresses:
+            raise InstrumentError(f"{name} has no address", where=where)
+        return tuple(addresses)
+
+    async def _ask(self, stream: ByteStream, name: str, kind: int) -> Sequence[str]:
+        identity = int.from_bytes(os.urandom(2), "big")
+        question = dns.query(identity, name, kind)
+        await stream.write(len(question).to_bytes(2, "big") + question)
+        data = b""
+        while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):
+            chunk = await stream.read()
+            if not chunk:
+                raise dns.DnsError("the server closed the connection")
+            data += chunk
+        return dns.addresses(data[2 : 2 + int.from_bytes(data[:2], "big")], identity, kind)
+
+    async def counters(self) -> tuple[int, int]:
+        """Return the bytes sent and received on connections of this object."""
+        return self.sent, self.received
+
+
+class HostPath(_Path):
+    """The host's own network: not the radio."""
+
+    bearer = "host"
+
+    async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(host, port)
+
+
+class InterfacePath(_Path):
+    """Sockets bound to one network interface, such as ``wwan0``."""
+
+    def __init__(self, interface: str, clock: Clock) -> None:
+        super().__init__(clock)
+        self.interface = interface
+        self.bearer = f"interface:{interface}"
+        self._statistics = Path("/sys/class/net") / interface / "statistics"
+        self._start = self._counts() or (0, 0)
+
+    def bind(self, sock: socket.socket) -> socket.socket:
+        """Bind a socket to the interface. Raises InstrumentError when the interface is not there or not allowed."""
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode() + b"\0")
+        except OSError as error:
+            hint = "is the modem's data connection up?" if error.errno == 19 else "it needs CAP_NET_RAW on old kernels"
+            raise InstrumentError(
+                f"cannot use interface {self.interface}: {error.strerror}", where=self.bearer, hint=hint
+            ) from error
+        return sock
+
+    async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        try:
+            family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        except ValueError:
+            raise InstrumentError(
+                f"{host} is a name, not an address",
+                where=self.bearer,
+                hint="resolve it on this path first: the host's resolver does not use the radio",
+            ) from None
+        sock = self.bind(socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+        try:
+            await loop.sock_connect(sock, (host, port))
+            return await asyncio.open_connection(sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _counts(self) -> tuple[int, int] | None:
+        try:
+            sent = int((self._statistics / "tx_bytes").read_text())
+            return sent, int((self._statistics / "rx_bytes").read_text())
+        except (OSError, ValueError):
+            return None
+
+    async def counters(self) -> tuple[int, int]:
+        """Return the bytes the interface sent and received since this path was opened, of all programs."""
+        now = self._counts()
+        if now is None:
+            return self.sent, self.received
+        return max(0, now[0] - self._start[0]), max(0, now[1] - self._start[1])
+
+
+class ProxyPath(_Path):
+    """Through an HTTP CONNECT proxy that leads over the device's link (RFC 9110 section 9.3.6)."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        super().__init__(clock)
+        parts = urlsplit(url)
+        try:
+            good = parts.scheme == "http" and bool(parts.hostname) and parts.port is not None
+        except ValueError:
+            good = False
+        if not good:
+            raise ConfigurationError(f"'{url}' is no proxy", where="data.path", hint="http://HOST:PORT")
+        self.proxy = url
+        self.bearer = f"proxy:{url}"
+        self._host = str(parts.hostname)
+        self._port = int(parts.port or 0)
+
+    async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        try:
+            name = host if host.isascii() else host.encode("idna").decode("ascii")
+            target = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+            writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode("ascii"))
+            await writer.drain()
+            await self._established(reader)
+        except BaseException:
+            writer.close()
+            raise
+        return reader, writer
+
+    async def _established(self, reader: asyncio.StreamReader) -> None:
+        """Read the proxy's answer. Raises OSError with the reason it gives for a refusal."""
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            raise OSError("the proxy closed the connection without an answer") from error
+        lines = head.decode("latin-1").split("\r\n")
+        words = lines[0].split(" ", 2)
+        if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
+            raise OSError(f"the proxy does not speak HTTP: {lines[0][:80]!r}")
+        if words[1][0] == "2":
+            return
+        body = b""
+        for line in lines[1:]:
+            key, _, value = line.partition(":")
+            if key.strip().lower() == "content-length" and value.strip().isdigit():
+                with contextlib.suppress(asyncio.IncompleteReadError):
+                    body = await reader.readexactly(min(int(value), _HEAD_LIMIT))
+        reason = body.decode(errors="replace").strip() or (words[2] if len(words) > 2 else "")
+        raise OSError(f"the device's link refused it with {words[1]} {reason}".strip())
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
+
+
+def open_path(path: str, clock: Clock | None = None, *, where: str = "") -> DataPath:
+    """Return the data path that bench.toml's ``data.path`` names. Raises ConfigurationError for anything else.
+
+    An interface that is not there yet is no error: it comes with the PDP context.
+    """
+    clock = clock or RealClock()
+    kind, _, rest = path.partition(":")
+    if path == "host":
+        return HostPath(clock)
+    if kind == "interface" and rest:
+        return InterfacePath(rest, clock)
+    if kind == "proxy" and rest:
+        return ProxyPath(rest, clock)
+    raise ConfigurationError(
+        f"'{path}' is no data path", where=where, hint="'host', 'interface:NAME' or 'proxy:http://HOST:PORT'"
+    )
