@@ -387,7 +387,7 @@ class Es10:
         await self._result(codec.set_default_dp_address(address, consumer=consumer))
 
     async def memory_reset(self, options: int, *, consumer: bool = False) -> bool:
-        """Call eUICCMemoryReset (SGP.32 section 5.9.5): True when something was deleted, False for nothing to delete."""
+        """Call eUICCMemoryReset (SGP.32 section 5.9.5): True when something was deleted, False otherwise."""
         return await self._result(codec.memory_reset(options, consumer=consumer), allowed=(0, 1)) == 0
 
     # --- ES10c, consumer eUICCs -----------------------------------------------------------------------------------

@@ -257,10 +257,11 @@ def package_results(found: tlv.Tlv) -> tuple[bytes, ...]:
     They stand in A2; v1.0 cards put them into A3{A0 notifications, A1 results}, others into A0.
     """
     results: list[bytes] = []
-    for group in found.children():
-        if group.tag in (0xA0, 0xA1, 0xA2, 0xA3, 0x30):
-            results += [child.raw for child in group.children() if child.tag == 0xBF51]
-            results += [raw for inner in group.children() if inner.tag != 0xBF51 for raw in package_results(inner)]
+    for item in found.children():
+        if item.tag == 0xBF51:
+            results.append(item.raw)
+        elif item.tag in (0xA0, 0xA1, 0xA2, 0xA3):
+            results += package_results(item)
     return tuple(results)
 
 
@@ -301,7 +302,8 @@ def eim_configurations(found: tlv.Tlv) -> tuple[EimConfiguration, ...]:
     for child in found.children():
         if child.tag == 0xA0:
             below = child.children()
-            items += below if any(item.tag == 0x30 for item in below) else [child]
+            bare = bool(below) and below[0].tag == 0x80
+            items += [child] if bare else [item for item in below if item.tag == 0x30]
         elif child.tag == 0x30:
             items.append(child)
     return tuple(eim_configuration(item) for item in items)
