@@ -87,13 +87,13 @@ def subject_key_id(der: bytes) -> bytes:
     extension = _extension(der, ExtensionOID.SUBJECT_KEY_IDENTIFIER)
     if extension is None:
         raise DecodeError("the certificate has no subject key identifier")
-    return extension.value.digest  # type: ignore[attr-defined]
+    return extension.value.digest  # type: ignore[attr-defined, no-any-return]
 
 
 def authority_key_id(der: bytes) -> bytes | None:
     """Return the authority key identifier, None when there is none."""
     extension = _extension(der, ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
-    return None if extension is None else extension.value.key_identifier  # type: ignore[attr-defined, no-any-return]
+    return None if extension is None else extension.value.key_identifier  # type: ignore[attr-defined]
 
 
 def registered_id(der: bytes) -> str | None:

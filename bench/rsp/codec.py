@@ -14,6 +14,7 @@ Signatures are never checked over a decoded and re-encoded value: take slices wi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +34,8 @@ def encode(type_name: str, value: Any, *, module: str = SGP32) -> bytes:
     try:
         return bytes(compiled.encode(value))
     except Exception as error:  # asn1tools raises what the value's Python type happens to cause
-        raise EncodeError(f"{_text(error)}", where=type_name) from error
+        what, where = _text(error, type_name)
+        raise EncodeError(what, where=where) from error
 
 
 def decode(type_name: str, data: bytes, *, module: str = SGP32, accept: Iterable[Form] = forms.ALL) -> Any:
@@ -53,7 +55,8 @@ def decode(type_name: str, data: bytes, *, module: str = SGP32, accept: Iterable
     try:
         return compiled.decode(data)
     except Exception as error:  # likewise
-        raise DecodeError(_text(error), where=type_name) from error
+        what, where = _text(error, type_name)
+        raise DecodeError(what, where=where) from error
 
 
 def bits(*positions: int) -> tuple[bytes, int]:
@@ -85,5 +88,16 @@ def _type(name: str, module: str, accept: frozenset[Form], error: type[EncodeErr
     return runtime.compiled(home, name, accept)
 
 
-def _text(error: Exception) -> str:
-    return f"{error}" if type(error).__module__.startswith("asn1tools") else f"{type(error).__name__}: {error}"
+def _text(error: Exception, type_name: str) -> tuple[str, str]:
+    """Return what happened and where (type and field) from an exception below."""
+    if isinstance(error, DecodeError | EncodeError):
+        return error.what, type_name
+    if not type(error).__module__.startswith("asn1tools"):
+        return f"{type(error).__name__}: {error}", type_name
+    # A tagged CHOICE is two objects of one name, so that names come twice.
+    path = ".".join(name for name, _ in itertools.groupby(getattr(error, "location_str", "").split(".")))
+    offset: int | None = getattr(error, "offset", None)
+    what: str = getattr(error, "message", str(error))
+    if path != type_name and not path.startswith(f"{type_name}."):
+        path = f"{type_name}.{path}".rstrip(".")
+    return f"{what} (offset {offset})" if offset is not None else what, path

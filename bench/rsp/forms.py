@@ -66,7 +66,8 @@ class _Rule:
 def deviate(data: bytes, form: Form) -> bytes:
     """Return the message with everything in it that ``form`` is about written in that form, at any depth.
 
-    Raises DecodeError for bytes that are no TLVs. Signed parts are rewritten like any other: sign afterwards.
+    TLVs are known by their tags alone, so give a request or a response, as the form says: ``BF5A 80 01 00`` may be
+    either. Signed parts are rewritten like any other: sign afterwards. Raises DecodeError for bytes that are no TLVs.
     """
     rule = _RULES[form]
 
@@ -112,12 +113,6 @@ def _renamed(old: int, new: int) -> _Rewrite:
 
 _KEY, _CERTIFICATE = (0x30, 0x03), (0x30, 0x30, 0x03)
 _KEY_FIELDS = (0xA5, 0xA6)
-
-
-def _nested_key_repair(child: Tlv) -> bytes | None:
-    inner = only_child(child, 0xA0, 0xA1) if child.tag in _KEY_FIELDS else None
-    nested = only_child(inner, 0x30) if inner is not None else None
-    return build(child.tag, build(inner.tag, nested.value)) if inner is not None and nested is not None else None
 
 
 def _nested_key_deviate(node: Tlv) -> bytes | None:
@@ -258,9 +253,7 @@ _REFRESH_TAGS = (0xBF58, 0xBF5A, 0xBF5B, 0xBF5C, 0xBF5D, 0xBF5E)
 _EVENT_TAGS = (0xBF2F, 0xBF28, 0xBF2B, 0xB6)
 
 _RULES: dict[Form, _Rule] = {
-    Form.NESTED_PUBLIC_KEY: _Rule(
-        _EIM_CONFIGURATION, _KEY_FIELDS, lambda node: _replace(node, _nested_key_repair), _nested_key_deviate
-    ),
+    Form.NESTED_PUBLIC_KEY: _Rule((), _KEY_FIELDS, _unchanged, _nested_key_deviate),
     Form.BARE_PUBLIC_KEY: _Rule(
         _EIM_CONFIGURATION, _KEY_FIELDS, lambda node: _replace(node, _bare_key_repair), _bare_key_deviate
     ),

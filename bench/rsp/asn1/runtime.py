@@ -8,7 +8,7 @@ What differs from asn1tools 0.169, each with a test:
 * object identifiers of arc 2 decode right (asn1tools: 2.999.10 becomes 26.39.10);
 * a BIT STRING with named bits loses its trailing zero bits in DER;
 * certificates and public keys are opaque bytes, also where their tag is replaced;
-* values of the wrong Python type and misspelt fields are EncodeErrors that say where (asn1tools: drops them, TypeError);
+* values of the wrong Python type and misspelt fields are EncodeErrors that say where (asn1tools: dropped, TypeError);
 * types are compiled when first used, so that start-up pays only for the messages that are sent.
 
 Decoding expects bytes that bench.rsp.tlv.check has accepted: only then are all lengths known to be inside.
@@ -199,7 +199,7 @@ class _BitString(ber.BitString):  # type: ignore[misc]
         content = bytes(data[offset : offset + length])
         if len(content) == 1 and content[0] and self._loose:
             # No octet for the unused bits: what is there are the bits, lowest first as in a C flag word.
-            return bytes((int(f"{content[0]:08b}"[::-1], 2),)), 8
+            return bytes((int(f"{content[0]:08b}"[::-1], 2),)), content[0].bit_length()
         if not content or content[0] > 7 or (len(content) == 1 and content[0]):
             raise CodecDecodeError(f"{content.hex()!r} is no content of a BIT STRING", offset=offset, location=self)
         return content[1:], 8 * (len(content) - 1) - content[0]
@@ -321,7 +321,8 @@ class _Compiler(ber.Compiler):  # type: ignore[misc]
         return self.tolerant(type_name, super().compile_user_type(name, type_name, module_name))
 
     def opaque(self, name: str, type_name: str) -> Any:
-        return _Opaque(name, type_name, nested=Form.NESTED_CERTIFICATE in self._accept)
+        form = Form.NESTED_PUBLIC_KEY if "EimConfigurationData" in self.types_backtrace else Form.NESTED_CERTIFICATE
+        return _Opaque(name, type_name, nested=form in self._accept)
 
     def tolerant(self, type_name: str, compiled: Any) -> Any:
         repairs = forms.hooked(type_name, self._accept)
