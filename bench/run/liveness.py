@@ -1,0 +1,74 @@
+"""Whether a run lives: its supervisor holds a lock on ``run.lock``, which the kernel frees when it is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bench.run.events import boot_id
+
+LOCK: Final = "run.lock"
+
+
+def start_time(pid: int) -> int:
+    """Return the start time of a process in clock ticks since boot (/proc/PID/stat field 22), 0 when it is gone.
+
+    With the process id it names a process beyond doubt: ids are used again.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        fields = os.read(fd, 4096).rpartition(b")")[2].split()
+        return int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+    finally:
+        os.close(fd)
+
+
+def hold(folder: Path, **more: Any) -> int:
+    """Take the lock of a run folder for this process and write who it is; returns the descriptor to keep open."""
+    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # only readers' looks of an instant are in the way
+    text = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": socket.gethostname()}
+    data = json.dumps({**text, **more}).encode() + b"\n"
+    os.pwrite(fd, data, 0)
+    os.ftruncate(fd, len(data))
+    return fd
+
+
+def owner(folder: Path) -> Mapping[str, Any]:
+    """Return what the supervisor wrote about itself: ``pid``, ``start``, ``boot``, ``host``; empty when unreadable."""
+    with contextlib.suppress(OSError, ValueError):
+        value = json.loads((folder / LOCK).read_bytes())
+        if isinstance(value, dict):
+            return value
+    return {}
+
+
+def alive(folder: Path) -> bool:
+    """Return whether the supervisor of this run is there."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks: the process itself is looked for
+        who = owner(folder)
+        pid = who.get("pid")
+        return isinstance(pid, int) and start_time(pid) == who.get("start") and who.get("boot") == boot_id()
+    else:
+        return False
+    finally:
+        os.close(fd)
