@@ -91,3 +91,89 @@ class Control(Protocol):
 
     def safe(self, station: str | None) -> str:
         """Make a station (every one of the host when None) safe; return one line about what was done."""
+
+
+class ClientControl:
+    """The real seam: every call goes to ``bench.client``."""
+
+    def __init__(self, config: str | None, *, ascii_only: bool) -> None:
+        self.config = Path(config) if config else None
+        self.ascii = ascii_only
+
+    def stations(self) -> tuple[list[StationRow], str]:
+        """Return the stations with owner and last run; trouble with bench.toml is a line, never an end."""
+        from bench import client
+        from bench.station import config, locks
+        from bench.station.opening import station_key
+
+        try:
+            bench = config.load(self.config)
+        except BenchError as error:
+            return [], str(error)
+        last: dict[str, client.RunInfo] = {}
+        for info in client.runs(bench.runs, limit=200):
+            last.setdefault(info.station, info)
+        rows = []
+        for name, station in bench.stations.items():
+            owner = locks.holder(station_key(station, bench.home))
+            info_or_none = last.get(name)
+            rows.append(
+                StationRow(
+                    name,
+                    "SIM" if station.simulated else "REAL",
+                    str(owner) if owner else "",
+                    info_or_none.run_id if info_or_none else "",
+                    info_or_none.state if info_or_none else "",
+                    info_or_none.folder if info_or_none else None,
+                )
+            )
+        return rows, ""
+
+    def start(self, recipe: str, station: str) -> tuple[Path | None, str]:
+        """Start a run that goes on whatever becomes of the screen."""
+        from bench import client
+        from bench.station import config
+
+        try:
+            simulated = config.load(self.config).station(station).world is not None
+            # A person wants to watch: simulated time runs ten times as fast as real time, not all at once.
+            options = client.StartOptions(config=self.config, clock="scaled:10" if simulated else None)
+            handle = client.start(recipe, station, [], options)
+            handle.detach()
+        except BenchError as error:
+            return None, str(error)
+        return handle.folder, ""
+
+    def follow(self, folder: Path) -> Follower:
+        """Follow a run folder."""
+        from bench import client
+
+        return Follower(folder, lambda stop: client.follow(folder, stop=stop))
+
+    def stop(self, folder: Path) -> str:
+        """Stop a live run."""
+        from bench import client
+
+        try:
+            return "" if client.stop(folder, reason="screen") else f"{folder.name} has ended already"
+        except BenchError as error:
+            return str(error)
+
+    def safe(self, station: str | None) -> str:
+        """Make safe, say what was verified."""
+        from bench import client
+
+        try:
+            reports = client.safe(None if station is None else [station], config=self.config)
+        except BenchError as error:
+            return str(error)
+        if not reports:
+            return "SAFE: nothing is held and nothing was left unsafe"
+        return "SAFE: " + "; ".join(
+            f"{report.station} {'verified' if report.safe else 'NOT DEAD: ' + report.message}" for report in reports
+        )
+
+
+def client_control(config: str | None, *, ascii_only: bool) -> Control:
+    """Return the seam the application uses."""
+    return ClientControl(config, ascii_only=ascii_only)

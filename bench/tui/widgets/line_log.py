@@ -19,7 +19,7 @@ TRIM = 10_000
 class LineLog(ScrollView, can_focus=True):
     """Lines of plain text with a style each; follows the newest line unless held."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: list[tuple[str, Style]] = []
         self.following = True
