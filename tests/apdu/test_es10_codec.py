@@ -8,7 +8,6 @@ from bench.apdu import es10_codec as codec
 from bench.apdu.es10_codec import Event, MemoryReset
 from bench.apdu.es10_results import function_name, result_name
 
-ICCID = "98101032547698102"  # digits whose coding is easy to see
 EIM = "3019800465696d31810865696d2e746573748201028301008401ff"
 
 
