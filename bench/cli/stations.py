@@ -20,7 +20,7 @@ def stations(obj: Mapping[str, Any], as_json: bool) -> None:
     from bench.station.opening import station_key
 
     bench = config.load(Path(obj["config"]) if obj.get("config") else None)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, station in bench.stations.items():
         owner = locks.holder(station_key(station, bench.home))
         parts = [kind for kind in ("power", "modem", "network", "card", "data") if getattr(station, kind) is not None]

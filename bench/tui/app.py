@@ -21,7 +21,7 @@ class BenchApp(App[int]):
     TITLE = "esim-bench"
     CSS_PATH = "bench.tcss"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-normal")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", show=False),
         Binding("ctrl+q", "quit", "quit", show=False, priority=True),

@@ -49,7 +49,7 @@ class Stand:
         at = 0
         while not stop.is_set():
             with self.more:
-                self.more.wait_for(lambda: len(self.events) > at or stop.is_set(), timeout=0.2)
+                self.more.wait(timeout=0.05)
             while at < len(self.events):
                 yield self.events[at]
                 at += 1

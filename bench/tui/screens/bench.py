@@ -284,7 +284,8 @@ class BenchScreen(Screen[None]):
         lines: list[tuple[str, Style]] = []
         for step in view.steps:
             elapsed = step.elapsed if step.elapsed is not None else view.now - step.started
-            text = f"{self._mark(step.state)} {'  ' * step.depth}{step.name:<{max(4, 26 - 2 * step.depth)}}{elapsed:8.1f} s"
+            name = "  " * step.depth + step.name
+            text = f"{self._mark(step.state)} {name:<26}{elapsed:8.1f} s"
             lines.append(
                 (text if step.state == "pass" else f"{text}  {step.state}", STATE_STYLE.get(step.state, Style()))
             )
