@@ -13,9 +13,11 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
+from bench.rsp import tlv
 from bench.rsp.errors import DecodeError, RspError
 
 ROLES_ARC = "2.23.146.1.2.1"
@@ -54,7 +56,7 @@ class ChainError(RspError):
         super().__init__(what, where=where)
         self.reason = reason
         """unknown-issuer, signature, expired, not-yet-valid, role, key-usage, ca, path-length, name-constraint,
-        critical-extension, key-identifier, curve or unreadable."""
+        critical-extension, key-identifier or unreadable."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -66,13 +68,9 @@ def load(der: bytes) -> x509.Certificate:
         raise DecodeError(f"no X.509 certificate: {error}") from error
 
 
+@functools.lru_cache(maxsize=1024)
 def public_key(der: bytes) -> ec.EllipticCurvePublicKey:
     """Return the public key of a certificate. Raises DecodeError unless it is an elliptic curve key."""
-    return _public_key(der)
-
-
-@functools.lru_cache(maxsize=1024)
-def _public_key(der: bytes) -> ec.EllipticCurvePublicKey:
     try:
         key = load(der).public_key()
     except Exception as error:
@@ -153,16 +151,18 @@ def check_chain(
             if depth:
                 _check_ca(der, below=depth - 1)
         _check_names(chain, role)
-    except DecodeError as error:
-        raise ChainError("unreadable", error.what, where=_where(leaf_der)) from error
+    except ChainError:
+        raise
+    except Exception as error:  # cryptography parses fields when they are asked for, and raises several kinds
+        raise ChainError("unreadable", f"the certificate cannot be read: {error}", where=_where(leaf_der)) from error
     return chain[-1]
 
 
 def _issuer(der: bytes, candidates: Sequence[bytes]) -> bytes:
     """Return the certificate that issued ``der``: by key identifier and name, as far as it has them."""
     wanted = authority_key_id(der)
-    name = load(der).issuer.public_bytes()
-    by_name = [candidate for candidate in candidates if load(candidate).subject.public_bytes() == name]
+    name = _names(der)[0]
+    by_name = [candidate for candidate in candidates if _names(candidate)[1] == name]
     for candidate in by_name:
         if wanted is None or _ski(candidate) == wanted:
             return candidate
@@ -172,9 +172,29 @@ def _issuer(der: bytes, candidates: Sequence[bytes]) -> bytes:
             f"no issuer has the key {wanted.hex() if wanted else ''} that the certificate names",
             where=_where(der),
         )
-    raise ChainError(
-        "unknown-issuer", f"the issuer {load(der).issuer.rfc4514_string()!r} is not known", where=_where(der)
-    )
+    raise ChainError("unknown-issuer", f"the issuer {_shown(name)} is not known", where=_where(der))
+
+
+@functools.lru_cache(maxsize=1024)
+def _names(der: bytes) -> tuple[bytes, bytes]:
+    """Return issuer and subject as they stand: cryptography refuses to parse those of one CI that is in use."""
+    certificate = tlv.first(der).children()
+    fields = certificate[0].children() if certificate else []
+    fields = fields[1:] if fields and fields[0].tag == 0xA0 else fields
+    if len(fields) < 6:
+        raise DecodeError("no X.509 certificate: fields are missing")
+    return fields[2].raw, fields[4].raw
+
+
+def _shown(name: bytes) -> str:
+    """Return the texts of a DER name for people, whatever is in it."""
+    texts = [
+        attribute.children()[1].value.decode("utf-8", "replace")
+        for rdn in tlv.first(name).children()
+        for attribute in rdn.children()
+        if len(attribute.children()) == 2
+    ]
+    return repr(", ".join(texts))
 
 
 def _ski(der: bytes) -> bytes | None:
@@ -186,9 +206,13 @@ def _ski(der: bytes) -> bytes | None:
 
 @functools.lru_cache(maxsize=4096)
 def _verified(der: bytes, issuer: bytes) -> bool:
+    certificate = load(der)
     try:
-        load(der).verify_directly_issued_by(load(issuer))
-    except Exception:  # InvalidSignature, ValueError (names differ), TypeError (kind of key): all mean no
+        algorithm = certificate.signature_hash_algorithm
+        if algorithm is None:
+            return False
+        public_key(issuer).verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
 
@@ -325,8 +349,6 @@ def _within(subject: x509.Name, base: x509.Name) -> bool:
 
 def _permitted_eins(der: bytes) -> list[str]:
     """Return the EIN prefixes of the extension of SGP.26 variants A, B and C, [] when there is none."""
-    from bench.rsp import tlv
-
     extension = _extension(der, PERMITTED_EINS)
     if extension is None:
         return []
@@ -368,6 +390,6 @@ def _values(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:
 
 def _where(der: bytes) -> str:
     try:
-        return load(der).subject.rfc4514_string()
-    except Exception:
+        return _shown(_names(der)[1])
+    except DecodeError:
         return "certificate"

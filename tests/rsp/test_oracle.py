@@ -39,7 +39,7 @@ def check(compiled: ModuleType, module: str, name: str) -> None:
     foreign = oracle.pycrate_type(compiled, module, name)
 
     @settings(
-        max_examples=12,
+        max_examples=30,
         deadline=None,
         database=None,
         derandomize=True,
