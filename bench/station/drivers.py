@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from bench.errors import ConfigurationError
+from bench.errors import ConfigurationError, Refused
 from bench.station.clock import Clock, RealClock
 from bench.station.interfaces import Instrument, SafeAction
 from bench.station.tables import did_you_mean
@@ -81,6 +81,10 @@ class SafeResult:
     verified: bool
     reading: float | str | None = None
     message: str = ""
+
+
+class WrongInstrument(Refused):
+    """The instrument, modem or card that answers is not the one pinned in bench.toml."""
 
 
 class Driver(Protocol):

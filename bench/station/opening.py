@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Any, cast
 
 from bench.apdu.channel import CardAccess
-from bench.errors import BenchError, ConfigurationError, InstrumentError, Refused
+from bench.errors import BenchError, ConfigurationError, InstrumentError
 from bench.station import safe
 from bench.station.clock import Clock, RealClock
 from bench.station.config import ModemConfig, NetworkConfig, PowerConfig, StationConfig
 from bench.station.data import open_path
-from bench.station.drivers import DriverOptions, PowerLimits, load_driver
+from bench.station.drivers import DriverOptions, PowerLimits, WrongInstrument, load_driver
 from bench.station.interfaces import DataPath, Identity, Instrument, Modem, Network, PowerSupply, SafeAction
 from bench.station.locks import Lock, Owner, acquire
 from bench.trace.lane import Lane
@@ -32,10 +32,6 @@ PROBE = 2.0
 _CLOSE = 5.0
 
 OnLock = Callable[[Lock], Awaitable[None] | None]
-
-
-class WrongInstrument(Refused):
-    """The instrument, modem or card that answers is not the one pinned in bench.toml."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,350 @@
+"""One AT port: pyserial opens it, asyncio watches its descriptor, one command runs at a time.
+
+- the input is flushed by opening: what the modem said before is lost, so nothing ever waits only for ``RDY``;
+- a port that vanishes (EOF, EIO, termios.error) is closed at once, so that the same name can come back;
+- a command without an answer ends at its deadline on the station's clock; its late answer is waited for, and thrown
+  away, before the next command is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import termios
+from collections.abc import Callable
+from typing import Any
+
+from bench.errors import ConfigurationError, InstrumentError, Refused
+from bench.station.clock import Clock
+from bench.trace.lane import Direction, Lane
+from instruments.modem.errors import ModemError, ModemHung, PortGone, error_of
+from instruments.modem.lines import Expectation, Kind, classify, deadline, expect
+
+_LINE = re.compile(rb"[\r\n]*[^\r\n]+[\r\n]+")
+_PRINTABLE = re.compile(r"[ -~]+")
+_SECRET = re.compile(r"(AT[+%^$#*](?:CPIN2?|CPWD|CLCK|CPINR|CGAUTH|QICSGP|UAUTHREQ)=).*", re.IGNORECASE)
+_MAX_PARTIAL = 65536
+_ESCAPE, _SUBSTITUTE = b"\x1b", b"\x1a"
+_RESYNC_TRIES = 3
+_QUIET = 0.1
+
+EventListener = Callable[[str], None]
+
+
+class _Exchange:
+    """A command that is running."""
+
+    __slots__ = ("command", "expected", "future", "information", "payload", "prompted")
+
+    def __init__(self, command: str, payload: bytes | None) -> None:
+        self.command = command
+        self.expected: Expectation = expect(command)
+        self.information: list[str] = []
+        self.future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.payload = payload
+        self.prompted = False
+
+
+class AtPort:
+    """Commands and events of one AT port. All methods belong to the event loop's thread."""
+
+    def __init__(self, path: Callable[[], str | None], *, name: str, baudrate: int, lane: Lane, clock: Clock) -> None:
+        """``path`` returns the device file, or None while it is not there; it is asked at every opening."""
+        self.name = name
+        self.generation = 0
+        """Counts openings: what belonged to an earlier one (logical channels, say) is gone."""
+        self.listeners: list[EventListener] = []
+        """Called with every event (URC); must not raise and not block."""
+        self.on_lost: Callable[[], None] = lambda: None
+        self._path = path
+        self._baudrate = baudrate
+        self._lane = lane
+        self._clock = clock
+        self._serial: Any = None
+        self._fd = -1
+        self._counter: Any = None
+        self._counter_path = ""
+        self._buffer = b""
+        self._turn = asyncio.Lock()
+        self._running: _Exchange | None = None
+        self._until = 0.0
+        self._dirty = False
+        self._lost = ""
+
+    # --- opening and losing ---------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the port is open, as far as is known."""
+        return self._fd >= 0
+
+    def open(self, *, counted_as: str = "") -> None:
+        """Open the port exclusively; nothing when it is open. Raises PortGone, or Refused when it is in use.
+
+        ``counted_as``: the path under which the station's clock counts its bytes, the device file by default.
+        """
+        if self.is_open:
+            return
+        path = self._path()
+        if path is None:
+            raise PortGone("the port is not there", where=self.name, hint="has the device power and booted?")
+        import serial
+
+        try:
+            self._serial = serial.Serial(path, self._baudrate, timeout=0, write_timeout=0, exclusive=True)
+        except (serial.SerialException, OSError, termios.error, ValueError) as error:
+            self._serial = None
+            raise _cannot_open(path, error, self.name) from error
+        self._fd = self._serial.fileno()
+        self._counter_path = counted_as or path
+        self._counter = self._clock.port(self._counter_path)
+        self._buffer = b""
+        self._running = None
+        self._dirty = False
+        self._lost = ""
+        self.generation += 1
+        asyncio.get_running_loop().add_reader(self._fd, self._readable)
+
+    def close(self) -> None:
+        """Close the port; a command that is running fails with PortGone."""
+        self._let_go("the port was closed")
+
+    def _let_go(self, why: str) -> None:
+        if self._fd < 0:
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._fd)
+        loop.remove_writer(self._fd)
+        self._fd = -1
+        self._lost = why
+        port, self._serial = self._serial, None
+        with contextlib.suppress(Exception):  # closing a vanished port raises whatever its driver likes
+            port.close()
+        running, self._running = self._running, None
+        if running is not None and not running.future.done():
+            running.future.set_exception(self._gone())
+
+    def _gone(self) -> PortGone:
+        return PortGone(
+            f"the port went away: {self._lost}" if self._lost else "the port is not open",
+            where=self.name,
+            hint="lost power, reset, or re-enumerated",
+        )
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, 65536)
+        except (BlockingIOError, InterruptedError):
+            return
+        except (OSError, termios.error) as error:
+            self._vanished(getattr(error, "strerror", None) or str(error))
+            return
+        if not data:
+            self._vanished("end of file")
+            return
+        self._counter.received(len(data))
+        buffer = self._buffer + data if self._buffer else data
+        end = 0
+        for found in _LINE.finditer(buffer):
+            end = found.end()
+            raw = found.group(0)
+            self._lane.record(Direction.RECEIVED, raw)
+            text = raw.strip(b"\r\n\0 \t").decode("latin-1")
+            if text:
+                self._line(text)
+            if self._fd < 0:  # a listener closed the port
+                return
+        rest = buffer[end:]
+        if len(rest) > _MAX_PARTIAL:
+            self._lane.record(Direction.RECEIVED, rest, comment="garbage without a line end")
+            rest = b""
+        elif rest.strip(b"\r\n") in (b">", b"> ") and self._running is not None:
+            self._lane.record(Direction.RECEIVED, rest)
+            rest = b""
+            self._prompt(self._running)
+        self._buffer = rest
+
+    def _vanished(self, why: str) -> None:
+        self._let_go(why)
+        self.on_lost()
+
+    def _line(self, text: str) -> None:
+        running = self._running
+        if running is None:
+            self._event(text)
+            return
+        kind = classify(text, running.command, running.expected)
+        if kind is Kind.INFORMATION:
+            running.information.append(text)
+        elif kind is Kind.EVENT:
+            self._event(text)
+        elif kind is not Kind.ECHO:
+            self._running = None
+            if not running.future.done():
+                running.future.set_result("" if kind is Kind.OK else text)
+
+    def _event(self, text: str) -> None:
+        for listener in tuple(self.listeners):
+            listener(text)
+
+    def _prompt(self, running: _Exchange) -> None:
+        """Answer ``>``: with the payload, or with ESC when there is none, so that the modem does not wait for ever."""
+        if running.payload is None or running.prompted:
+            self._put(_ESCAPE)
+        else:
+            running.prompted = True
+            self._put(running.payload + _SUBSTITUTE)
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def _put(self, data: bytes) -> None:
+        """Write; what does not fit now follows when the port can take it."""
+        self._lane.record(Direction.SENT, data)
+        try:
+            count = os.write(self._fd, data)
+        except (BlockingIOError, InterruptedError):
+            count = 0
+        except (OSError, termios.error) as error:
+            self._vanished(getattr(error, "strerror", None) or str(error))
+            raise self._gone() from error
+        self._counter.sent(count)
+        if count < len(data):
+            self._put_rest(data[count:])
+
+    def _put_rest(self, rest: bytes) -> None:
+        loop = asyncio.get_running_loop()
+
+        def writable() -> None:
+            nonlocal rest
+            try:
+                count = os.write(self._fd, rest)
+            except (BlockingIOError, InterruptedError):
+                return
+            except (OSError, termios.error) as error:
+                self._vanished(getattr(error, "strerror", None) or str(error))
+                return
+            self._counter.sent(count)
+            rest = rest[count:]
+            if not rest:
+                loop.remove_writer(self._fd)
+
+        loop.add_writer(self._fd, writable)
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    async def command(self, line: str, *, timeout: float | None = None, payload: bytes | None = None) -> list[str]:
+        """Send one command line, return its information lines.
+
+        ``timeout`` in seconds of station time, by default what the command is known to need. ``payload`` answers the
+        prompt ``>`` (a message or socket data, ended with Ctrl-Z).
+
+        Raises ModemError for ERROR, +CME ERROR and +CMS ERROR, ModemHung when nothing ends the command in time,
+        PortGone when the port is not open or vanishes, ConfigurationError for a line that cannot be sent.
+        """
+        if not _PRINTABLE.fullmatch(line):
+            raise ConfigurationError("an AT command is one line of printable ASCII", where=repr(line)[:60])
+        seconds = deadline(line) if timeout is None else timeout
+        async with self._turn:
+            if self._fd < 0:
+                raise self._gone()
+            if self._running is not None:
+                await self._left_over()
+            if self._dirty:
+                await self._resynchronise()
+            return await self._exchange(line, seconds, payload)
+
+    async def _exchange(self, line: str, seconds: float, payload: bytes | None = None) -> list[str]:
+        running = _Exchange(line, payload)
+        self._running = running
+        try:
+            self._put(line.encode("ascii") + b"\r")
+        except PortGone:
+            self._running = None
+            if running.future.done():
+                running.future.exception()  # the same failure, seen
+            raise
+        self._until = self._clock.now() + seconds
+        try:
+            async with self._clock.timeout(seconds):
+                answer = await running.future
+        except TimeoutError:
+            if self._running is running:
+                self._running = None
+                self._dirty = True
+            hung = ModemHung(f"the modem did not answer within {seconds:g} s", where=f"{self.name}: {_shown(line)}")
+            hung.information = tuple(running.information)
+            raise hung from None
+        if answer:
+            raise error_of(answer, f"{self.name}: {_shown(line)}")
+        return running.information
+
+    async def _left_over(self) -> None:
+        """Wait for the end of a command whose caller was cancelled: most firmwares abort it on any character."""
+        running = self._running
+        assert running is not None
+        running.future = asyncio.get_running_loop().create_future()
+        try:
+            async with self._clock.timeout(max(0.0, self._until - self._clock.now())):
+                await running.future
+        except TimeoutError:
+            if self._running is running:
+                self._running = None
+                self._dirty = True
+
+    async def _resynchronise(self) -> None:
+        """After a command without an answer: AT until OK, then a moment of silence, so that no late OK is taken."""
+        for attempt in range(_RESYNC_TRIES):
+            with contextlib.suppress(ModemHung):
+                await self._exchange("AT", deadline("AT"))
+                await self._clock.sleep(_QUIET)
+                self._dirty = False
+                return
+            if self._fd < 0:
+                raise self._gone()
+            if attempt == _RESYNC_TRIES - 1:
+                raise ModemHung(
+                    f"the modem does not answer AT, {_RESYNC_TRIES} times in {_RESYNC_TRIES:g} s",
+                    where=self.name,
+                    hint="locked up: reset it, or power-cycle the device",
+                )
+
+    async def ping(self, *, timeout: float = 1.0) -> bool:
+        """Send AT and say whether it answered; verbose (``OK``) or numeric (``0``, ATV0). Raises PortGone."""
+        async with self._turn:
+            if self._fd < 0:
+                raise self._gone()
+            if self._running is not None:
+                await self._left_over()
+            try:
+                await self._exchange("AT", timeout)
+            except ModemHung as hung:
+                if "0" not in hung.information:
+                    return False
+            except ModemError:
+                pass  # a refusal is an answer too
+            self._dirty = False
+            return True
+
+
+def _shown(line: str) -> str:
+    """Return a command without what it keeps secret."""
+    found = _SECRET.fullmatch(line)
+    return f"{found.group(1)}****" if found else line
+
+
+def _cannot_open(path: str, error: BaseException, name: str) -> InstrumentError:
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if number in (11, 16) or "exclusively lock" in text:
+        return Refused(
+            f"{path} is in use by another program",
+            where=name,
+            hint="stop it; ModemManager must leave this port alone (ID_MM_PORT_IGNORE)",
+        )
+    if number == 13:
+        return InstrumentError(f"no permission for {path}", where=name, hint="add this user to the group that owns it")
+    return PortGone(f"{path} cannot be opened: {text}", where=name, hint="has the device power and booted?")

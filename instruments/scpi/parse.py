@@ -1,0 +1,86 @@
+"""SCPI answers as text to values. Nothing here does I/O; every function takes whatever an instrument may send."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from bench.errors import InstrumentError
+from bench.station.interfaces import Identity
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_ERROR = re.compile(r"\s*([+-]?\d{1,9})\s*[, ]?\s*(.*)", re.DOTALL)
+_SOCKET = re.compile(r"TCPIP\d*::(?P<host>[^:\s]+|\[[0-9a-f:]+\])::(?P<port>\d{1,5})::SOCKET", re.IGNORECASE)
+_NOT_A_NUMBER = 9.9e37  # 9.91E37 is SCPI's NaN, 9.9E37 its infinity (SCPI-99 volume 1, 7.2.1.4 and 7.2.1.5)
+_YES = frozenset({"1", "ON", "YES", "+1"})
+_NO = frozenset({"0", "OFF", "NO", "+0", "-0"})
+
+
+class AnswerError(InstrumentError):
+    """An instrument answered something that is no answer to the question."""
+
+
+class ScpiError(InstrumentError):
+    """The instrument's error queue names an error of the command just sent."""
+
+    def __init__(self, code: int, text: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(f"{code}, {text}", where=where, hint=hint)
+        self.code = code
+        self.text = text
+
+
+def identity(answer: str) -> Identity:
+    """Read the answer of *IDN?: manufacturer, model, serial number, firmware. Missing parts are empty."""
+    parts = [part.strip().strip('"') for part in answer.split(",", 3)]
+    parts += [""] * (4 - len(parts))
+    return Identity(*parts[:4])
+
+
+def number(answer: str) -> float:
+    """Read a number; a unit behind it (``5.000V``) is ignored. Raises AnswerError, also for SCPI's NaN and infinity."""
+    text = answer.strip()
+    found = _NUMBER.match(text)
+    if found is None:
+        raise AnswerError(f"'{_short(answer)}' is no number")
+    value = float(found.group(0))
+    rest = text[found.end() :].strip()
+    if rest and not re.fullmatch(r"[A-Za-z%]{1,4}", rest):
+        raise AnswerError(f"'{_short(answer)}' is no number")
+    if not math.isfinite(value) or abs(value) >= _NOT_A_NUMBER:
+        raise AnswerError(f"'{_short(answer)}' means that there is no measurement")
+    return value
+
+
+def boolean(answer: str) -> bool:
+    """Read 0/1, ON/OFF or YES/NO. Raises AnswerError."""
+    text = answer.strip().upper()
+    if text in _YES:
+        return True
+    if text in _NO:
+        return False
+    raise AnswerError(f"'{_short(answer)}' is neither on nor off")
+
+
+def error(answer: str) -> tuple[int, str]:
+    """Read an entry of the error queue: ``0,"No error"``, ``+0,"No error"``, ``0  No Error``. Raises AnswerError."""
+    found = _ERROR.fullmatch(answer)
+    if found is None:
+        raise AnswerError(f"'{_short(answer)}' is no entry of an error queue")
+    return int(found.group(1)), found.group(2).strip().strip('"')
+
+
+def text(answer: str) -> str:
+    """Read a string answer, with or without quotes."""
+    return answer.strip().strip("\"'")
+
+
+def tcp_socket(resource: str) -> tuple[str, int] | None:
+    """Return host and port of a ``TCPIP::host::port::SOCKET`` resource, None for any other."""
+    found = _SOCKET.fullmatch(resource.strip())
+    if found is None or not 0 < int(found["port"]) <= 65535:
+        return None
+    return found["host"].strip("[]"), int(found["port"])
+
+
+def _short(answer: str) -> str:
+    return answer.strip()[:60]

@@ -1,0 +1,297 @@
+"""A SCPI session for asyncio: one daemon thread owns the connection, one exchange at a time, the urgent ones first.
+
+Transport time is real: while an exchange is under way station time is held (``clock.busy``). Every line is on the lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from bench.errors import InstrumentError, InstrumentTimeout
+from bench.station.clock import Clock, RealClock
+from bench.station.interfaces import Identity
+from bench.trace.lane import Direction, Lane, NullLane
+from instruments.scpi import parse
+from instruments.scpi.link import ConnectionLost, VisaLink
+from instruments.scpi.parse import ScpiError
+
+T = TypeVar("T")
+
+IDENTIFY = 2.0
+ANSWER = 3.0
+_RECOVER = 1.0
+_QUEUE_DEPTH = 32
+
+
+class _Turns:
+    """Who may use the connection: first come, first served, but the urgent before all others."""
+
+    def __init__(self) -> None:
+        self.taken = False
+        self._urgent: deque[asyncio.Future[None]] = deque()
+        self._normal: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, *, urgent: bool) -> None:
+        if not self.taken:
+            self.taken = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._urgent if urgent else self._normal).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give()  # it was given while this task was being cancelled
+            raise
+
+    def give(self) -> None:
+        for line in (self._urgent, self._normal):
+            while line:
+                turn = line.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self.taken = False
+
+
+class ScpiSession:
+    """Ask and command one SCPI instrument. Open with ``ScpiSession.open``."""
+
+    def __init__(self, resource: str, *, name: str, lane: Lane, clock: Clock, timeout: float) -> None:
+        self.resource = resource
+        self.name = name
+        self.timeout = timeout
+        self.identity = Identity()
+        self._lane = lane
+        self._clock = clock
+        self._link = VisaLink(resource)
+        self._loop = asyncio.get_running_loop()
+        self._turns = _Turns()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._working = False
+        self._left_behind = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._own, name=f"scpi {name}", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def open(
+        cls,
+        resource: str,
+        *,
+        name: str = "",
+        lane: Lane | None = None,
+        clock: Clock | None = None,
+        timeout: float = ANSWER,
+        identify: float = IDENTIFY,
+    ) -> ScpiSession:
+        """Connect and ask *IDN? at once: only an answer shows that something is there.
+
+        ``timeout`` and ``identify`` in real seconds for one answer. Raises InstrumentError when nothing answers.
+        """
+        session = cls(
+            resource, name=name or resource, lane=lane or NullLane(), clock=clock or RealClock(), timeout=timeout
+        )
+        try:
+            async with session._turn():
+                await session._step(session._link.open)
+                try:
+                    session.identity = parse.identity(await session._ask("*IDN?", identify))
+                except (InstrumentTimeout, ConnectionLost) as error:
+                    raise InstrumentError(
+                        f"{session.name} does not answer *IDN?: {error.what}",
+                        where=resource,
+                        hint="is it on, is the address right, and does no other program hold its only connection?",
+                    ) from error
+        except BaseException:
+            session._end()
+            raise
+        return session
+
+    async def close(self) -> None:
+        """Close the connection and end the thread; an exchange under way is abandoned."""
+        if self._closed:
+            return
+        self._link.abandon()
+        async with self._turn(urgent=True):
+            await self._step(self._link.close)
+        self._end()
+
+    def _end(self) -> None:
+        self._closed = True
+        self._link.abandon()
+        self._jobs.put(None)
+
+    # --- exchanges ------------------------------------------------------------------------------------------------
+
+    async def query(self, command: str, *, timeout: float | None = None, urgent: bool = False) -> str:
+        """Send a query and return its answer, stripped.
+
+        A connection found closed is opened again before sending; one that breaks before the answer is opened again
+        and the query repeated once. Raises InstrumentTimeout with what the error queue says, or InstrumentError.
+        """
+        seconds = self.timeout if timeout is None else timeout
+        async with self._turn(urgent=urgent):
+            await self._ready()
+            try:
+                return await self._ask(command, seconds)
+            except ConnectionLost:
+                await self._ready()
+                return await self._ask(command, seconds)
+            except InstrumentTimeout as error:
+                raise await self._explained(error) from None
+
+    async def write(self, command: str, *, urgent: bool = False, shown: str | None = None) -> None:
+        """Send a command, wait until it is done (``*OPC?``) and check the error queue.
+
+        ``shown`` is what lane and messages show instead of a command that holds a secret. Never repeated: when the
+        connection breaks it is not known whether the command was carried out, and the error says so.
+        """
+        async with self._turn(urgent=urgent):
+            await self._ready()
+            self._sent(shown or command)
+            await self._step(lambda: self._link.write(command))
+            try:
+                await self._ask("*OPC?", self.timeout)
+            except ConnectionLost as error:
+                raise ConnectionLost(
+                    f"{error.what}; it is not known whether it was carried out",
+                    where=f"{self.resource}: {shown or command}",
+                ) from error
+            except InstrumentTimeout as error:
+                raise await self._explained(error) from None
+            await self._check_queue(shown or command)
+
+    # --- inside a turn --------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _turn(self, *, urgent: bool = False) -> AsyncIterator[None]:
+        if self._closed:
+            raise InstrumentError(f"{self.name} is closed", where=self.resource)
+        if urgent and self._turns.taken:
+            self._link.abandon()
+        with self._clock.busy():
+            await self._turns.take(urgent=urgent)
+            self._link.prepare()
+            try:
+                yield
+            finally:
+                if self._working:
+                    # The task was cancelled while the thread is still at it: the thread's end gives the turn away.
+                    self._left_behind = True
+                    self._link.abandon()
+                else:
+                    self._turns.give()
+
+    async def _step(self, job: Callable[[], T]) -> T:
+        """Have the owner thread do one thing."""
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._working = True
+        self._jobs.put((job, done))
+        return await done
+
+    def _own(self) -> None:
+        """The owner thread: nothing else touches the connection."""
+        while (item := self._jobs.get()) is not None:
+            job, done = item
+            result: Any = None
+            failure: BaseException | None = None
+            try:
+                result = job()
+            except BaseException as error:
+                failure = error
+            try:
+                self._loop.call_soon_threadsafe(self._finished, done, result, failure)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                break
+        self._link.close()
+
+    def _finished(self, done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+        self._working = False
+        if not done.done():
+            if failure is None:
+                done.set_result(result)
+            else:
+                done.set_exception(failure)
+        if self._left_behind:
+            self._left_behind = False
+            # Its answer, if any, is still to come: only a new connection is sure not to receive it.
+            self._jobs.put((self._link.clear, self._loop.create_future()))
+            self._turns.give()
+
+    def _sent(self, line: str) -> None:
+        self._lane.record(Direction.SENT, line.encode("ascii", "replace") + b"\n")
+
+    async def _ask(self, command: str, seconds: float) -> str:
+        self._sent(command)
+        link = self._link
+
+        def exchange() -> tuple[bytes, int]:
+            link.write(command)
+            return link.read(command, seconds), time.time_ns()
+
+        raw, when = await self._step(exchange)
+        self._lane.record(Direction.RECEIVED, raw + b"\n", time_ns=when)
+        return raw.decode("latin-1").strip()
+
+    async def _ready(self) -> None:
+        """Have a connection that is alive and silent; a reopened one must be to the same instrument.
+
+        Looking does not block and the owner thread rests while this task has its turn: no need to go there.
+        """
+        if not self._link.alive():
+            await self._step(self._link.close)
+            await self._reopen()
+        elif stale := self._link.stale():
+            self._lane.record(Direction.RECEIVED, stale, comment="late, belongs to no question")
+
+    async def _reopen(self) -> None:
+        await self._step(self._link.open)
+        found = parse.identity(await self._ask("*IDN?", IDENTIFY))
+        if found != self.identity:
+            await self._step(self._link.close)
+            raise InstrumentError(
+                f"another instrument answers after the connection was lost: {found.key()} instead of "
+                f"{self.identity.key()}",
+                where=self.resource,
+            )
+
+    async def _explained(self, error: InstrumentTimeout) -> InstrumentError:
+        """After a timeout: a clean connection, and the reason that the error queue may hold for the silence."""
+        try:
+            await self._step(self._link.clear)
+            if not self._link.is_open:
+                await self._reopen()
+            errors = await self._drain_queue()
+        except (InstrumentError, OSError) as lost:
+            what = lost.what if isinstance(lost, InstrumentError) else str(lost)
+            return InstrumentTimeout(f"{error.what}, and then: {what}", where=error.where)
+        if errors:
+            code, text = errors[0]
+            return ScpiError(code, text, where=error.where, hint="the instrument refused it and so gave no answer")
+        return error
+
+    async def _drain_queue(self) -> list[tuple[int, str]]:
+        errors = []
+        for _ in range(_QUEUE_DEPTH):
+            code, text = parse.error(await self._ask("SYST:ERR?", _RECOVER))
+            if code == 0:
+                break
+            errors.append((code, text))
+        return errors
+
+    async def _check_queue(self, command: str) -> None:
+        try:
+            errors = await self._drain_queue()
+        except InstrumentTimeout as error:
+            raise await self._explained(error) from None
+        if errors:
+            code, text = errors[0]
+            raise ScpiError(code, text, where=f"{self.name}: {command}")
