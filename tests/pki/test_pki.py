@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench.errors import BenchError
 from bench.rsp import certs, ecdsa, ids
@@ -37,7 +37,7 @@ def test_made_once_and_kept(tmp_path: Path) -> None:
         ours, theirs = getattr(first, name), getattr(second, name)
         assert ours.certificate == theirs.certificate
         assert ecdsa.spki(ours.key.public_key()) == certs.load(ours.certificate).public_key().public_bytes(
-            Encoding.DER, _spki_format()
+            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         )
     assert first.euicc(EID).certificate == second.euicc(EID).certificate
     assert first.euicc(EID).issuers == (first.eum.certificate,)
@@ -216,9 +216,3 @@ def _timed(home: Path) -> float:
     started = time.perf_counter()
     Pki.open(home)
     return time.perf_counter() - started
-
-
-def _spki_format() -> object:
-    from cryptography.hazmat.primitives.serialization import PublicFormat
-
-    return PublicFormat.SubjectPublicKeyInfo

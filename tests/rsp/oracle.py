@@ -7,8 +7,10 @@ our corrections of asn1tools are right. It is slow and takes values in its own s
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import io
+import operator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -84,19 +86,20 @@ def values(module: str, descriptor: dict[str, Any], depth: int = 0) -> st.Search
     if kind in OPAQUE:
         return _opaque(kind)
     if kind == "SEQUENCE":
-        required, optional = {}, {}
+        required: dict[str, st.SearchStrategy[Any]] = {}
+        optional: dict[str, st.SearchStrategy[Any]] = {}
         for member in descriptor["members"]:
             strategy = values(module, member, depth + 1)
             if "default" in member:
-                strategy = strategy.filter(lambda value, default=member["default"]: value != default)
+                strategy = strategy.filter(functools.partial(operator.ne, member["default"]))
             target = optional if member.get("optional") or "default" in member else required
             target[member["name"]] = strategy
         return st.fixed_dictionaries(required, optional=optional)
     if kind == "CHOICE":
-        return st.one_of(
-            *(values(module, member, depth + 1).map(lambda value, name=member["name"]: (name, value))
-              for member in descriptor["members"])
-        )  # fmt: skip
+        alternatives = [
+            st.tuples(st.just(member["name"]), values(module, member, depth + 1)) for member in descriptor["members"]
+        ]
+        return st.one_of(*alternatives)
     if kind == "SEQUENCE OF":
         return st.lists(values(module, descriptor["element"], depth + 1), max_size=3 if depth < 4 else 1)
     return _leaf(kind, "named-bits" in descriptor)
@@ -152,7 +155,7 @@ def to_pycrate(module: str, descriptor: dict[str, Any], value: Any) -> Any:
     kind = descriptor["type"]
     if kind in OPAQUE:
         children = tlv.first(value).children()
-        parts = [_pycrate_any(child.raw) for child in children[:-1]]
+        parts: list[Any] = [_pycrate_any(child.raw) for child in children[:-1]]
         parts.append(_pycrate_bits((children[-1].value[1:], None)))
         return dict(zip(_OPAQUE_FIELDS[kind], parts, strict=True))
     if kind == "SEQUENCE":

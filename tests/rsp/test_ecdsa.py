@@ -104,9 +104,27 @@ def test_openssl_verifies_our_signature_and_we_its(curve: str, tmp_path: Path) -
     files["key.pem"].write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    verify = ["openssl", "dgst", "-sha256", "-verify", files["pub.pem"], "-signature", files["sig"], files["data"]]
+    verify: list[str | Path] = [
+        "openssl",
+        "dgst",
+        "-sha256",
+        "-verify",
+        files["pub.pem"],
+        "-signature",
+        files["sig"],
+        files["data"],
+    ]
     assert "Verified OK" in subprocess.run(verify, capture_output=True, text=True, timeout=20, check=True).stdout
-    sign = ["openssl", "dgst", "-sha256", "-sign", files["key.pem"], "-out", files["theirs"], files["data"]]
+    sign: list[str | Path] = [
+        "openssl",
+        "dgst",
+        "-sha256",
+        "-sign",
+        files["key.pem"],
+        "-out",
+        files["theirs"],
+        files["data"],
+    ]
     subprocess.run(sign, capture_output=True, timeout=20, check=True)
     theirs = ecdsa.from_der(files["theirs"].read_bytes())
     assert theirs is not None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,8 +87,8 @@ trees = st.recursive(
 )
 
 
-def _build(tree: object) -> bytes:
-    tag, content = tree  # type: ignore[misc]
+def _build(tree: Any) -> bytes:
+    tag, content = tree
     return tlv.build(tag, content if isinstance(content, bytes) else b"".join(map(_build, content)))
 
 
@@ -96,10 +98,10 @@ def _read(node: tlv.Tlv) -> object:
 
 @settings(deadline=None, database=None)
 @given(st.lists(trees, max_size=4))
-def test_what_is_built_is_read(forest: list[object]) -> None:
+def test_what_is_built_is_read(forest: list[Any]) -> None:
     data = b"".join(map(_build, forest))
     parsed = tlv.parse(data)
-    assert [_read(node) for node in parsed] == [tuple(tree) for tree in forest]  # type: ignore[arg-type]
+    assert [_read(node) for node in parsed] == [tuple(tree) for tree in forest]
     assert b"".join(node.raw for node in parsed) == data
     assert tlv.check(data) == len(forest)
 
