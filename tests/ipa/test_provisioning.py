@@ -1,0 +1,284 @@
+"""IPA, virtual eUICC and SM-DP+ together, with real cryptography, and power cut at every APDU of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fixtures.sim.euicc")
+pytest.importorskip("fixtures.smdpp.es9")
+
+from bench.apdu.errors import CardGone, CardNeedsReset
+from bench.rsp import ecdsa, packages
+from bench.station.clock import RealClock
+from fixtures.ipa.hostpath import HostDataPath
+from fixtures.ipa.ipa import Ipa, create
+from fixtures.pki import Pki
+from fixtures.profiles import ensure_default_packages
+from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
+
+from .fakes import EID, FQDN, FakeEim, Tls
+from .relay import RelayEim, VirtualCard, make_smdpp
+
+BOOTSTRAP, OPERATIONAL = "8900101000000000019", "8900101000000000027"
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bench home with PKI, credentials of the card and profile packages."""
+    home = tmp_path_factory.mktemp("base")
+    Pki.open(home).euicc(EID)
+    ensure_default_packages(home)
+    return home
+
+
+@dataclass
+class Lab:
+    """One bench: its stores live in ``home``."""
+
+    home: Path
+    tls: Tls
+    card: VirtualCard
+    relay: RelayEim
+    eim: FakeEim
+    ipa: Ipa
+
+    @classmethod
+    def make(cls, base: Path, home: Path, tls: Tls, **options: object) -> Lab:
+        shutil.copytree(base, home)
+        pki = Pki.open(home)
+        packages_of_home = ensure_default_packages(home)
+        euicc = VirtualEuicc.open(
+            home / "card",
+            pki=pki,
+            eid=EID,
+            bootstrap=packages_of_home.bootstrap,
+            options=EuiccOptions(**options),  # type: ignore[arg-type]
+        )
+        euicc.power_on()
+        card = VirtualCard(euicc)
+        relay = RelayEim(pki, make_smdpp(home, pki), EID)
+        eim = FakeEim(relay)
+        return cls(home, tls, card, relay, eim, None)  # type: ignore[arg-type]
+
+    async def __aenter__(self) -> Lab:
+        self._serving = self.eim.serve(self.tls.context)
+        await self._serving.__aenter__()
+        options = {"route": {FQDN: f"127.0.0.1:{self.eim.port}"}, "retry_delay": 0.001}
+        self.ipa = create(self.card, HostDataPath(), RealClock(), options=options, home=self.home)
+        if not await self.ipa.eims():
+            await self.ipa.add_initial_eim(self.relay.configuration(self.tls.ca))
+            self.relay.token = self.card.euicc.state().eims[0].token
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self._serving.__aexit__(None, None, None)
+        self.relay.smdpp.store.close()
+
+    def order_download(self) -> str:
+        # The card's one-time key dies with its power: a cut between PrepareDownload and the first segment makes the
+        # SM-DP+ bind the package anew.
+        order = self.relay.smdpp.orders.place("operational", rebinding="allow")
+        self.relay.orders.append(("download", order.matching_id))
+        return order.matching_id
+
+    def order_enable(self, iccid: str = OPERATIONAL, *, rollback: bool = True) -> None:
+        self.relay.orders.append(("psmo", packages.enable(iccid, rollback)))
+
+    @property
+    def enabled(self) -> str:
+        view = self.card.euicc.state().enabled
+        return view.iccid if view else ""
+
+    def check_provisioned(self, matching_id: str) -> None:
+        view = self.card.euicc.state()
+        assert self.enabled == OPERATIONAL
+        assert [profile.iccid for profile in view.profiles] == [BOOTSTRAP, OPERATIONAL]
+        assert view.notifications == ()
+        order = self.relay.smdpp.store.newest("matching_id", matching_id)
+        assert order is not None
+        assert order.state == "installed"
+        assert self.relay.orders == []
+        assert [result.results for result in self.relay.done] == [[("enable", 0)]]
+
+
+def test_bootstrap_to_operational(base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls) as lab:
+            assert await lab.ipa.eid() == EID
+            assert lab.enabled == BOOTSTRAP
+            matching_id = lab.order_download()
+            lab.order_enable()
+            started = time.perf_counter()
+            first = await lab.ipa.poll()
+            assert first.downloads[0]["installed"], first.downloads
+            assert first.downloads[0]["iccid"] == OPERATIONAL
+            assert first.profile_changed
+            await lab.card.reset()
+            second = await lab.ipa.poll()
+            elapsed = time.perf_counter() - started
+            assert second.results[0]["results"] == (("enable", 0),)
+            assert second.notifications == 2, "disable and enable"
+            lab.check_provisioned(matching_id)
+            assert {profile.iccid: profile.enabled for profile in await lab.ipa.profiles()} == {
+                BOOTSTRAP: False,
+                OPERATIONAL: True,
+            }
+            assert set(lab.relay.delivered.values()) == {1}
+            assert elapsed < 5.0, f"{elapsed:.3f} s"
+            print(f"provisioning {elapsed:.3f} s, {lab.card.apdus} APDUs, {first.bytes_received} bytes")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("protocol", ["T=0", "T=1"])
+@pytest.mark.parametrize("segment", [120, 255])
+def test_segments_and_protocols(protocol: str, segment: int, base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls, protocol=protocol) as lab:
+            options = {"route": {FQDN: f"127.0.0.1:{lab.eim.port}"}, "segment": segment}
+            ipa = create(lab.card, HostDataPath(), RealClock(), options=options, home=lab.home)
+            lab.order_download()
+            assert (await ipa.poll()).downloads[0]["installed"]
+
+    asyncio.run(run())
+
+
+def test_a_card_locked_until_reset(base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls, refresh="locked") as lab:
+            matching_id = lab.order_download()
+            lab.order_enable()
+            assert (await lab.ipa.poll()).profile_changed
+            with pytest.raises(CardNeedsReset):
+                await lab.ipa.poll()
+            await lab.card.reset()
+            await lab.ipa.poll()
+            lab.check_provisioned(matching_id)
+
+    asyncio.run(run())
+
+
+def test_rollback(base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls) as lab:
+            lab.order_download()
+            lab.order_enable()
+            assert (await lab.ipa.poll()).profile_changed
+            await lab.card.reset()
+            assert lab.enabled == OPERATIONAL
+            assert await lab.ipa.rollback() is True
+            await lab.card.reset()
+            assert lab.enabled == BOOTSTRAP
+            result = await lab.ipa.poll()
+            assert result.rolled_back
+            assert [done.results for done in lab.relay.done] == [[("rollback", 0)]]
+            assert await lab.ipa.rollback() is False
+            assert lab.card.euicc.state().notifications == ()
+
+    asyncio.run(run())
+
+
+def test_an_eim_with_another_key(base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls) as lab:
+            lab.relay.key = ecdsa.generate("secp256r1")
+            lab.order_enable(BOOTSTRAP)
+            result = await lab.ipa.poll()
+            assert result.results[0]["form"] == "error-unsigned"
+            assert lab.relay.failed == ["unsigned"]
+            assert lab.enabled == BOOTSTRAP
+            assert (await lab.ipa.poll()).results == ()
+
+    asyncio.run(run())
+
+
+def test_a_matching_id_the_smdpp_refuses(base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls) as lab:
+            lab.relay.orders.append(("download", "NO-SUCH-ID"))
+            report = (await lab.ipa.poll()).downloads[0]
+            assert not report["installed"]
+            assert (report["subject_code"], report["reason_code"]) == ("8.2.6", "3.8")
+            assert len(lab.card.euicc.state().profiles) == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("tag", [0xBF23, 0x87, 0x88, 0x86])
+def test_a_flipped_byte_of_the_package_names_its_command(tag: int, base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    commands = {
+        0xBF23: "initialiseSecureChannel",
+        0x87: "configureISDP",
+        0x88: "storeMetadata",
+        0x86: "loadProfileElements",
+    }
+
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls) as lab:
+            lab.order_download()
+            usual = lab.relay._bound
+
+            def flipped(found: object) -> object:
+                answer = bytearray(usual(found))  # type: ignore[arg-type]
+                marker = {0xBF23: b"\x5f\x37\x40", 0x87: b"\x87\x18", 0x88: b"\x88", 0x86: b"\x86\x82"}[tag]
+                start = answer.index(b"\xbf\x23") if tag == 0xBF23 else answer.index(b"\x87\x18")
+                at = answer.index(marker, start + (26 if tag in (0x88, 0x86) else 0))
+                answer[at + 10] ^= 0x01
+                return bytes(answer)
+
+            lab.relay._bound = flipped  # type: ignore[method-assign, assignment]
+            result = await lab.ipa.poll(packages=1)
+            report = result.downloads[0]
+            assert not report["installed"]
+            assert commands[tag] in str(report["error"])
+            assert len(lab.card.euicc.state().profiles) == 1
+            assert result.notifications == 1, "the failed result was delivered and removed"
+
+    asyncio.run(run())
+
+
+async def finish(lab: Lab) -> int:
+    """Poll and reset like a recipe until there is nothing more to do, through the cut; return the polls it took."""
+    polls = 0
+    while True:
+        polls += 1
+        assert polls < 12
+        try:
+            result = await lab.ipa.poll()
+        except (CardGone, CardNeedsReset):
+            await lab.card.reset()
+            continue
+        if result.profile_changed:
+            await lab.card.reset()
+            continue
+        if not lab.relay.orders and not lab.card.euicc.state().notifications:
+            return polls
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_power_cut_at_every_apdu(when: str, base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def provision(name: str, cut: int | None) -> int:
+        home = tmp_path / name
+        async with Lab.make(base, home, server_tls) as lab:
+            matching_id = lab.order_download()
+            lab.order_enable()
+            start = lab.card.apdus
+            if cut is not None:
+                lab.card.cut = (start + cut, when)
+            await finish(lab)
+            assert lab.card.cut is None, f"APDU {cut} was never reached"
+            lab.check_provisioned(matching_id)
+            assert set(lab.relay.delivered.values()) == {1}, f"cut at {cut}: delivered twice"
+            count = lab.card.apdus - start
+        shutil.rmtree(home)
+        return count
+
+    whole = asyncio.run(provision("whole", None))
+    for index in range(whole):
+        asyncio.run(provision(f"cut-{index}", index))
