@@ -60,7 +60,7 @@ class World:
         return None if isinstance(result, Received) else {"header": success(), **result}
 
     def device(self, **more: Any) -> Device:
-        return Device(self.pki, lambda function, body: self.call(function, body), **more)
+        return Device(self.pki, self.call, **more)
 
     def place(self, profile: str = "operational", **more: Any) -> Order:
         return self.orders.place(profile, **more)

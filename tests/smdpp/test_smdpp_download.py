@@ -39,7 +39,7 @@ def test_a_download_from_order_to_notifications(world: World, device: Device) ->
     assert value_of(metadata, 0xBF25, 0x5A).hex() == "980001010000000020f7"
     assert [value_of(entry, 0x81).decode() for _, entry, _ in parts(value_of(metadata, 0xBF25, 0xB6))] == [
         "smdpp.bench.example"
-    ] * 4
+    ] * 3
     assert world.order(order).state == "downloaded"
     device.notify(device.pir(ICCID))
     device.notify(device.event(1, ICCID))
