@@ -194,29 +194,49 @@ def function(tag: int) -> str | None:
     return _FUNCTIONS.get(tag)
 
 
+# Functions whose results are a type of their own, rather than a field of their response.
+_RESULT_TYPES = {
+    "AuthenticateServer": "AuthenticateErrorCode",
+    "PrepareDownload": "DownloadErrorCode",
+    "CancelSession": "CancelSessionResponseChoice",
+    "GetProfilesInfo": "ProfileInfoListError",
+    "RetrieveNotificationsList": "RetrieveNotificationsListResponse",
+    "RemoveNotificationFromList": "NotificationSentResponse",
+    "LoadCRL": "LoadCRLResponseError",
+    "LoadEuiccPackage": "EuiccPackageErrorCode",
+    "IpaEuiccData": "IpaEuiccDataErrorCode",
+    "GetConnectivityParameters": "ConnectivityParametersError",
+    "eUICCMemoryReset": "EuiccMemoryResetResponse",
+    "ProfileDownloadTrigger": "ProfileDownloadTriggerResult",
+}
+
+
 def result(kind: str, code: int) -> str:
     """Return the name of ``code``: ``result("enable", 2)`` is ``profileNotInDisabledState``.
 
-    ``kind``: a PSMO or eCO (``enable``), a type of the standards (``EnableProfileResult``, ``ErrorReason``) or the path
-    of a field (``GetEimPackageResponse.eimPackageError``). A code without a name is returned as its digits.
+    ``kind``: a PSMO or eCO (``enable``), a function (``GetEimPackage``), a type of the standards
+    (``EnableProfileResult``, ``ErrorReason``) or the path of a field (``GetEimPackageResponse.eimPackageError``).
+    A code without a name is returned as its digits.
     """
-    return _numbers(kind).get(code, str(code))
+    return next((table[code] for table in _tables(kind) if code in table), str(code))
 
 
 @functools.lru_cache(maxsize=512)
-def _numbers(kind: str) -> dict[int, str]:
+def _tables(kind: str) -> tuple[dict[int, str], ...]:
+    """Return the enumerations that ``kind`` may mean: its own, then those in its response, ESipa's first."""
     from bench.rsp.asn1.schema import NUMBERS
 
     path = next((path for name, path in RESULTS.values() if name == kind), kind)
-    for module in ("SGP32Definitions", "RSPDefinitions"):
-        table = NUMBERS[module]
-        if path in table:
-            return table[path]
-        # A function's name or a response type stands for the one enumeration below it.
-        below = [key for key in table if key.startswith((f"{path}.", f"{path}Response."))]
-        if below:
-            return table[below[0]]
-    return {}
+    starts = [path, f"{path}ResponseEsipa", f"{path}Response", f"{path}ResponseEs9"]
+    if kind in _RESULT_TYPES:
+        starts.append(_RESULT_TYPES[kind])
+    return tuple(
+        table
+        for start in starts
+        for module in ("SGP32Definitions", "RSPDefinitions")
+        for key, table in NUMBERS[module].items()
+        if key == start or key.startswith(f"{start}.")
+    )
 
 
 def bit(kind: str, position: int) -> str:

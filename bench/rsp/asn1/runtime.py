@@ -24,7 +24,7 @@ from typing import Any
 
 from asn1tools.codecs import DecodeError as CodecDecodeError
 from asn1tools.codecs import EncodeError as CodecEncodeError
-from asn1tools.codecs import ErrorWithLocation, ber, der
+from asn1tools.codecs import ErrorWithLocation, ber
 
 from bench.rsp import forms, tlv
 from bench.rsp.asn1.schema import SCHEMA
@@ -102,14 +102,11 @@ class _Sequence(ber.Sequence):  # type: ignore[misc]
         return values, end
 
 
-class _Integer(der.Integer):  # type: ignore[misc]
+class _Integer(ber.Integer):  # type: ignore[misc]
     def encode_content(self, data: Any, values: Any = None) -> bytes:
         if not isinstance(data, int) or isinstance(data, bool):
             raise CodecEncodeError(f"expected an integer, got {_shown(data)}", location=self)
         return super().encode_content(int(data), values)  # type: ignore[no-any-return]
-
-    def set_tag(self, number: int, flags: int) -> None:
-        ber.Type.set_tag(self, number, flags)
 
     def decode_content(self, data: bytearray, offset: int, length: int) -> tuple[int, int]:
         if length == 0:
