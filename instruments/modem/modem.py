@@ -21,7 +21,7 @@ _LOOK = 0.1
 """Seconds between two looks whether the port has come."""
 _SIM_AGAIN = 0.25
 _SIGNS = 10.0
-"""Seconds a modem is given to show that it carried the REFRESH out."""
+"""Seconds a modem is given to show that it carried the REFRESH out, at most a third of the whole time."""
 _GOES_DOWN = 10.0
 """Seconds within which a modem that was told to reset goes away."""
 _BOOT_TEXTS = frozenset(("RDY", "APP RDY", "^SYSSTART"))
@@ -292,7 +292,7 @@ class AtModem:
         ``refresh`` or ``reset``. Raises DeviceFailure when even that does not help, or when ``timeout`` s are over.
         """
         until = self._clock.now() + timeout
-        if await self._signs_seen(min(_SIGNS, timeout)):
+        if await self._signs_seen(min(_SIGNS, timeout / 3)):
             await self._back(until)
             if await self._card_is_current():
                 self.mark_refresh()
