@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from bench.apdu import es10_codec as codec
 from bench.apdu import es10_views as views
 from bench.apdu.channel import CardAccess, LogicalChannel
 from bench.apdu.errors import CardAnswerError, CardNeedsReset, Es10Error, StatusWordError
+from bench.apdu.es10_answers import (
+    Cancellation,
+    DownloadPreparation,
+    Rollback,
+    ServerAuthentication,
+    changes_profile,
+    nested_error,
+)
 from bench.apdu.es10_results import function_name, result_name
 from bench.apdu.exchange import collect
 from bench.apdu.iso7816 import Command, Response
@@ -41,50 +48,6 @@ class Now(Protocol):
 
     def now(self) -> float:
         """Return seconds since an arbitrary start."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerAuthentication:
-    """Answer to AuthenticateServer: ``raw`` (BF38) goes to the server; ``error`` is its code, None when ok."""
-
-    raw: bytes
-    error: int | None
-
-    @property
-    def error_name(self) -> str:
-        """Name of the error, empty when ok."""
-        return "" if self.error is None else result_name(0xBF38, self.error)
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadPreparation:
-    """Answer to PrepareDownload: ``raw`` (BF21) goes to the server; ``error`` is its code, None when ok."""
-
-    raw: bytes
-    error: int | None
-
-    @property
-    def error_name(self) -> str:
-        """Name of the error, empty when ok."""
-        return "" if self.error is None else result_name(0xBF21, self.error)
-
-
-@dataclass(frozen=True, slots=True)
-class Cancellation:
-    """Answer to CancelSession: ``raw`` (BF41) goes to the server; ``error`` is its code, None when ok."""
-
-    raw: bytes
-    error: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """Answer to ProfileRollback: result code, its name, and the eUICC package result (BF51) to be delivered, or b''."""
-
-    raw: bytes
-    code: int
-    name: str
-    package_result: bytes
 
 
 class Es10:
@@ -277,12 +240,12 @@ class Es10:
     async def authenticate_server(self, request: bytes) -> ServerAuthentication:
         """AuthenticateServer: a BF38 request in, the BF38 answer as it came out."""
         found = await self._function(request)
-        return ServerAuthentication(found.raw, _nested_error(found))
+        return ServerAuthentication(found.raw, nested_error(found))
 
     async def prepare_download(self, request: bytes) -> DownloadPreparation:
         """PrepareDownload: a BF21 request in, the BF21 answer as it came out."""
         found = await self._function(request)
-        return DownloadPreparation(found.raw, _nested_error(found))
+        return DownloadPreparation(found.raw, nested_error(found))
 
     async def load_bpp(self, units: Sequence[bytes]) -> bytes:
         """LoadBoundProfilePackage: one STORE DATA chain a unit (SGP.22 section 2.5.5); return the BF37 as it came.
@@ -411,27 +374,6 @@ class Es10:
     async def _switch(self, request: bytes) -> None:
         await self._result(request)
         self.switched = True
-
-
-def changes_profile(package_result: bytes) -> bool:
-    """Return whether an eUICC package result (BF51) says that the enabled profile changed.
-
-    True for a successful enable (83 00), disable (84 00) or rollback (8C 00) in a signed result.
-    """
-    data = views.package_result_data(package_result)
-    results = data.find(0x30) if data is not None else None
-    if results is None:
-        return False
-    return any(item.tag in (0x83, 0x84, 0x8C) and not any(item.value) for item in results.children())
-
-
-def _nested_error(found: tlv.Tlv) -> int | None:
-    """Return the code in A1{80 transactionId, 02 code} of AuthenticateServer and PrepareDownload, None when ok."""
-    error = found.find(0xA1)
-    if error is None:
-        return None
-    code = error.find(0x02)
-    return views.signed(code.value) if code is not None else 127
 
 
 def _tag(request: bytes) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.apdu import es10_views as views
 from bench.apdu.errors import CardAnswerError
-from bench.apdu.es10 import changes_profile
+from bench.apdu.es10_answers import changes_profile
 from bench.rsp import tlv
 from bench.rsp.errors import DecodeError
 
