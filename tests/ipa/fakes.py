@@ -127,6 +127,7 @@ class FakeCard:
     hang: asyncio.Event | None = None
     """The card does not answer until this is set; ``reached`` is set when it was asked."""
     reached: asyncio.Event | None = None
+    close_error: Exception | None = None
 
     async def open_channel(self, aid: bytes) -> FakeChannel:
         assert aid.hex() == "a0000005591010ffffffff8900000100"
@@ -238,6 +239,8 @@ class FakeChannel:
 
     async def close(self) -> None:
         self._card.closed += 1
+        if self._card.close_error is not None:
+            raise self._card.close_error
 
 
 # --- certificates ---------------------------------------------------------------------------------------------------

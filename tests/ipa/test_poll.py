@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.apdu.errors import CardNeedsReset, Es10Error
+from bench.apdu.errors import CardGone, CardNeedsReset, Es10Error
 from bench.errors import DeviceFailure, InstrumentError, InstrumentTimeout
 from bench.station.interfaces import IpaService, PollResult
 from fixtures.ipa.errors import EimSilent, EsipaError
@@ -484,6 +484,14 @@ def test_a_cancelled_poll_closes_its_channel(home: Path, server_tls: Tls) -> Non
             assert (await ipa.poll()).packages == 0
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [CardGone("reset"), InstrumentTimeout("AT+CCHC"), InstrumentError("CME ERROR: 3")])
+def test_a_channel_that_does_not_close_hides_nothing(error: Exception, home: Path, server_tls: Tls) -> None:
+    card = FakeCard(close_error=error, answers={"BF51": [package_result(5, 17, tlv("83", b"\x00"))]})
+    assert poll(card, FakeEim(script([package(5)])), server_tls, home).profile_changed
+    with pytest.raises(DeviceFailure, match="no eIM"):
+        poll(FakeCard(close_error=error, eims=[]), FakeEim(script([])), server_tls, home, pinned=False)
 
 
 def test_two_calls_wait_for_each_other(home: Path, server_tls: Tls) -> None:
