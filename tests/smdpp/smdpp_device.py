@@ -301,7 +301,7 @@ class Device:
         self.sequence += 1
         return t(
             0xBF2F,
-            t(0x80, self.sequence.to_bytes(2, "big").lstrip(b"\0")),
+            t(0x80, self.sequence.to_bytes(self.sequence.bit_length() // 8 + 1, "big")),
             t(0x81, bytes((7 - event, 0x80 >> event))),
             t(0x0C, ADDRESS.encode()),
             t(0x5A, swapped(iccid)) if iccid else b"",

@@ -48,6 +48,7 @@ class Running:
 
     def connect(self) -> http.client.HTTPSConnection:
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # http.client sends head and body apart
         connection = http.client.HTTPSConnection(ADDRESS, timeout=10)
         connection.sock = self.context.wrap_socket(raw, server_hostname=ADDRESS)
         return connection
