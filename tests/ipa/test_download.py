@@ -193,25 +193,47 @@ def test_refusals_cancel_the_session_with_their_reason(
 
 def test_a_server_the_card_does_not_accept(home: Path, server_tls: Tls) -> None:
     refused = tlv("BF38", tlv("A1", tlv("80", TX), tlv("02", b"\x02")))
-    card, eim = card_for_download(), eim_for_download()
+    card, eim = card_for_download(), eim_for_download(BF3B=bytes.fromhex("bf3b0382017f"))
     card.answers["BF38"] = [refused]
     card.answers["BF41"] = [bytes.fromhex("bf4103810105")]
     result = poll(card, eim, server_tls, home)
-    assert "AuthenticateServer: invalidSignature 2" in str(result.downloads[0]["error"])
+    assert result.downloads[0]["error"] == "AuthenticateServer: invalidSignature 2"
+    assert eim.of("BF3B") == [tlv("BF3B", tlv("80", TX), refused)], "the eIM learns the card's own code"
     assert card.calls("bf41") == [cancelled_with(127)]
     assert eim.of("BF41") == [bytes.fromhex("bf410f8008" + TX.hex() + "a103810105")]
-    assert eim.of("BF3D") == [failure(refused)], "the eIM learns the card's own code"
+    assert card.calls("bf21") == []
+    assert eim.of("BF3D") == []
 
 
 def test_a_preparation_the_card_refuses(home: Path, server_tls: Tls) -> None:
     refused = tlv("BF21", tlv("A1", tlv("80", TX), tlv("02", b"\x05")))
-    card, eim = card_for_download(), eim_for_download()
+    card, eim = card_for_download(), eim_for_download(BF3A=bytes.fromhex("bf3a0381017f"))
     card.answers["BF21"] = [refused]
     result = poll(card, eim, server_tls, home)
-    assert "PrepareDownload: invalidTransactionId 5" in str(result.downloads[0]["error"])
+    assert result.downloads[0]["error"] == "PrepareDownload: invalidTransactionId 5"
+    assert eim.of("BF3A") == [tlv("BF3A", tlv("80", TX), refused)]
     assert card.calls("bf41") == [cancelled_with(127)]
     assert eim.of("BF41") == [cancel_message(127)]
-    assert eim.of("BF3D") == [failure(refused)]
+    assert card.calls("bf36") == []
+
+
+def test_an_eim_that_goes_on_although_the_card_refused(home: Path, server_tls: Tls) -> None:
+    card, eim = card_for_download(), eim_for_download()
+    card.answers["BF21"] = [tlv("BF21", tlv("A1", tlv("80", TX), tlv("02", b"\x05")))]
+    assert not poll(card, eim, server_tls, home).downloads[0]["installed"]
+    assert card.calls("bf36") == []
+    assert eim.of("BF41") == [cancel_message(127)]
+
+
+def test_a_session_that_cannot_be_cancelled_is_reported_otherwise(home: Path, server_tls: Tls) -> None:
+    card, eim = card_for_download(), eim_for_download()
+    card.words |= {"88": 0x6A80, "BF41": 0x6985}
+    result = poll(card, eim, server_tls, home)
+    assert not result.downloads[0]["installed"]
+    assert eim.of("BF41") == []
+    (message,) = eim.of("BF3D")
+    assert tlv("82", ORDER) + b"\x30" in message
+    assert b"6A80 incorrect data" in message
 
 
 def test_an_apdu_refused_while_loading(home: Path, server_tls: Tls) -> None:
@@ -291,20 +313,17 @@ def test_a_card_that_loses_power_while_loading_is_not_asked_to_cancel(home: Path
 
 @pytest.mark.parametrize("function", ["BF3B", "BF3A"])
 def test_an_eim_lost_in_the_session(function: str, home: Path, server_tls: Tls) -> None:
-    """AuthenticateClient and GetBoundProfilePackage are not repeated: the session is cancelled with timeout."""
+    """AuthenticateClient and GetBoundProfilePackage are not repeated; the card's session ends, the order stays."""
     card, eim = card_for_download(), eim_for_download(**{function: None})
     with pytest.raises(EimSilent):
         poll(card, eim, server_tls, home)
     assert len(eim.of(function)) == 1
     assert card.calls("bf41") == [cancelled_with(2)]
     assert eim.of("BF41") == []
-    # what the eIM could not be told comes first in the next poll, once
-    again = FakeEim(script([]))
-    poll(card, again, server_tls, home)
-    assert again.messages[0] == cancel_message(2)
-    last = FakeEim(script([]))
-    poll(card, last, server_tls, home)
-    assert last.of("BF41") == []
+    again = eim_for_download()
+    card.answers |= {"BF38": [SERVER_ANSWER], "BF21": [PREPARED]}
+    assert poll(card, again, server_tls, home).downloads[0]["installed"]
+    assert again.of("BF41") == []
 
 
 def test_an_eim_lost_before_the_installation_result(home: Path, server_tls: Tls) -> None:
