@@ -207,6 +207,8 @@ def apdu_response(apdu: bytes) -> str:
     """Tell a response APDU: ``GetEuiccData: 8904… - 9000 ok``."""
     if len(apdu) < 2:
         return f"incomplete response {apdu.hex().upper()}"
+    if apdu[0] in (0x3B, 0x3F) and apdu[-2] >> 4 not in (6, 9):
+        return f"ATR {apdu.hex().upper()}"
     word = status_word(apdu[-2] << 8 | apdu[-1])
     return f"{_response_data(apdu[:-2])} - {word}" if len(apdu) > 2 else word
 

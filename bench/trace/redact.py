@@ -37,6 +37,7 @@ _SCPI_SECRET: Final = re.compile(
 # A whole 128- or 256-bit key on any SCPI line.
 _SCPI_KEY: Final = re.compile(rb"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{32})(?![0-9A-Fa-f])")
 
+_SWITCH: Final = (b"ON", b"OFF", b"0", b"1")
 _PIN_INSTRUCTIONS: Final = frozenset((0x20, 0x24, 0x26, 0x28, 0x2C))
 """VERIFY, CHANGE, DISABLE, ENABLE and UNBLOCK PIN (ETSI TS 102 221 section 11.1.9 to 11.1.13)."""
 _AUTHENTICATE_SUCCESS: Final = 0xDB
@@ -88,6 +89,8 @@ def scpi_line(line: bytes) -> tuple[bytes, bool]:
     answer_is_secret = False
     for found in _SCPI_SECRET.finditer(line):
         if found.group(2) is not None:
+            if found.group(2).strip().upper() in _SWITCH:  # CELL:SECurity:MILenage ON
+                continue
             line = _hide(line, found.start(2), found.end(2))
         else:
             answer_is_secret = True

@@ -64,6 +64,7 @@ def test_card_commands(command: str, told: str) -> None:
         ("D009810301010482028182" + "9000", "REFRESH UICC reset - 9000 ok"),
         ("6F008410" + "9000", "FCI - 9000 ok"),
         ("90", "incomplete response 90"),
+        ("3B9F96803FC7828031E073FE211763000000830F90003E", "ATR 3B9F96803FC7828031E073FE211763000000830F90003E"),
     ],
 )
 def test_card_responses(response: str, told: str) -> None:
@@ -94,6 +95,7 @@ def test_at_lines(direction: int, line: bytes, told: str) -> None:
 
 def test_scpi_lines_hide_keys() -> None:
     assert one_liner("scpi:net", 0, b"SUBS:SKEY 0123\n") == "SUBS:SKEY ****"
+    assert one_liner("scpi:net", 0, b"CONF:LTE:SIGN:CELL:SEC:MIL ON\n").endswith("MIL ON")
     assert one_liner("scpi:net", 0, b"*OPC?;:VOLT 3.8\n") == "*OPC?;:VOLT 3.8"
 
 
