@@ -122,7 +122,7 @@ def test_encrypted_data_of_no_whole_block_is_a_structure_error() -> None:
         bsp.Unprotector(KEYS).decrypt(segment)
 
 
-@pytest.mark.parametrize("block", [bytes(16), b"\xff" * 16, b"\x80" + bytes(14) + b"\x01"])
+@pytest.mark.parametrize("block", [bytes(16), b"\xff" * 16, b"\x80" + bytes(14) + b"\x01", b"\x80" + bytes(31)])
 def test_wrong_padding_is_a_security_error(block: bytes) -> None:
     """The MAC is right here: only a peer that pads otherwise makes such a segment."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes

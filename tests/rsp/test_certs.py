@@ -4,10 +4,14 @@ import datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.rsp import certs
+from bench.rsp import certs, tlv
 from bench.rsp.certs import ChainError, Role
 from bench.rsp.errors import DecodeError
 from fixtures.pki import Credential, Pki, valid_eid
@@ -151,19 +155,49 @@ def test_a_tls_certificate_must_be_for_a_server(pki: Pki) -> None:
 
 
 def test_unknown_critical_extensions_are_refused(pki: Pki) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    model = certs.load(pki.eim.certificate)
-    builder = x509.CertificateBuilder(
-        model.issuer, model.subject, pki.eim.key.public_key(), 7, model.not_valid_before_utc, model.not_valid_after_utc
-    )
     odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.999.77"), b"\x05\x00")
-    der = builder.add_extension(odd, critical=True).sign(pki.ci.key, hashes.SHA256()).public_bytes(Encoding.DER)
-    assert reason(pki, Credential(der, pki.eim.key), Role.EIM) == "critical-extension"
-    der = builder.add_extension(odd, critical=False).sign(pki.ci.key, hashes.SHA256()).public_bytes(Encoding.DER)
-    assert check(pki, Credential(der, pki.eim.key), Role.EIM) == pki.ci.certificate
+    assert reason(pki, changed(pki, pki.eim, {odd.oid: (odd, True)}), Role.EIM) == "critical-extension"
+    assert check(pki, changed(pki, pki.eim, {odd.oid: (odd, False)}), Role.EIM) == pki.ci.certificate
+
+
+def test_a_name_constraint_must_be_critical(pki: Pki) -> None:
+    constraint = certs.load(pki.eum.certificate).extensions.get_extension_for_class(x509.NameConstraints).value
+    eum = changed(pki, pki.eum, {constraint.oid: (constraint, False)})
+    assert reason(pki, _below(pki, eum), Role.EUICC) == "name-constraint"
+
+
+def test_the_eins_of_sgp_26_variants_limit_the_eids_too(pki: Pki) -> None:
+    def eum(*eins: str) -> Credential:
+        listed = tlv.build(0x30, *(tlv.build(0x13, ein.encode()) for ein in eins))
+        policy = x509.PolicyInformation(x509.ObjectIdentifier("2.23.146.1.2.1.0.0.0"), None)
+        changes: Changes = {
+            x509.NameConstraints.oid: None,
+            x509.CertificatePolicies.oid: (x509.CertificatePolicies([policy]), True),
+            certs.PERMITTED_EINS: (x509.UnrecognizedExtension(certs.PERMITTED_EINS, listed), True),
+        }
+        return changed(pki, pki.eum, changes)
+
+    assert check(pki, _below(pki, eum("89044045", "89049032")), Role.EUICC) == pki.ci.certificate
+    assert reason(pki, _below(pki, eum("89044045")), Role.EUICC) == "name-constraint"
+    assert reason(pki, _below(pki, eum()), Role.EUICC) == "name-constraint"
+
+
+def test_an_issuers_key_must_be_for_certificates(pki: Pki) -> None:
+    usage = certs.load(pki.dp_auth.certificate).extensions.get_extension_for_class(x509.KeyUsage).value
+    eum = changed(pki, pki.eum, {usage.oid: (usage, True)})
+    assert reason(pki, _below(pki, eum), Role.EUICC) == "key-usage"
+    assert reason(pki, _below(pki, changed(pki, pki.eum, {usage.oid: None})), Role.EUICC) == "key-usage"
+
+
+def test_a_leafs_key_must_be_for_signatures(pki: Pki) -> None:
+    usage = certs.load(pki.eum.certificate).extensions.get_extension_for_class(x509.KeyUsage).value
+    assert reason(pki, changed(pki, pki.dp_auth, {usage.oid: (usage, True)}), Role.DP_AUTH) == "key-usage"
+    assert reason(pki, changed(pki, pki.dp_auth, {usage.oid: None}), Role.DP_AUTH) == "key-usage"
+
+
+def test_a_client_certificate_is_no_servers(pki: Pki) -> None:
+    client = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    assert reason(pki, changed(pki, pki.dp_tls, {client.oid: (client, True)}), Role.DP_TLS) == "key-usage"
 
 
 @pytest.mark.parametrize("der", [b"", b"\x30\x00", b"\x30\x03\x02\x01\x00", bytes(200)])
@@ -174,6 +208,7 @@ def test_what_is_no_certificate_is_refused(pki: Pki, der: bytes) -> None:
             read(der)
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @settings(deadline=None, database=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(position=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
 def test_a_damaged_certificate_is_refused_with_a_reason(pki: Pki, position: float, value: int) -> None:
@@ -185,6 +220,23 @@ def test_a_damaged_certificate_is_refused_with_a_reason(pki: Pki, position: floa
     damaged[index] = value
     with pytest.raises(ChainError):
         certs.check_chain(bytes(damaged), good.issuers, [pki.ci.certificate], Role.EUICC)
+
+
+Changes = dict[x509.ObjectIdentifier, tuple[x509.ExtensionType, bool] | None]
+
+
+def changed(pki: Pki, credential: Credential, changes: Changes) -> Credential:
+    """Return the credential with other extensions (None: without), issued by the CI again."""
+    model = certs.load(credential.certificate)
+    builder = x509.CertificateBuilder(
+        model.issuer, model.subject, model.public_key(), 7, model.not_valid_before_utc, model.not_valid_after_utc
+    )
+    extensions: Changes = {extension.oid: (extension.value, extension.critical) for extension in model.extensions}
+    for extension in (extensions | changes).values():
+        if extension is not None:
+            builder = builder.add_extension(*extension)
+    der = builder.sign(pki.ci.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    return Credential(der, credential.key, credential.issuers)
 
 
 def _below(pki: Pki, eum: Credential) -> Credential:
