@@ -64,6 +64,7 @@ class TraceLane:
         """Write one packet now. Never raises; what a full disk refused is counted in ``TraceWriter.lost``."""
         if time_ns is None:
             time_ns = time.time_ns()
+        data = bytes(data)  # drivers also hand over a bytearray or memoryview; of bytes this makes no copy
         if self._filter is not None and not self._writer.secrets:
             data = self._filter(direction, data)
         if comment is None:

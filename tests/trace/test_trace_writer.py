@@ -33,6 +33,13 @@ def test_packets_come_back_as_they_were(tmp_path: Path) -> None:
     )
 
 
+def test_other_kinds_of_bytes_are_taken(tmp_path: Path) -> None:
+    with TraceWriter.open(tmp_path / "t", run_id="r") as writer:
+        for data in (bytearray(b"AT\r"), memoryview(b"AT\r")):
+            writer.lane("at:m").record(Direction.SENT, data)  # type: ignore[arg-type]
+    assert [packet.data for packet in read(tmp_path / "t")] == [b"AT\r"] * 2
+
+
 def test_time_is_now_in_nanoseconds(tmp_path: Path) -> None:
     before = time.time_ns()
     with TraceWriter.open(tmp_path / "t", run_id="r") as writer:
