@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.rsp import bsp, codec, download, ids, tlv
+from bench.rsp import bsp, codec, download, ids, packages, tlv
 from bench.rsp.tlv import build
 from fixtures.pki import Pki
-from fixtures.profiles import Event, Parameters, ProfileClass, metadata
+from fixtures.profiles import Event, Package, Parameters, ProfileClass, metadata
 from fixtures.profiles import build as build_package
 from fixtures.sim.euicc import EuiccOptions
 
@@ -295,7 +296,6 @@ def test_installation_notifications_go_where_the_metadata_says(terminal: Termina
         ("event", "a.example"),
         ("event", "b.example"),
     ]
-    view = dataclasses.replace(view)
     terminal.es10(bytes.fromhex("bf640482020780"))
     assert terminal.card.state().notifications[-1].address == "c.example"
 
@@ -335,3 +335,22 @@ def test_reset_in_a_download_leaves_a_result_that_says_so(terminal: Terminal, pk
 
 def _integer(value: int) -> bytes:
     return value.to_bytes(value.bit_length() // 8 + 1, "big")
+
+
+@pytest.mark.parametrize("name", ["TS48V1-A-UNIQUE.der", "TS48V2-SAIP2-1-BERTLV-UNIQUE.der"])
+def test_ts48_packages_download(terminal: Terminal, pki: Pki, name: str) -> None:
+    """12 kB in a dozen segments; the profile then is in force."""
+    root = Path(os.environ.get("BENCH_SHARED_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
+    path = root / "ts48" / name
+    if not path.exists():
+        pytest.skip(f"TS.48 samples are not there: set BENCH_SHARED_DATA to the folder that holds ts48/{name}")
+    package = path.read_bytes()
+    units = units_of(terminal, pki, package)
+    assert sum(unit[0] == 0x86 for unit in units) == -(-len(package) // 1007)
+    assert pir(load_units(terminal, units)) == INSTALLED
+    eim = parties.Eim(pki.eim)
+    eim.associate(terminal)
+    terminal.es10(eim.package(packages.enable(Package.parse(package).iccid)))
+    terminal.card.reset()
+    assert terminal.iccid() == Package.parse(package).iccid
+    assert terminal.imsi() == "001010123456063"

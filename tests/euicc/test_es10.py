@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from bench.rsp import certs, codec, ecdsa, ids, packages, tlv
+from bench.rsp.forms import Form
 from bench.rsp.tlv import build
 from fixtures.pki import Pki
-from fixtures.sim.euicc import EuiccOptions
+from fixtures.sim.euicc import EuiccOptions, isd_r
 
 from . import parties
 from .parties import ADDRESS, BOOT_ICCID, EID, EIM_ID, OPER_ICCID, Bench, Eim, Refused, Smdpp, Terminal, install, pir
@@ -441,3 +442,43 @@ def test_memory_reset(terminal: Terminal, pki: Pki) -> None:
     assert terminal.card.state().switch_pending
     terminal.card.reset()
     assert terminal.card.state().profiles == ()
+
+
+def test_answers_in_the_forms_of_other_cards(bench: Bench, pki: Pki) -> None:
+    bench.options = EuiccOptions(forms=frozenset((Form.NESTED_PROFILE_LIST, Form.NESTED_CERTIFICATE)))
+    terminal = bench.terminal()
+    assert terminal.es10(bytes.fromhex("bf2d035c015a")).hex() == "bf2d12a010300ee30c5a0a980001010000000010f9"
+    nested = tlv.first(terminal.es10(bytes.fromhex("bf5600"))).find(0xA0, 0xA6)
+    assert nested is not None
+    assert nested.value == pki.euicc(EID).certificate
+    bench.options = EuiccOptions(forms=frozenset((Form.BARE_PACKAGE_RESULT,)))
+    terminal = bench.terminal("second")
+    eim = Eim(pki.eim)
+    eim.associate(terminal)
+    bare = tlv.first(terminal.es10(eim.package(packages.get_rat())))
+    assert [part.tag for part in bare.children()] == [0x30, 0x5F37]
+
+
+def test_long_responses_of_a_faulty_card(bench: Bench) -> None:
+    bench.options = EuiccOptions(long_responses=True)
+    terminal = bench.terminal()
+    assert len(terminal.raw(bytes.fromhex("81e2910003bf5600"))) > 1000
+
+
+def test_an_internal_error_is_6f00_with_the_state_before(
+    terminal: Terminal, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eim = Eim(pki.eim)
+    eim.associate(terminal)
+
+    def broken(*_: object) -> bytes:
+        terminal.card._core.state.eims.clear()
+        raise RuntimeError("a fault of the simulator")
+
+    with monkeypatch.context() as context:
+        context.setitem(isd_r._FUNCTIONS, 0xBF43, broken)
+        with pytest.raises(Refused, match="6F00"):
+            terminal.es10(bytes.fromhex("bf4300"))
+    assert terminal.card.faults == 1
+    assert len(terminal.card.state().eims) == 1
+    assert terminal.es10(bytes.fromhex("bf4300"))

@@ -29,6 +29,7 @@ from fixtures.profiles import (
 from fixtures.profiles.aka import Algorithm
 from fixtures.profiles.builder import MINIMUM_SERVICES, apn_labels, service_table
 from fixtures.profiles.subscription import http_parameters
+
 from . import samples
 
 

@@ -1,0 +1,307 @@
+"""Installation: result codes literally, what fills a file, links, access rules, PINs, the IoT element."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.rsp import ids, tlv
+from bench.rsp.tlv import build
+from fixtures.profiles import InstallError, Package, Status, find, install
+from fixtures.profiles.access import allowed, allowed_instruction
+from fixtures.profiles.aka import DEFAULT_DELTA, Algorithm
+from fixtures.profiles.files import Df
+from fixtures.profiles.image import Image
+from fixtures.profiles.status import sima_response
+from fixtures.profiles.templates import RULES, Structure, oid
+
+from . import samples
+
+
+def elements() -> list[bytes]:
+    return [element.raw for element in Package.parse(samples.operational()).elements]
+
+
+def head(number: int, *, mandated: bool = True) -> bytes:
+    return build(0xA0, build(0x80) if mandated else b"", build(0x81, bytes((number,))))
+
+
+def gfm(*commands: bytes, number: int = 20) -> bytes:
+    return build(0xA1, head(number), build(0xA1, build(0x30, *commands)))
+
+
+def with_elements(*extra: bytes) -> bytes:
+    """The operational package with elements before its end."""
+    parts = elements()
+    return b"".join([*parts[:-1], *extra, parts[-1]])
+
+
+def fcp(tag: int, *members: str) -> bytes:
+    return build(tag, *(bytes.fromhex(member) for member in members))
+
+
+def content(image: Image, path: str) -> str:
+    ef = image.ef(path)
+    assert ef is not None, path
+    return ef.content.hex()
+
+
+def refused(package: bytes) -> tuple[Status, int | None, str]:
+    with pytest.raises(InstallError) as caught:
+        install(package)
+    return caught.value.status, caught.value.identification, caught.value.response().hex()
+
+
+def test_literal_euicc_responses() -> None:
+    assert sima_response([(0, None, None)]).hex() == "3007a0053003800100"
+    bad = InstallError(Status.BAD_VALUES, "EF.IMSI", 4).response()
+    assert bad.hex() == "3015a00830068001038101048100820745462e494d5349"
+    assert sima_response([(4, 5, None)], aborted=True).hex() == "300ca00830068001048101058100"
+    assert sima_response([(9, 5, None)]).hex() == "300aa0083006800109810105"
+    assert sima_response([(0x6985, 5, None)], aborted=True).hex() == "300da0093007800269858101058100"
+
+
+def test_header_results() -> None:
+    header, *rest = elements()
+    tail = b"".join(rest)
+
+    def changed(old: str, new: str) -> bytes:
+        assert old in header.hex()
+        body = bytes.fromhex(header.hex().replace(old, new)[4:])
+        return build(0xA0, body) + tail
+
+    assert refused(changed("800102", "800104"))[0] is Status.UNSUPPORTED_PROFILE_VERSION
+    assert refused(changed("a50481008400", "a50481008500"))[0] is Status.FEATURE_NOT_SUPPORTED  # tuak128
+    assert refused(changed("a50481008400", "a50481008c00"))[0] is Status.RUNTIME_NOT_SUPPORTED  # multos
+    assert refused(changed("060667810f010205", "060667810f01020c"))[0] is Status.TEMPLATE_NOT_SUPPORTED
+    library = build(0xA8, build(0x30, build(0x80, bytes(5)), build(0x81, b"\x01\x00")))
+    assert refused(build(0xA0, tlv.first(header).value, library) + tail)[0] is Status.LIB_NOT_SUPPORTED
+    assert refused(tail)[0] is Status.INVALID_REQUEST_FORMAT
+    assert refused(b"".join(elements()[:-1]))[0] is Status.INVALID_REQUEST_FORMAT
+
+
+def test_element_results() -> None:
+    unknown = build(0xAB, head(20))
+    assert refused(with_elements(unknown))[:2] == (Status.PE_NOT_SUPPORTED, 20)
+    optional = build(0xAB, head(20, mandated=False))
+    assert install(with_elements(optional)).response.hex() == "3012a010300680010181011430068001008101" + "09"
+    assert refused(with_elements(build(0xA9, head(4))))[:2] == (Status.BAD_VALUES, 4)
+    assert refused(with_elements(build(0xA9)))[0] is Status.INVALID_REQUEST_FORMAT
+    no_opt = [raw for raw in elements() if raw[0] != 0xB3]
+    assert refused(b"".join(no_opt))[:2] == (Status.INVALID_REQUEST_FORMAT, 5)
+    unknown_template = build(0xB2, head(20), build(0x81, oid("99")))
+    assert refused(with_elements(unknown_template))[:2] == (Status.TEMPLATE_NOT_SUPPORTED, 20)
+    no_pins = [raw for raw in elements() if raw[0] != 0xA2]
+    assert refused(b"".join(no_pins))[0] is Status.PIN_CODE_MISSING
+    no_puks = [raw for raw in elements() if raw[0] != 0xA3]
+    assert refused(b"".join(no_puks))[0] is Status.INVALID_PARAMETER
+    second_mf = with_elements(bytes.fromhex(elements()[1].hex().replace("800081" + "0101", "800081" + "0114")))
+    assert refused(second_mf)[0] in (Status.INVALID_REQUEST_FORMAT, Status.BAD_VALUES)
+    with pytest.raises(InstallError) as caught:
+        install(samples.operational(), memory=500)
+    assert caught.value.status is Status.NOT_ENOUGH_MEMORY
+    assert install(samples.operational(), memory=100_000)
+    with pytest.raises(InstallError) as caught:
+        install(samples.operational(), services=frozenset(("usim",)))
+    assert caught.value.status is Status.FEATURE_NOT_SUPPORTED
+
+
+def aka_package(*members: bytes, options: tuple[bytes, ...] = ()) -> bytes:
+    parts = elements()
+    index = next(i for i, raw in enumerate(parts) if raw[0] == 0xA4)
+    parts[index] = build(0xA4, head(7), build(0xA1, build(0xA1, *members)), *options)
+    return b"".join(parts)
+
+
+def test_keys() -> None:
+    k, opc = build(0x82, samples.K), build(0x83, samples.OPC)
+    milenage, xor, tuak = (build(0x80, bytes((number,))) for number in (1, 3, 2))
+    zero = build(0x81, b"\x00")
+    assert refused(aka_package(milenage, zero, build(0x82, bytes(15)), opc))[:2] == (Status.INVALID_PARAMETER, 7)
+    assert refused(aka_package(milenage, zero, k))[:2] == (Status.INVALID_PARAMETER, 7)
+    assert refused(aka_package(tuak, zero, k, opc))[:2] == (Status.FEATURE_NOT_SUPPORTED, 7)
+    assert refused(aka_package(build(0x80, b"\x09"), zero, k, opc))[:2] == (Status.INVALID_PARAMETER, 7)
+    assert refused(aka_package(milenage, zero, k, opc, build(0x84, b"\x40")))[:2] == (Status.INVALID_PARAMETER, 7)
+    assert find(aka_package(xor, zero, k)).algorithm is Algorithm.XOR
+    constants = build(0x85, bytes(range(80)))
+    found = find(aka_package(milenage, zero, k, opc, build(0x84, bytes.fromhex("4000204061")), constants)).keys
+    assert found.rotations == (64, 0, 32, 64, 97)
+    assert found.constants[4] == bytes(range(64, 80))
+    assert found.delta == DEFAULT_DELTA
+    first = build(0xA5, *(build(0x04, (7 + n).to_bytes(6, "big")) for n in range(32)))
+    narrow = (build(0x83, bytes.fromhex("000000000010")), first)
+    keys = find(aka_package(milenage, zero, k, opc, options=narrow)).keys
+    assert (keys.delta, keys.sqn[0], keys.sqn[31]) == (16, 7, 38)
+    assert keys.aka().sqn[31] == 38
+    assert refused(aka_package(milenage, zero, k, opc, options=(build(0xA5, build(0x04, bytes(6))),)))[0] is (
+        Status.INVALID_REQUEST_FORMAT
+    )
+    assert samples.K.hex() not in repr(keys)
+
+
+FILE = "82024121"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size", "writes", "expected"),
+    [
+        ("", 4, [], "ffffffff"),
+        ("C10102", 4, [], "02020202"),
+        ("C1020102", 5, [], "0102020202"),
+        ("C2020102", 5, [], "0102010201"),
+        ("C10100", 5, [(0, "aabb")], "aabb000000"),
+        ("C10100", 5, [(1, "aa"), (1, "bb")], "00aa00bb00"),  # offsets are relative
+        ("C10100", 3, [(0, "aabbcc")], "aabbcc"),
+    ],
+)
+def test_filling_of_a_file(pattern: str, size: int, writes: list[tuple[int, str]], expected: str) -> None:
+    commands = [
+        build(0x80),
+        fcp(0x62, FILE, "83022FFA", "8B032F0601", f"8001{size:02x}", build(0xA5, bytes.fromhex(pattern)).hex()),
+    ]
+    for skip, data in writes:
+        if skip:
+            commands.append(build(0x02, bytes((skip,))))
+        commands.append(build(0x81, bytes.fromhex(data)))
+    image = install(with_elements(gfm(*commands))).image
+    assert content(image, "2FFA") == expected
+
+
+def test_filling_of_records_and_directories() -> None:
+    commands = (
+        build(0x80),
+        fcp(0x62, "82044221" + "0003", "83022FFB", "8B032F0601", "800109", "A504C1020102"),
+        build(0x81, b"\xaa"),
+        fcp(0x62, "82027821", "83027F66", "8B032F0601", "C602010A"),
+        build(0x80, bytes.fromhex("7f66")),
+        fcp(0x62, "82027821", "83025F40", "8B032F0601", "C602010A"),
+        build(0x80, bytes.fromhex("7f665f40")),
+        fcp(0x62, "82044621" + "0002", "83024F40", "8B036F0601", "800104", "8801" + "08"),
+        fcp(0x62, "82027921", "83024F41", "8B036F0601"),
+    )
+    image = install(with_elements(gfm(*commands))).image
+    assert content(image, "2FFB") == "aa0202" + "010202" * 2
+    cyclic = image.ef("7F66/5F40/4F40")
+    assert cyclic is not None
+    assert (cyclic.structure, cyclic.records, cyclic.sfi) == (Structure.CYCLIC, 2, 1)
+    tree = image.ef("7F66/5F40/4F41")
+    assert tree is not None
+    assert tree.structure is Structure.BER_TLV
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        (fcp(0x62, FILE, "83022FFA", "8B032F0601", "800101"), build(0x81, b"ab")),  # overfull
+        (fcp(0x62, FILE, "83022FE2", "8B032F0601", "800101"),),  # exists
+        (fcp(0x62, FILE, "83022FFA", "8B032F0601"),),  # no size
+        (fcp(0x62, FILE, "8B032F0601", "800101"),),  # no identifier
+        (fcp(0x62, "8204422100" + "03", "83022FFA", "8B032F0601", "800104"),),  # records do not fit
+        (build(0x80, bytes.fromhex("7f77")),),  # no such directory
+        (fcp(0x62, FILE, "83022FFA", "C7022FF9", "800101"),),  # link to nothing
+        (fcp(0x62, "8202FF21", "83022FFA", "8B032F0601", "800101"),),  # no structure
+    ],
+)
+def test_files_that_contradict_themselves(commands: tuple[bytes, ...]) -> None:
+    assert refused(with_elements(gfm(build(0x80), *commands)))[:2] == (Status.BAD_VALUES, 20)
+
+
+@pytest.mark.parametrize("commands", [(build(0x81, b"a"),), (build(0x85),), (build(0x02),)])
+def test_file_management_that_cannot_be_read(commands: tuple[bytes, ...]) -> None:
+    assert refused(with_elements(gfm(*commands)))[:2] == (Status.INVALID_REQUEST_FORMAT, 20)
+
+
+def test_a_link_is_the_file_it_leads_to() -> None:
+    image = install(with_elements(gfm(build(0x80), fcp(0x62, FILE, "83022FFA", "C7047FD06F07")))).image
+    assert image.mf.files[0x2FFA] is image.ef("7FD0/6F07")
+
+
+def test_template_defaults_of_files_that_are_not_listed() -> None:
+    image = install(samples.operational()).image
+    expected = {
+        "7FD0/6F7B": "ff" * 12,
+        "7FD0/6F7E": "ffffffffffffff0000ff01",
+        "7FD0/6F73": "ff" * 10 + "0000ff01",
+        "7FD0/6FE3": "ff" * 15 + "000001",
+        "7FD0/6F5B": "f00000f00000",
+        "7FD0/6F08": "07" + "ff" * 32,
+        "7FD0/6F60": "ffffff0000" * 8,
+        "7FD0/6F31": "0a",
+        "2F05": "ffff",
+    }
+    for path, value in expected.items():
+        assert content(image, path) == value, path
+    sfis = {"6FAD": 3, "6F38": 4, "6F78": 6, "6F07": 7, "6F7E": 11, "6F7B": 13, "6FE3": 30, "6FB7": 1}
+    for fid, sfi in sfis.items():
+        ef = image.ef(f"7FD0/{fid}")
+        assert ef is not None
+        assert ef.sfi == sfi
+    # of a template that is not created by default only what is listed
+    assert image.ef("7FD0/6F3E") is None
+    assert image.ef("7FD0/6F40") is not None
+
+
+def test_shared_pins_and_mapped_keys() -> None:
+    shared = build(0xA2, head(21), build(0xA1, build(0x81, bytes.fromhex("7fd0"))))
+    sub = gfm(
+        build(0x80, bytes.fromhex("7fd0")),
+        fcp(0x62, "82027821", "83025F70", "8B036F0601", "C60181"),
+    )
+    image = install(with_elements(sub, shared)).image
+    directory = image.files["7FD0/5F70"]
+    assert isinstance(directory, Df)
+    pin = image.pin(directory, 0x81)
+    assert pin is not None
+    assert pin.value == b"9999\xff\xff\xff\xff"
+    assert image.pin(directory, 0x82) is None
+    assert "9999" not in repr(pin)
+
+
+def test_iot_element_is_mf_and_usim_in_one() -> None:
+    parts = {raw[0]: raw for raw in elements()}
+    mf = {child.tag: child.value for child in tlv.first(parts[0xB0]).children()}
+    usim = {child.tag: child.value for child in tlv.first(parts[0xB3]).children()}
+    members = [build(tag, mf[tag]) for tag in (0xA2, 0xA4, 0xA5, 0xA6)]
+    members += [build(tag + 6, usim[tag]) for tag in (0xA2, 0xA3, 0xA4)]
+    members += [build(0xAE, usim[0xA8]), build(0xB2, usim[0xB2]), build(0xB5, usim[0xB5]), build(0xB6, usim[0xB6])]
+    iot = build(0xBF20, head(4), build(0x81, oid("17")), *members)
+    # the global PINs are of the MF, the local ones of the application
+    package = b"".join((parts[0xA0], iot, parts[0xA3], elements()[3], elements()[6], parts[0xA4], parts[0xAA]))
+    image = install(package).image
+    assert ids.imsi_digits(bytes.fromhex(content(image, "7FD0/6F07"))) == "001010000000002"
+    assert content(image, "7FD0/6F7B") == "ff" * 12
+    assert content(image, "2FE2") == "980001010000000020f7"
+    assert find(package).imsi == "001010000000002"
+
+
+@pytest.mark.parametrize(
+    ("rule", "mode", "keys", "expected"),
+    [
+        (2, 1, {1}, True),
+        (2, 1, {10}, False),
+        (2, 2, {1}, False),
+        (2, 2, {10}, True),
+        (10, 1, set(), True),
+        (10, 2, set(), False),
+        (4, 2, {1, 10}, False),  # never
+        (8, 2, {0x81}, True),
+        (8, 2, {1}, False),
+    ],
+)
+def test_standard_access_rules(rule: int, mode: int, keys: set[int], expected: bool) -> None:
+    assert allowed(RULES[rule] + b"\xff" * 5, mode, keys.__contains__) is expected
+
+
+def test_combined_conditions() -> None:
+    key = "A40683010{}950108"
+    either = bytes.fromhex("800101" + "A010" + key.format("1") + key.format("2"))
+    both = bytes.fromhex("800101" + "AF10" + key.format("1") + key.format("2"))
+    neither = bytes.fromhex("800101" + "A708" + key.format("1"))
+    assert allowed(either, 1, {2}.__contains__)
+    assert not allowed(both, 1, {2}.__contains__)
+    assert allowed(both, 1, {1, 2}.__contains__)
+    assert allowed(neither, 1, set().__contains__)
+    assert not allowed(neither, 1, {1}.__contains__)
+    assert not allowed(b"", 1, {1}.__contains__)
+    assert not allowed(b"\x80\x01", 1, {1}.__contains__)
+    assert allowed_instruction(RULES[7], 0x32, {1}.__contains__)
+    assert not allowed_instruction(RULES[5], 0x32, {1}.__contains__)
