@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fixtures.sim.euicc")
-pytest.importorskip("fixtures.smdpp.es9")
-
 from bench.apdu.errors import CardGone, CardNeedsReset
 from bench.rsp import ecdsa, packages
 from bench.station.clock import RealClock
