@@ -39,7 +39,7 @@ def up(obj: Mapping[str, Any], station: str, clock: str, seed: int, world: tuple
 
 
 async def _up(bench: Any, station: Any, as_json: bool) -> None:
-    from bench.station import services
+    from bench.station import routes, services
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -62,7 +62,7 @@ async def _up(bench: Any, station: Any, as_json: bool) -> None:
         except BaseException:
             await asyncio.gather(*starting, return_exceptions=True)
             raise
-        await services.connect_routes(world.announcement, eim, smdpp)
+        await routes.connect_routes(world.announcement, eim, smdpp)
         _announce({**world.announcement, "eim": dict(eim.announcement), "smdpp": dict(smdpp.announcement)}, as_json)
         ended = [asyncio.ensure_future(_ended(service)) for service in (world, smdpp, eim)]
         stopping = asyncio.ensure_future(stop.wait())
