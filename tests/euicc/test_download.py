@@ -196,6 +196,16 @@ def test_units_that_are_lost_doubled_or_swapped(shared: Terminal, pki: Pki) -> N
             only_bootstrap(shared)
 
 
+def test_units_that_are_put_together_are_refused_at_once(shared: Terminal, pki: Pki) -> None:
+    for first, command in ((2, 2), (5, 5)):
+        units = units_of(shared, pki, large(), keys=KEYS)
+        joined = [*units[:first], units[first] + units[first + 1]]
+        assert load_units(shared, joined[:-1]) == b""
+        assert pir(shared.es10(joined[-1])) == ("error", (command, 7))
+        shared.log.clear()
+        only_bootstrap(shared)
+
+
 def test_package_for_another_card(terminal: Terminal, pki: Pki) -> None:
     smdpp = Smdpp(pki)
     answer = prepared(terminal, smdpp)

@@ -320,12 +320,23 @@ def test_requests_that_cannot_be_read(terminal: Terminal, request_hex: str, stat
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [("challenge", 6), ("signature", 2), ("ci", 7), ("certificate", 1), ("role", 1), ("no session", 4), ("twice", 4)],
+    [
+        ("challenge", 6),
+        ("signature", 2),
+        ("ci", 7),
+        ("certificate", 1),
+        ("role", 1),
+        ("oid", 5),
+        ("no session", 4),
+        ("twice", 4),
+    ],
 )
 def test_authenticate_server_errors(terminal: Terminal, pki: Pki, change: str, code: int, oracle: ModuleType) -> None:
     smdpp = Smdpp(pki)
     if change == "certificate":
         smdpp.auth = pki.issue("ci")
+    if change == "oid":
+        smdpp.auth = pki.issue("dp_auth", oid=None)
     if change == "role":
         smdpp.auth = pki.dp_pb
     challenge = b"" if change == "no session" else terminal.es10(bytes.fromhex("bf2e00"))[5:]

@@ -13,6 +13,7 @@ import pytest
 from bench.rsp import packages, tlv
 from bench.rsp.tlv import build
 from fixtures.pki import Pki
+from fixtures.profiles import metadata
 from fixtures.sim.euicc import CardStateError, EuiccOptions
 from fixtures.sim.euicc.state import Store
 
@@ -139,6 +140,24 @@ def test_a_cut_between_any_two_apdus(bench: Bench, pki: Pki, name: str, refresh_
     assert cuts > {"download": 25, "switch": 5, "back": 5, "clean": 5}[name]
     if name == "download":
         assert interrupted >= 5  # the cuts within the bound profile package
+
+
+def test_a_switch_that_nobody_is_notified_of_is_kept_as_well(bench: Bench, pki: Pki) -> None:
+    terminal = bench.terminal()
+    install(terminal, pki, about=metadata(parties.operational(), notifications={}))
+    eim = Eim(pki.eim)
+    eim.associate(terminal)
+    path = bench.home / "card" / "card.json"
+    kept = json.loads(path.read_text())
+    kept["profiles"][0]["metadata"] = metadata(parties.bootstrap(), notifications={}).hex()
+    terminal.card.power_off()
+    path.write_text(json.dumps(kept))
+    terminal = bench.terminal()
+    terminal.es10(eim.package(packages.enable(OPER_ICCID)))
+    terminal.card.reset()
+    assert terminal.iccid() == OPER_ICCID
+    assert json.loads(path.read_text())["switch"] is None
+    assert [profile["enabled"] for profile in json.loads(path.read_text())["profiles"]] == [False, True]
 
 
 def test_a_cut_before_the_response_is_read_loses_only_the_response(bench: Bench, pki: Pki) -> None:
