@@ -171,6 +171,7 @@ class _Job:
         poll = await self._poll("switch-back")
         if not poll.profile_changed:
             raise self._order_failed(await self.station.eim.show(order.order_id), poll, "the switch back")
+        await self.station.modem.define_pdp(self.bootstrap.apn)
         await self.station.modem.refresh_card(timeout=self.switch_within)
         await self.register(self.bootstrap, step_name="register-back")
         await self.open_data(self.bootstrap, step_name="data-back")
@@ -198,6 +199,8 @@ class _Job:
     async def register(self, phase: Phase, *, step_name: str = "") -> Registration:
         """Wait for registration on the network of the phase."""
         async with self.station.step(step_name or f"register-{phase.name}", timeout=phase.register_within) as step:
+            # The APN of the attach lives in the modem and survives the profile: left as it was, it looks like no radio.
+            await self.station.modem.define_pdp(phase.apn)
             registration = await self.station.wait_registered(
                 plmn=phase.plmn or None, rat=phase.rat or None, timeout=phase.register_within
             )
@@ -239,6 +242,7 @@ class _Job:
             poll = await self._poll("poll", measured=True)
             if not poll.profile_changed:
                 raise self._order_failed(await self.station.eim.show(order.order_id), poll, "the switch")
+            await self.station.modem.define_pdp(self.operational.apn)  # before the attach that follows the REFRESH
             async with self.station.step("refresh") as refresh:
                 seen = await self.station.modem.refresh_card(timeout=self.switch_within)
                 refresh.note("REFRESH seen" if seen == "refresh" else "the card was reset by the modem")
@@ -284,7 +288,7 @@ class _Job:
             if self.dns:
                 addresses = await self.station.data.resolve(self.station.eim.fqdn, server=self.dns[0], timeout=60.0)
                 step.note(f"{self.station.eim.fqdn} is {', '.join(addresses)} at {self.dns[0]}")
-            answer = await self.station.https_get(url, timeout=60.0)
+            answer = await self.station.https_get(url, timeout=60.0, dns=self.dns)
             step.measure("bytes", answer.bytes_sent + answer.bytes_received, unit="B")
             if not 200 <= answer.status < 300:
                 raise DeviceFailure(f"{url} answered HTTP {answer.status}", where=self.station.data.bearer)
