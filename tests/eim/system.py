@@ -1,0 +1,210 @@
+"""eIM and SM-DP+ as processes, a virtual eUICC and the IPA, put together for one test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.apdu.errors import CardGone, NoSuchApplication
+from bench.apdu.iso7816 import (
+    Command,
+    Response,
+    class_on_channel,
+    manage_channel_close,
+    manage_channel_open,
+    select_aid,
+)
+from bench.station.clock import RealClock
+from fixtures.eim.client import EimClient
+from fixtures.ipa.hostpath import HostDataPath
+from fixtures.ipa.ipa import Ipa, create
+from fixtures.pki import Pki
+from fixtures.profiles import ensure_default_packages
+from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
+from fixtures.smdpp.client import SmdppClient
+
+EID = "89049032123451234512345678901235"
+BOOTSTRAP, OPERATIONAL = "8900101000000000019", "8900101000000000027"
+FQDN = "eim.bench.example"
+SMDPP = "smdpp.bench.example"
+
+
+@dataclass
+class Process:
+    """A service process and what it announced."""
+
+    process: asyncio.subprocess.Process
+    announcement: dict[str, Any]
+
+    @classmethod
+    async def start(cls, module: str, home: Path, *options: str) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            "serve",
+            "--home",
+            str(home),
+            "--with-parent",
+            *options,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            line = await process.stdout.readline()
+        assert line, f"{module} announced nothing"
+        return cls(process, json.loads(line))
+
+    @property
+    def port(self) -> int:
+        return int(self.announcement["https"].rsplit(":", 1)[1])
+
+    async def kill(self) -> None:
+        if self.process.returncode is not None:
+            return
+        self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        if self.process.returncode is None:
+            self.process.terminate()
+        async with asyncio.timeout(10):
+            return await self.process.wait()
+
+
+@dataclass
+class VirtualCard:
+    """CardAccess to a virtual eUICC. ``cut``: (APDU index, "before" or "after") at which power goes, once."""
+
+    euicc: VirtualEuicc
+    cut: tuple[int, str] | None = None
+    apdus: int = 0
+    replace: dict[bytes, bytes] = field(default_factory=dict)
+
+    def raw(self, command: bytes) -> bytes:
+        index = self.apdus
+        self.apdus += 1
+        if self.cut == (index, "before"):
+            self.cut = None
+            self.euicc.power_off()
+        answer = self.euicc.transmit(command)
+        if self.cut == (index, "after"):
+            self.cut = None
+            self.euicc.power_off()
+            answer = b""
+        if not answer:
+            raise CardGone("the card has no power", where=f"APDU {index}")
+        return answer
+
+    async def open_channel(self, aid: bytes) -> VirtualChannel:
+        opened = Response.parse(self.raw(bytes(manage_channel_open())))
+        assert opened.ok, opened
+        number = opened.data[0]
+        selected = Response.parse(self.raw(bytes(select_aid(aid, le=None).on_channel(number))))
+        if selected.sw1 == 0x61:
+            get = bytes((class_on_channel(0x00, number), 0xC0, 0, 0, selected.sw2))
+            selected = Response.parse(self.raw(get))
+        if not selected.ok:
+            raise NoSuchApplication(str(selected), where=aid.hex())
+        return VirtualChannel(self, number, selected.data)
+
+    async def reset(self) -> None:
+        self.euicc.power_off()
+        self.euicc.power_on()
+
+
+class VirtualChannel:
+    def __init__(self, card: VirtualCard, number: int, select_response: bytes) -> None:
+        self.select_response = select_response
+        self._card = card
+        self._number = number
+
+    async def transmit(self, command: bytes, *, timeout: float | None = None) -> bytes:
+        return self._card.raw(bytes(Command.parse(command).on_channel(self._number)))
+
+    async def close(self) -> None:
+        if not self._card.euicc.transmit(bytes(manage_channel_close(self._number))):
+            raise CardGone("the card has no power", where="MANAGE CHANNEL")
+
+
+def prepare(home: Path) -> None:
+    """Make PKI and profile packages once; copy the folder for each test."""
+    Pki.open(home).euicc(EID)
+    ensure_default_packages(home)
+
+
+@dataclass
+class System:
+    home: Path
+    card: VirtualCard
+    eim: Process
+    smdpp: Process
+    client: EimClient
+    server: SmdppClient
+    ipa: Ipa
+
+    async def associate(self) -> None:
+        await self.client.register(EID)
+        if not await self.ipa.eims():
+            await self.ipa.add_initial_eim(await self.client.initial_configuration())
+
+    async def restart_eim(self) -> None:
+        """Kill the eIM and start another on the same store and port."""
+        await self.eim.kill()
+        self.eim = await Process.start(
+            "fixtures.eim",
+            self.home,
+            "--port",
+            str(self.eim.port),
+            "--route",
+            f"{SMDPP}=127.0.0.1:{self.smdpp.port}",
+        )
+        await self.client.close()
+        self.client = EimClient.from_announcement(self.eim.announcement)
+
+
+@asynccontextmanager
+async def system(
+    base: Path, home: Path, *eim_options: str, euicc: EuiccOptions | None = None, associate: bool = True
+) -> AsyncIterator[System]:
+    shutil.copytree(base, home)
+    packages = ensure_default_packages(home)
+    card = VirtualEuicc.open(
+        home / "card", pki=Pki.open(home), eid=EID, bootstrap=packages.bootstrap, options=euicc or EuiccOptions()
+    )
+    card.power_on()
+    access = VirtualCard(card)
+    async with AsyncExitStack() as stack:
+        smdpp = await Process.start("fixtures.smdpp", home)
+        stack.push_async_callback(smdpp.stop)
+        eim = await Process.start("fixtures.eim", home, "--route", f"{SMDPP}=127.0.0.1:{smdpp.port}", *eim_options)
+        client = EimClient.from_announcement(eim.announcement)
+        token = Path(smdpp.announcement["token_file"]).read_text().strip()
+        server = SmdppClient(smdpp.announcement["admin"], token)
+        stack.push_async_callback(server.close)
+        ipa = create(
+            access,
+            HostDataPath(),
+            RealClock(),
+            options={"route": {FQDN: f"127.0.0.1:{eim.port}"}, "retry_delay": 0.001},
+            home=home,
+        )
+        made = System(home, access, eim, smdpp, client, server, ipa)
+
+        async def end() -> None:
+            await made.client.close()
+            assert await made.eim.stop() in (0, -signal.SIGKILL)
+
+        stack.push_async_callback(end)
+        if associate:
+            await made.associate()
+        yield made

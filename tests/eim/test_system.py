@@ -1,0 +1,227 @@
+"""The bundled eIM with the virtual eUICC, the bundled SM-DP+ and the IPA: real cryptography, real TLS, real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from bench.apdu.errors import CardGone
+from fixtures.pki import Pki
+from fixtures.sim.euicc import EuiccOptions
+
+from .system import BOOTSTRAP, EID, OPERATIONAL, System, system
+
+
+async def provision(lab: System) -> tuple[str, str]:
+    """Download and enable the operational profile; return the orders' numbers."""
+    order = await lab.server.order("operational")
+    download = await lab.client.order_download(EID, order.activation_code)
+    first = await lab.ipa.poll()
+    assert first.downloads and first.downloads[0]["installed"], (first, await lab.client.show(download.order_id))
+    enable = await lab.client.order_enable(EID, OPERATIONAL, rollback=True)
+    second = await lab.ipa.poll()
+    assert second.profile_changed, (second, await lab.client.show(enable.order_id))
+    await lab.card.reset()
+    await lab.ipa.poll()
+    return download.order_id, enable.order_id
+
+
+def test_the_whole_job(base: Path, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+            started = time.perf_counter()
+            order = await lab.server.order("operational")
+            download = await lab.client.order_download(EID, order.activation_code)
+            poll = await lab.ipa.poll()
+            shown = await lab.client.show(download.order_id)
+            assert (shown.state, shown.verified) == ("done", True), shown
+            assert shown.result["iccid"] == OPERATIONAL
+            assert shown.result["profile_name"]
+            assert poll.notifications >= 1
+            # What the IPA delivered is at the SM-DP+ when its poll has ended.
+            state = await lab.server.state(order.matching_id)
+            assert state.state == "installed"
+            assert [item["event"] for item in state.notifications] == ["install"]
+
+            enable = await lab.client.order_enable(EID, OPERATIONAL, rollback=True)
+            poll = await lab.ipa.poll()
+            assert poll.profile_changed
+            assert (await lab.client.show(enable.order_id)).state == "sent"
+            await lab.card.reset()
+            await lab.ipa.poll()
+            shown = await lab.client.show(enable.order_id)
+            assert (shown.state, shown.verified) == ("done", True), shown
+            assert shown.result["name"] == "ok"
+            events = [item["event"] for item in (await lab.server.state(order.matching_id)).notifications]
+            assert events == ["install", "enable"]
+            notes = await lab.client.notifications(EID)
+            assert all(item["verified"] for item in notes), notes
+            assert {item["event"] for item in notes} >= {"install", "enable"}
+
+            listed = await lab.client.order_list(EID)
+            await lab.ipa.poll()
+            shown = await lab.client.show(listed.order_id)
+            assert shown.state == "done"
+            assert {item["iccid"]: item["enabled"] for item in shown.result["profiles"]} == {
+                BOOTSTRAP: False,
+                OPERATIONAL: True,
+            }
+            print(f"the whole job: {time.perf_counter() - started:.3f} s")
+
+            # And back again: switch to the bootstrap profile, delete the operational one.
+            back = await lab.client.order_enable(EID, BOOTSTRAP, rollback=False)
+            assert (await lab.ipa.poll()).profile_changed
+            await lab.card.reset()
+            await lab.ipa.poll()
+            gone = await lab.client.order_delete(EID, OPERATIONAL)
+            await lab.ipa.poll()
+            for order_id in (back.order_id, gone.order_id):
+                assert (await lab.client.show(order_id)).state == "done"
+            euicc = await lab.client.euicc(EID)
+            assert euicc["counter"] == euicc["confirmed_counter"] == 4
+            assert lab.card.euicc.state().notifications == ()
+
+    asyncio.run(run())
+
+
+def test_several_rounds_on_the_same_stores(base: Path, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+            for _ in range(3):
+                for order_id in await provision(lab):
+                    assert (await lab.client.show(order_id)).state == "done"
+                await lab.client.order_enable(EID, BOOTSTRAP, rollback=False)
+                await lab.ipa.poll()
+                await lab.card.reset()
+                await lab.client.order_delete(EID, OPERATIONAL)
+                await lab.ipa.poll()
+            assert all(order.state == "done" for order in await lab.client.orders(EID))
+
+    asyncio.run(run())
+
+
+def test_another_signing_key_ends_the_order(base: Path, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+            Pki.open(lab.home).renew("eim")
+            await lab.restart_eim()
+            order = await lab.client.order_list(EID)
+            poll = await lab.ipa.poll()
+            assert any(result["form"] == "error-unsigned" for result in poll.results)
+            shown = await lab.client.show(order.order_id)
+            assert shown.state == "failed"
+            assert shown.error["unsigned"] is True
+            assert not shown.verified
+            assert (await lab.ipa.poll()).packages == 0
+
+    asyncio.run(run())
+
+
+def test_the_smdpp_refuses_the_matching_id(base: Path, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+            order = await lab.client.order_download(EID, "LPA:1$smdpp.bench.example$NOT-THERE")
+            poll = await lab.ipa.poll()
+            assert poll.downloads[0]["installed"] is False
+            shown = await lab.client.show(order.order_id)
+            assert shown.state == "failed"
+            assert (shown.error["subject_code"], shown.error["reason_code"]) == ("8.2.6", "3.8")
+            assert shown.error["message"]
+            assert shown.error["esipa_error"] == "matchingIdRefused"
+
+    asyncio.run(run())
+
+
+def test_the_switch_is_rolled_back(base: Path, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+            order = await lab.server.order("operational")
+            await lab.client.order_download(EID, order.activation_code)
+            await lab.ipa.poll()
+            enable = await lab.client.order_enable(EID, OPERATIONAL, rollback=True)
+            assert (await lab.ipa.poll()).profile_changed
+            await lab.card.reset()
+            assert await lab.ipa.rollback()
+            await lab.card.reset()
+            await lab.ipa.poll()
+            shown = await lab.client.show(enable.order_id)
+            assert (shown.state, shown.verified) == ("failed", True)
+            assert shown.error["rolled_back"] is True
+            assert shown.result["command"] == "rollback"
+            again = await lab.client.order_enable(EID, OPERATIONAL, rollback=False)
+            assert (await lab.ipa.poll()).profile_changed
+            await lab.card.reset()
+            await lab.ipa.poll()
+            assert (await lab.client.show(again.order_id)).state == "done"
+
+    asyncio.run(run())
+
+
+def test_a_lost_eim_store_repairs_its_counter(base: Path, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+            for _ in range(3):
+                await lab.client.order_list(EID)
+                await lab.ipa.poll()
+            await lab.eim.kill()
+            for path in (lab.home / "eim").glob("eim.sqlite*"):
+                path.unlink()
+            await lab.restart_eim()
+            await lab.client.register(EID)
+            order = await lab.client.order_list(EID)
+            await lab.ipa.poll()
+            shown = await lab.client.show(order.order_id)
+            assert shown.state == "done", shown
+            assert (await lab.client.euicc(EID))["counter"] == 1 + 0x10000 + 1
+
+    asyncio.run(run())
+
+
+def test_killed_between_any_two_messages(base: Path, tmp_path: Path) -> None:
+    """kill -9 of the eIM between polls: the orders go on where they were."""
+
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+            order = await lab.server.order("operational")
+            download = await lab.client.order_download(EID, order.activation_code)
+            await lab.restart_eim()
+            assert (await lab.ipa.poll()).downloads[0]["installed"]
+            await lab.restart_eim()
+            assert (await lab.client.show(download.order_id)).state == "done"
+            enable = await lab.client.order_enable(EID, OPERATIONAL, rollback=True)
+            await lab.restart_eim()
+            assert (await lab.ipa.poll()).profile_changed
+            await lab.restart_eim()
+            await lab.card.reset()
+            await lab.ipa.poll()
+            assert (await lab.client.show(enable.order_id)).state == "done"
+
+    asyncio.run(run())
+
+
+def test_power_cuts_during_the_switch(base: Path, tmp_path: Path) -> None:
+    """Power goes at every APDU of a poll with a package: afterwards the order ends as what the card really did."""
+
+    async def run() -> None:
+        async with system(base, tmp_path / "home", euicc=EuiccOptions(fsync=False)) as lab:
+            await lab.client.order_list(EID)
+            await lab.ipa.poll()
+            start = lab.card.apdus
+            order = await lab.client.order_list(EID)
+            await lab.ipa.poll()
+            assert (await lab.client.show(order.order_id)).state == "done"
+            length = lab.card.apdus - start
+            for index in range(length):
+                for side in ("before", "after"):
+                    order = await lab.client.order_list(EID)
+                    lab.card.cut = (lab.card.apdus + index, side)
+                    try:
+                        await lab.ipa.poll()
+                    except CardGone:
+                        lab.card.euicc.power_on()
+                    await lab.ipa.poll()
+                    shown = await lab.client.show(order.order_id)
+                    assert shown.state == "done", (index, side, shown)
+
+    asyncio.run(run())
