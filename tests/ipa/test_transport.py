@@ -308,6 +308,9 @@ def test_header_option(home: Path, server_tls: Tls) -> None:
         ({"route": 5}, "a value like"),
         ({"request_timeout": -1}, "a value like 60.0"),
         ({"refresh_flag": "yes"}, "a value like True"),
+        ({"rplmn": "2620"}, "5 or 6 digits"),
+        ({"capabilities": {"85": "0d00"}}, "three bytes"),
+        ({"capabilities": {"eutran": "0d0000"}}, "three bytes"),
     ],
 )
 def test_options_are_checked(options: dict[str, object], text: str, home: Path) -> None:
