@@ -337,19 +337,22 @@ def _stations(document: Document, instruments: Mapping[str, InstrumentConfig]) -
         world: WorldConfig | None = None
         values = dict(table) if isinstance(table, dict) else table
         if isinstance(values, dict) and "world" in values:
-            world = _world(values.pop("world"), (*path, "world"), document)
+            world = _world(name, values.pop("world"), (*path, "world"), document)
         station = build(StationConfig, values, path, document, name=name, world=world)
         if station is not None:
             stations[name] = _checked(station, instruments, document)
     return stations
 
 
-def _world(table: object, path: tuple[str, ...], document: Document) -> WorldConfig | None:
-    """Read ``world = { service = "sim", ... }``: what is not ``service`` belongs to the service."""
+def _world(name: str, table: object, path: tuple[str, ...], document: Document) -> WorldConfig | None:
+    """Read ``world = { service = "sim", ... }``: what is not ``service`` belongs to the service.
+
+    It is told the name of the station, under which it keeps the card and announces itself.
+    """
     if not isinstance(table, dict) or not isinstance(table.get("service"), str):
         document.complain(path, "'world' must be a table with a service", 'write world = { service = "sim" }')
         return None
-    options = {key: value for key, value in table.items() if key != "service"}
+    options = {"station": name, **{key: value for key, value in table.items() if key != "service"}}
     return WorldConfig(table["service"], options, document.where(path))
 
 

@@ -106,7 +106,7 @@ class SafeDriver(Protocol):
 
 
 @functools.cache
-def _entry_points(group: str) -> Mapping[str, str]:
+def entry_points_of(group: str) -> Mapping[str, str]:
     """Return name -> ``module:attribute`` of a group, nothing imported.
 
     A source checkout works without being installed, and with lines newer than its installation: what its
@@ -128,14 +128,17 @@ def _entry_points(group: str) -> Mapping[str, str]:
     return found
 
 
+_entry_points = entry_points_of
+
+
 def known_drivers() -> Mapping[str, str]:
     """Return the drivers by name, with where each is, without importing any."""
-    return _entry_points(GROUP)
+    return entry_points_of(GROUP)
 
 
 def known_services() -> Mapping[str, str]:
     """Return the services by name, with where each is, without importing any."""
-    return _entry_points("bench.services")
+    return entry_points_of("bench.services")
 
 
 def _import(target: str, kind: str, name: str, where: str) -> Any:

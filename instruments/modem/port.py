@@ -22,7 +22,7 @@ from bench.trace.lane import Direction, Lane
 from instruments.modem.errors import ModemError, ModemHung, PortGone, error_of
 from instruments.modem.lines import Expectation, Kind, classify, deadline, expect
 
-_LINE = re.compile(rb"[\r\n]*[^\r\n]+[\r\n]+")
+_LINE = re.compile(rb"[\r\n]*[^\r\n]+(?:\r+\n?|\n)")
 _PRINTABLE = re.compile(r"[ -~]+")
 _SECRET = re.compile(r"(AT[+%^$#*](?:CPIN2?|CPWD|CLCK|CPINR|CGAUTH|QICSGP|UAUTHREQ)=).*", re.IGNORECASE)
 _MAX_PARTIAL = 65536

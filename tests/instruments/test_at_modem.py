@@ -110,11 +110,11 @@ def test_events_reach_the_listeners_and_not_the_answers(double):
     double.script["AT+CGMM"] = b"\r\n+CGEV: NW DETACH\r\n\r\nEG25\r\n\r\n+CEREG: 0\r\n\r\nOK\r\n"
 
     async def body(modem):
-        modem.port.listeners.append(seen.append)
+        rung = asyncio.Event()
+        modem.port.listeners += [seen.append, lambda line: rung.set() if line == "RING" else None]
         lines = await modem.command("AT+CGMM")
         double.say("RING")
-        while "RING" not in seen:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(rung.wait(), 2.0)
         return lines
 
     assert with_modem(double, body) == ["EG25"]
