@@ -53,3 +53,7 @@ class DeviceFailure(BenchError):
     """The device under test did something it must not, or did not do what it must: the device's verdict is fail."""
 
     exit_code = 1
+
+
+class EimUnreachable(BenchError):
+    """No ESipa exchange came about: what was not delivered stays on the card, and a rollback may be due."""

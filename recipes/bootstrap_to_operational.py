@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
-from bench.errors import DeviceFailure
+from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import CardProfile, EimOrder, PollResult, Registration
 
 Rat = Annotated[str, Choices("", "LTE", "LTE-M", "NB-IoT", "GSM")]
@@ -73,11 +73,18 @@ async def bootstrap_to_operational(
         download = await station.eim.order_download(job.eid, order.activation_code)
         step.note(f"eIM order {download.order_id}")
     await job.download(download, order.iccid)
-    enable = await job.switch(order.iccid, start.iccid)
-    await job.verify_identity(order.iccid)
-    await job.open_data(operational)
-    await job.exchange_data()
-    await job.known_everywhere(download, enable, order.matching_id)
+    enable = await job.switch(order.iccid)
+    try:
+        await job.register(operational)
+        await job.verify_identity(order.iccid)
+        await job.open_data(operational)
+        await job.exchange_data()
+        report = await job.deliver_result()
+    except (DeviceFailure, EimUnreachable):
+        # The rollback is armed until the eIM's next package: without it the device would stay out of reach.
+        await job.roll_back(start.iccid)
+        raise
+    await job.known_everywhere(download, enable, order.matching_id, report)
 
 
 class _Job:
@@ -235,8 +242,8 @@ class _Job:
                 )
             step.note(f"{iccid} is installed: {_listing(profiles)}")
 
-    async def switch(self, iccid: str, back: str) -> EimOrder:
-        """Signed enable with rollback armed, REFRESH or card reset, registration; roll back when that fails."""
+    async def switch(self, iccid: str) -> EimOrder:
+        """Signed enable with rollback armed, then REFRESH seen or the card reset."""
         async with self.station.step("switch", timeout=self.switch_within):
             order = await self.station.eim.order_enable(self.eid, iccid, rollback=True)
             poll = await self._poll("poll", measured=True)
@@ -246,19 +253,15 @@ class _Job:
             async with self.station.step("refresh") as refresh:
                 seen = await self.station.modem.refresh_card(timeout=self.switch_within)
                 refresh.note("REFRESH seen" if seen == "refresh" else "the card was reset by the modem")
-        try:
-            await self.register(self.operational)
-        except (DeviceFailure, TimeoutError):
-            await self._roll_back(back)
-            raise
         return order
 
-    async def _roll_back(self, back: str) -> None:
+    async def roll_back(self, back: str) -> None:
         """Return to the profile left, so that the device can be reached again; the first failure stays the verdict."""
         async with self.station.step("rollback") as step:
             if not await self.station.ipa.rollback():
                 step.note("the card refused to roll back")
                 return
+            await self.station.modem.define_pdp(self.bootstrap.apn)
             await self.station.modem.refresh_card(timeout=self.switch_within)
             await self.register(self.bootstrap, step_name="register-rollback")
             await self.open_data(self.bootstrap, step_name="data-rollback")
@@ -293,10 +296,13 @@ class _Job:
             if not 200 <= answer.status < 300:
                 raise DeviceFailure(f"{url} answered HTTP {answer.status}", where=self.station.data.bearer)
 
-    async def known_everywhere(self, download: EimOrder, enable: EimOrder, matching_id: str) -> None:
-        """Deliver result and notifications on the new profile; eIM and SM-DP+ must know what happened."""
-        async with self.station.step("report") as step:
-            poll = await self._poll("poll", measured=True)
+    async def deliver_result(self) -> PollResult:
+        """Poll on the new profile: the card's signed result and its notifications go to the eIM."""
+        return await self._poll("deliver-result", measured=True)
+
+    async def known_everywhere(self, download: EimOrder, enable: EimOrder, matching_id: str, poll: PollResult) -> None:
+        """Require that eIM and SM-DP+ know what happened, from what the card signed."""
+        async with self.station.step("known-everywhere") as step:
             shown = await self.station.eim.show(enable.order_id)
             if shown.state != "done" or not shown.verified:
                 raise self._order_failed(shown, poll, "the switch")

@@ -439,7 +439,7 @@ def test_the_same_key_gets_the_same_binding_in_a_new_session(world: World, devic
 
 
 def test_another_key_is_refused_until_the_card_reports_a_failure(world: World, device: Device) -> None:
-    order = world.place()
+    order = world.place(rebinding="after-error")
     device.download(order.matching_id)
     device.initiate()
     device.authenticate(order.matching_id)
@@ -449,8 +449,16 @@ def test_another_key_is_refused_until_the_card_reports_a_failure(world: World, d
     assert world.order(order).state == "downloaded"
 
 
-def test_after_a_failed_installation_there_is_a_new_binding(world: World, device: Device) -> None:
+def test_a_device_that_lost_power_before_loading_gets_a_new_binding(world: World, device: Device) -> None:
     order = world.place()
+    device.download(order.matching_id)
+    assert device.download(order.matching_id)
+    device.notify(device.pir(ICCID))
+    assert world.order(order).state == "installed"
+
+
+def test_after_a_failed_installation_there_is_a_new_binding(world: World, device: Device) -> None:
+    order = world.place(rebinding="after-error")
     first = device.download(order.matching_id)
     device.notify(device.pir(ICCID, error=(5, 11)))
     failed = world.order(order)

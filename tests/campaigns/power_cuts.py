@@ -1,0 +1,135 @@
+"""Cut the device's power at every APDU of the main job; after each cut the same recipe must pass on the same stores.
+
+Command line (JSON on standard output):
+
+    python tests/campaigns/power_cuts.py --home /tmp/cuts [--first 1] [--last 0] [--step 1] [--phase before|after]
+
+One bench home is used for all of it: card, eIM and SM-DP+ keep what each cut left, nothing is reset. For every APDU
+number ``n`` from ``first`` to ``last`` (0: as many as the recipe needs): one run with the power cut at the n-th APDU,
+the card looked at (one profile enabled, no half profile), one run without a cut, which must pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+RECIPE = "bootstrap-to-operational"
+BENCH = [sys.executable, "-m", "bench.cli.main"]
+RUN_DEADLINE = 120.0
+
+
+def run(home: Path, fault: dict[str, Any] | None) -> dict[str, Any]:
+    """Run the main job once; return the object that ``--json`` prints."""
+    command = [*BENCH, "run", RECIPE, "--json", "--seed", "7"]
+    if fault is not None:
+        command += ["--world", "faults=" + json.dumps([fault])]
+    environment = {**os.environ, "BENCH_HOME": str(home)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=RUN_DEADLINE, check=False)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        answer = {"exit_code": done.returncode, "errors": [done.stderr[-500:]], "verdict": "no answer", "folder": ""}
+    return answer
+
+
+def apdus(folder: str) -> int:
+    """Return how many command APDUs of the bench the run's trace holds."""
+    from bench.trace import Direction, read
+
+    trace = Path(folder) / "trace.pcapng"
+    return sum(packet.lane.startswith("apdu:") and packet.direction is Direction.SENT for packet in read(trace))
+
+
+def card_state(home: Path) -> dict[str, Any]:
+    """Open the card's stored state as the card itself does and return what is on it."""
+    from fixtures.pki import Pki
+    from fixtures.sim.euicc import VirtualEuicc
+
+    view = VirtualEuicc.open(
+        home / "sim" / "sim" / "card", pki=Pki.open(home), eid="89049032123451234512345678901235"
+    ).state()
+    return {
+        "profiles": [(profile.iccid, profile.enabled) for profile in view.profiles],
+        "enabled": sum(profile.enabled for profile in view.profiles),
+        "loading": view.loading,
+    }
+
+
+def consistent(state: dict[str, Any]) -> bool:
+    """Whether the card is in a state before or after, never between."""
+    iccids = [iccid for iccid, _ in state["profiles"]]
+    return state["enabled"] == 1 and not state["loading"] and len(set(iccids)) == len(iccids) and len(iccids) <= 2
+
+
+def campaign(home: Path, first: int, last: int, step: int, phase: str, seconds: float) -> dict[str, Any]:
+    """Run the campaign, return its figures."""
+    started = time.monotonic()
+    baseline = run(home, None)
+    total = apdus(baseline["folder"]) if baseline["exit_code"] == 0 else 0
+    last = last or total
+    cuts: Counter[str] = Counter()
+    bad: list[dict[str, Any]] = []
+    done = 0
+    for n in range(first, last + 1, step):
+        cut = run(home, {"at": "apdu", "n": n, "do": "power-cut", "phase": phase, "seconds": 2.0})
+        cuts[str(cut["verdict"])] += 1
+        state = card_state(home)
+        after = run(home, None)
+        done += 1
+        if after["exit_code"] != 0 or not consistent(state):
+            bad.append(
+                {
+                    "n": n,
+                    "cut": cut["verdict"],
+                    "state": state,
+                    "after": after["verdict"],
+                    "errors": after["errors"],
+                    "folders": [cut["folder"], after["folder"]],
+                }
+            )
+        if time.monotonic() - started > seconds:
+            last = n
+            break
+    return {
+        "campaign": "power-cuts",
+        "baseline": baseline["verdict"],
+        "baseline_errors": baseline["errors"],
+        "apdus": total,
+        "first": first,
+        "last": last,
+        "step": step,
+        "phase": phase,
+        "cuts": done,
+        "verdicts_of_cut_runs": dict(cuts),
+        "failures": bad,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def main() -> int:
+    """Parse the command line, print JSON, 0 when nothing failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--last", type=int, default=0)
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--phase", choices=("before", "after"), default="before")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after about this long")
+    options = parser.parse_args()
+    figures = campaign(
+        options.home.absolute(), options.first, options.last, options.step, options.phase, options.seconds
+    )
+    print(json.dumps(figures, indent=1))
+    return 1 if figures["failures"] or figures["baseline"] != "pass" or not figures["cuts"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
