@@ -7,8 +7,8 @@ control socket. ``start`` and ``wait`` concern processes, ``follow``, ``runs`` a
 
 from bench.client.control import RunStatus, SafeReport, answer, safe, stale, status, stop
 from bench.client.launch import RunHandle, StartOptions, start
-from bench.client.recipes import ParameterInfo, RecipeInfo, recipe, recipes
 from bench.client.reading import RunInfo, find, follow, journal, runs
+from bench.client.recipes import ParameterInfo, RecipeInfo, recipe, recipes
 
 __all__ = [
     "ParameterInfo",

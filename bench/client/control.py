@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.errors import BenchError, ConfigurationError
+from bench.run import folder as places
+from bench.run import liveness, unsafe
+
+if TYPE_CHECKING:
+    from bench.station.config import BenchConfig
+
+_ANSWER_WITHIN: Final = 2.0
+_SAFE_ANSWER_WITHIN: Final = 0.5
+"""Seconds a supervisor is given to take a request to make safe, before it is killed."""
+_SAFE_WITHIN: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +35,7 @@ class RunStatus:
     pid: int
     """Of the supervisor."""
     runner: int
-    """Process id of the runner, 0 when there is none (any more)."""
+    """Process id of the runner."""
     phase: str
     """``starting``, ``running``, ``teardown``, ``safe`` or ``ending``."""
     heartbeat_age: float
@@ -41,8 +60,18 @@ class SafeReport:
 
 
 def status(folder: Path) -> RunStatus | None:
-    """Return the state of a live run, None when its supervisor is gone."""
-    raise NotImplementedError
+    """Return the state of a live run, None when its supervisor is gone. Raises BenchError when it does not answer."""
+    found = _request(folder, {"op": "status"})
+    if found is None:
+        return None
+    return RunStatus(
+        run_id=str(found["run"]),
+        pid=int(found["pid"]),
+        runner=int(found["runner"]),
+        phase=str(found["phase"]),
+        heartbeat_age=float(found["heartbeat_age"]),
+        question=found.get("question") or {},
+    )
 
 
 def stop(folder: Path, *, reason: str = "", at_once: bool = False) -> bool:
@@ -50,12 +79,14 @@ def stop(folder: Path, *, reason: str = "", at_once: bool = False) -> bool:
 
     Returns when the supervisor has taken it; follow the run to see its end. Raises BenchError when it does not answer.
     """
-    raise NotImplementedError
+    request = {"op": "stop", "by": _me(), "reason": reason, "at_once": at_once}
+    return _request(folder, request) is not None
 
 
 def answer(folder: Path, question: int, choice: str) -> bool:
-    """Answer a question of ``station.ask``. Returns False when it is no longer open."""
-    raise NotImplementedError
+    """Answer a question of ``station.ask``. Returns False when it is no longer open, or this is no choice of it."""
+    found = _request(folder, {"op": "answer", "id": question, "choice": choice, "by": _me()})
+    return found is not None and bool(found.get("ok"))
 
 
 def safe(
@@ -65,11 +96,216 @@ def safe(
 
     A held station: its supervisor is asked; after 0.5 s without an answer supervisor and runner are killed and the
     plan in the run folder is carried out from here, recorded there with who did it. A free real station: the plan of
-    its configuration is carried out. Never raises for what an instrument does: the report says it.
+    its configuration is carried out. Never raises for what an instrument does: the report says it. Raises
+    ConfigurationError for an unknown station.
     """
-    raise NotImplementedError
+    from bench.station import config as configuration
+
+    found = configuration.load(config)
+    if home is not None:
+        found = replace(found, home=home, runs=home / "runs")
+    names = list(found.stations) if stations is None else [found.station(name).name for name in stations]
+    by_station: dict[str, list[Path]] = {}
+    for folder in unsafe.marked(found.runs):
+        by_station.setdefault(_station_of(folder), []).append(folder)
+    if stations is None:  # also what a bench.toml that is no longer there had named
+        names = list(dict.fromkeys([*names, *by_station]))
+    live = {_station_of(folder): folder for folder in _live(found.runs)}
+    reports = []
+    for name in names:
+        dead = [folder for folder in by_station.get(name, ()) if folder != live.get(name)]
+        if name in live:
+            reports.append(_safe_live(live[name], name))
+        if dead:
+            reports += [_safe_dead(folder, name) for folder in dead]
+        if name not in live and not dead and stations is not None:
+            reports.append(_safe_free(found, name))
+    return reports
 
 
 def stale(runs: Path) -> list[Path]:
     """Return run folders whose supervisor died before the station was safe: those stations count as unsafe."""
-    raise NotImplementedError
+    return unsafe.stale(runs)
+
+
+def make_stale_safe(runs: Path, stations: Sequence[str]) -> list[SafeReport]:
+    """Carry out the plans that dead supervisors left for these stations. Never raises for what an instrument does."""
+    return [_safe_dead(folder, _station_of(folder)) for folder in unsafe.stale(runs) if _station_of(folder) in stations]
+
+
+# --- one station -----------------------------------------------------------------------------------------------------
+
+
+def _live(runs: Path) -> list[Path]:
+    """Return the run folders whose supervisor lives: newest first, looked for among the last ones only."""
+    from bench.run.index import folders
+
+    found = []
+    for number, folder in enumerate(folders(runs)):
+        if number >= 200:
+            break
+        if liveness.alive(folder):
+            found.append(folder)
+    return found
+
+
+def _station_of(folder: Path) -> str:
+    return str(places.read_json(folder / places.MANIFEST).get("station", ""))
+
+
+def _safe_live(folder: Path, name: str) -> SafeReport:
+    """Ask the supervisor; kill it and the runner when it does not answer."""
+    told = f"run {folder.name} was interrupted"
+    try:
+        taken = _request(folder, {"op": "safe", "by": _me(), "reason": "bench safe"}, within=_SAFE_ANSWER_WITHIN)
+    except BenchError:
+        _kill_owner(folder)
+        report = _safe_dead(folder, name)
+        return replace(
+            report, message=f"{told}: its supervisor did not answer and was killed. {report.message}".strip()
+        )
+    if taken is None:  # it ended in this moment
+        return SafeReport(name, True, "supervisor", message=f"run {folder.name} had just ended")
+    until = time.monotonic() + _SAFE_WITHIN
+    while liveness.alive(folder) and time.monotonic() < until:
+        select.select([], [], [], 0.02)
+    results = _recorded(folder)
+    verified = folder not in unsafe.marked(folder.parent)
+    return SafeReport(name, verified, "supervisor", results, told)
+
+
+def _recorded(folder: Path) -> list[Mapping[str, Any]]:
+    from bench.run.events import SAFE
+    from bench.run.reader import read
+
+    last: dict[str, Mapping[str, Any]] = {}
+    for event in read(folder / places.JOURNAL):
+        if event["type"] == SAFE:
+            last[str(event["data"].get("name"))] = event["data"]
+    return list(last.values())
+
+
+def _kill_owner(folder: Path) -> None:
+    """Kill supervisor and runner of a run that does not answer, surely those and no others."""
+    owner = liveness.owner(folder)
+    pid, started = owner.get("pid"), owner.get("start")
+    if not isinstance(pid, int) or liveness.start_time(pid) != started:
+        return
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            runner = _child(pid)
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            for victim in runner:
+                with contextlib.suppress(OSError):
+                    os.killpg(victim, signal.SIGKILL)
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            poll.poll(2000)
+        finally:
+            os.close(pidfd)
+
+
+def _child(pid: int) -> list[int]:
+    with contextlib.suppress(OSError, ValueError):
+        words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(word) for word in words if os.getpgid(int(word)) == int(word)]
+    return []
+
+
+def _safe_dead(folder: Path, name: str) -> SafeReport:
+    """Carry out the plan that a dead supervisor left, and finish its record."""
+    from bench.engine.aftermath import Aftermath
+    from bench.engine.takeover import make_safe
+
+    plan = places.read_json(folder / places.PLAN)
+    world = plan.get("world")
+    results: list[Mapping[str, Any]] = []
+    aftermath = Aftermath(folder, places.read_json(folder / places.MANIFEST).get("order", {}), by=f"client {_me()}")
+    if isinstance(world, dict) and liveness.start_time(int(world.get("pid", 0))) != world.get("start"):
+        everything, message = True, "the simulated world is gone, and its supply with it"
+    elif not plan:
+        everything, message = True, "nothing had been switched"
+    else:
+
+        def told(result: Mapping[str, Any]) -> None:
+            results.append(result)
+            aftermath.safe(result)
+
+        everything = make_safe(plan, told)
+        message = "" if everything else "NOT DEAD: not everything could be verified"
+    control = {"op": "safe", "by": _me(), "reason": "supervisor and runner were gone"}
+    aftermath.finish(
+        what="supervisor and runner were gone",
+        hint="killed, out of memory, or the host went down",
+        stack="",
+        controls=[control],
+        stopped=False,
+        everything_safe=everything,
+    )
+    if everything:
+        unsafe.unmark(folder)
+    return SafeReport(name, everything, "client", results, message)
+
+
+def _safe_free(config: BenchConfig, name: str) -> SafeReport:
+    """Carry out the plan of a station nobody holds here."""
+    from bench.engine.takeover import make_safe
+    from bench.station import locks
+    from bench.station.opening import station_key
+    from bench.station.safe import _action_data, plan
+
+    station = config.station(name)
+    holder = locks.holder(station_key(station, config.home))
+    if holder is not None:
+        message = f"held by {holder}, whose runs are in another folder: ask them, or give their --config"
+        return SafeReport(name, False, "client", (), message)
+    if station.unresolved():
+        return SafeReport(name, True, "client", (), "its simulated world does not run: nothing is on")
+    results: list[Mapping[str, Any]] = []
+    everything = make_safe({"actions": [_action_data(action) for action in plan(station)]}, results.append)
+    return SafeReport(name, everything, "client", results, "" if everything else "NOT DEAD")
+
+
+# --- the socket -------------------------------------------------------------------------------------------------------
+
+
+def _me() -> str:
+    from bench.station.locks import Owner
+
+    owner = Owner.me()
+    return f"{owner.user}@{owner.host}"
+
+
+def _request(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWER_WITHIN) -> Mapping[str, Any] | None:
+    """Send one request; None when the supervisor is gone. Raises BenchError when it does not answer or refuses."""
+    if not (folder / places.JOURNAL).exists() and not (folder / places.MANIFEST).exists():
+        raise ConfigurationError("this is no run folder", where=str(folder), hint="bench runs lists them")
+    path = folder / places.CONTROL
+    with contextlib.suppress(OSError):
+        path = path.readlink() if path.is_symlink() else path
+    if not liveness.alive(folder):
+        return None
+    received = b""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(within)
+            connection.connect(str(path))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            while b"\n" not in received:
+                chunk = connection.recv(65536)
+                if not chunk:
+                    break
+                received += chunk
+        found = json.loads(received)
+    except (OSError, ValueError) as error:
+        if not liveness.alive(folder):
+            return None
+        why = "it does not answer" if isinstance(error, TimeoutError | ValueError) else str(error)
+        raise BenchError(
+            f"the supervisor of {folder.name} cannot be asked: {why}", where=str(path), hint="bench safe kills it"
+        ) from error
+    if "error" in found:
+        raise BenchError(str(found["error"]), where=f"supervisor of {folder.name}")
+    answered: Mapping[str, Any] = found
+    return answered

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from bench.engine.spawn import python, spawn
+from bench.errors import BenchError, ConfigurationError, StationHeld
+
+if TYPE_CHECKING:
+    from bench.engine.order import Order
+
+_SUPERVISOR: Final = "from bench.engine.supervisor import main; main()"
+_ANSWER_WITHIN: Final = 30.0
+"""Seconds the supervisor may take to hold the station and make the run folder."""
+_ERRORS: Final = {"StationHeld": StationHeld, "ConfigurationError": ConfigurationError}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +57,15 @@ class StartOptions:
 class RunHandle:
     """A run that this process started."""
 
-    folder: Path
-    run_id: str
-    pid: int
-    """Of the supervisor."""
+    def __init__(self, folder: Path, pid: int, front: socket.socket) -> None:
+        self.folder = folder
+        self.run_id = folder.name
+        self.pid = pid
+        """Of the supervisor."""
+        self._front = front
+        self._pidfd = os.pidfd_open(pid)
+        self._code: int | None = None
+        self._lock = threading.Lock()
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Return the run's exit code when the supervisor has ended, None after ``timeout`` seconds.
@@ -48,15 +73,42 @@ class RunHandle:
         0 pass, 1 fail, 2 configuration, 3 bench-error, 4 error in the recipe, 5 inconclusive, 130 aborted; 3 also
         when the supervisor died without a result.
         """
-        raise NotImplementedError
+        until = None if timeout is None else time.monotonic() + timeout
+        while self._code is None:
+            if self._pidfd < 0:
+                break
+            poll = select.poll()
+            poll.register(self._pidfd, select.POLLIN)
+            left = None if until is None else max(0.0, until - time.monotonic()) * 1000
+            if not poll.poll(left):
+                return None
+            self._reap()
+        return self._code
+
+    def _reap(self) -> None:
+        with self._lock:
+            if self._code is not None:
+                return
+            try:
+                _, status = os.waitpid(self.pid, 0)
+                code = os.waitstatus_to_exitcode(status)
+            except ChildProcessError:  # another thread of this program collects children
+                code = _recorded_code(self.folder)
+            self._code = code if code >= 0 else 3
+            os.close(self._pidfd)
+            self._pidfd = -1
+            self._front.close()
 
     def interrupt(self) -> None:
         """Relay Ctrl-C: the first asks for teardown and safe, a second for safe at once."""
-        raise NotImplementedError
+        if self._code is None and self._pidfd >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGINT)
 
     def detach(self) -> None:
         """Let the run go on without this process, whatever ``on_hangup`` says."""
-        raise NotImplementedError
+        with contextlib.suppress(OSError):
+            self._front.sendall(b'{"op": "detach"}\n')
 
 
 def start(
@@ -74,6 +126,151 @@ def start(
       recipe needs; the recipe has effects that cannot be undone and neither is the station expendable nor was the EID
       given; it asks questions and nobody is there;
     - StationHeld (exit code 3) with the owner's name;
-    - BenchError: the supervisor could not be started.
+    - BenchError: the supervisor could not be started; a run that died left the station on, and it cannot be made safe.
     """
-    raise NotImplementedError
+    front, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        # First of all, so that two interpreters start while this one checks.
+        descriptors = {0: null, 1: null, 2: _stderr(null), 3: theirs.fileno()}
+        try:
+            pid = spawn(python(_SUPERVISOR), descriptors=descriptors, new_session=True)
+        except OSError as error:
+            raise BenchError(f"the supervisor cannot be started: {error.strerror}", where=sys.executable) from error
+        theirs.close()
+        try:
+            order, needs = _order(recipe, station, parameters, options or StartOptions())
+            _make_stale_safe(order)
+            answer = _hand_over(front, {**order.data(), "needs": needs})
+        except BaseException:
+            front.close()  # the supervisor ends when it has no order
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            raise
+        return RunHandle(Path(answer["folder"]), pid, front)
+    finally:
+        os.close(null)
+        theirs.close()
+
+
+def _stderr(null: int) -> int:
+    """Return where the supervisor may complain before it has its log."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return null
+    return 2
+
+
+def _order(
+    reference: str, station: str, parameters: Mapping[str, object] | Sequence[str], options: StartOptions
+) -> tuple[Order, list[str]]:
+    """Check everything and return the order, with what the recipe needs."""
+    from bench.engine.checks import check
+    from bench.engine.order import Order
+    from bench.engine.recipe import load
+    from bench.station import config as configuration
+
+    config = configuration.load(options.config)
+    table = config.station(station)
+    found = load(reference)
+    bound = found.bind(parameters)
+    check(found, table, eid=options.eid, attended=options.attended, clock=options.clock)
+    if options.world and table.world is None:
+        table.with_world(**options.world)  # says so
+    home = (options.home or config.home).absolute()
+    if options.home is not None and options.runs is None:
+        runs = home / "runs"
+    else:
+        runs = (options.runs or config.runs).absolute()
+    path, separator, function = reference.rpartition(":")
+    file = path if path.endswith(".py") else reference if reference.endswith(".py") else ""
+    named = reference if not file else f"{Path(file).absolute()}{separator + function if path else ''}"
+    order = Order(
+        recipe=named,
+        title=found.title,
+        source_file=str(found.source_file),
+        station=station,
+        station_lock=_lock_name(table, home),
+        home=str(home),
+        runs=str(runs),
+        config=str(config.source.absolute()) if config.source else "",
+        parameters=dict(bound.values),
+        sources=dict(bound.sources),
+        seed=int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed,
+        clock=options.clock,
+        eid=options.eid,
+        attended=options.attended,
+        on_hangup=options.on_hangup,
+        label=options.label,
+        world=dict(options.world),
+        simulated=table.simulated,
+        by=_me(),
+        command=tuple(sys.argv),
+    )
+    return order, list(found.needs)
+
+
+def _lock_name(table: Any, home: Path) -> str:
+    from bench.station.opening import station_key
+
+    return station_key(table, home)
+
+
+def _me() -> str:
+    from bench.station.locks import Owner
+
+    owner = Owner.me()
+    return f"{owner.user}@{owner.host}"
+
+
+def _make_stale_safe(order: Order) -> None:
+    """Make the station safe when a run on it died with its supervisor. Raises BenchError when that fails."""
+    from bench.client.control import make_stale_safe
+
+    for report in make_stale_safe(Path(order.runs), [order.station]):
+        if not report.safe:
+            told = "; ".join(f"{r.get('name')}: {r.get('message') or 'not verified'}" for r in report.results)
+            raise BenchError(
+                f"station {order.station} was left switched on by a run that died, and cannot be made safe",
+                where=told or report.message,
+                hint="switch it off by hand, then: bench safe " + order.station,
+            )
+
+
+def _hand_over(front: socket.socket, order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Send the order and return the supervisor's answer. Raises its refusal."""
+    front.settimeout(_ANSWER_WITHIN)
+    received = b""
+    try:
+        front.sendall(json.dumps({"op": "order", "order": order}, default=str).encode() + b"\n")
+        while b"\n" not in received:
+            chunk = front.recv(65536)
+            if not chunk:
+                break
+            received += chunk
+    except TimeoutError:
+        raise BenchError(
+            f"the supervisor did not begin within {_ANSWER_WITHIN:g} s", hint="is the host overloaded?"
+        ) from None
+    except OSError:
+        pass
+    front.settimeout(None)
+    try:
+        answer = json.loads(received.partition(b"\n")[0])
+    except ValueError:
+        raise BenchError(
+            "the supervisor ended before it began", where=sys.executable, hint="what it said is above"
+        ) from None
+    error = answer.get("error")
+    if error:
+        raise _ERRORS.get(error["kind"], BenchError)(error["what"], where=error["where"], hint=error["hint"])
+    found: Mapping[str, Any] = answer
+    return found
+
+
+def _recorded_code(folder: Path) -> int:
+    from bench.run.index import info
+
+    run = info(folder)
+    return 3 if run is None or run.exit_code is None else run.exit_code

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.run import follow as following
+from bench.run import index
+from bench.run.folder import JOURNAL, manifest
+from bench.run.index import RunInfo
+from bench.run.reader import read
 
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """One line of the list of runs."""
-
-    run_id: str
-    folder: Path
-    recipe: str
-    station: str
-    started: str
-    """Wall time, ISO 8601 UTC."""
-    ended: str
-    """Wall time, empty while running and when the record breaks off."""
-    state: str
-    """``running``, ``broken`` (no end, supervisor gone), else the worse of the two verdicts."""
-    device: str
-    bench: str
-    exit_code: int | None
-    simulated: bool
-    label: str = ""
+__all__ = ["RunInfo", "find", "follow", "journal", "runs"]
 
 
 def follow(
-    folder: Path, *, stop: threading.Event | None = None, interval: float = 0.02
+    folder: Path, *, stop: threading.Event | None = None, interval: float = following.INTERVAL
 ) -> Iterator[Mapping[str, Any]]:
     """Yield every journal event from the first on, then new ones as they are written.
 
@@ -39,17 +25,21 @@ def follow(
     without one (last event: ``{"type": "broken", "data": {"what", "hint"}}``, made by the reader), or when ``stop`` is
     set. ``interval`` in seconds between two looks at the file. Raises BenchError when the folder is no run folder.
     """
-    raise NotImplementedError
+    return following.follow(folder, stop=stop, interval=interval)
 
 
 def journal(folder: Path) -> list[Mapping[str, Any]]:
-    """Return the events written so far. A torn last line is left out and told by a last event of type ``torn``."""
-    raise NotImplementedError
+    """Return the events written so far. A torn last line is left out and told by a last event of type ``torn``.
+
+    Raises BenchError when the folder is no run folder.
+    """
+    manifest(folder)
+    return list(read(folder / JOURNAL))
 
 
 def runs(folder: Path, *, limit: int | None = None, station: str = "", recipe: str = "") -> list[RunInfo]:
     """Return the runs below the runs folder (``BenchConfig.runs``), newest first."""
-    raise NotImplementedError
+    return index.runs(folder, limit=limit, station=station, recipe=recipe)
 
 
 def find(folder: Path, text: str) -> Path:
@@ -57,4 +47,4 @@ def find(folder: Path, text: str) -> Path:
 
     Raises ConfigurationError with what would have fitted.
     """
-    raise NotImplementedError
+    return index.find(folder, text)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.engine.parameters import Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,17 +15,18 @@ class ParameterInfo:
 
     name: str
     kind: str
-    """``float``, ``int``, ``bool``, ``str`` ... as the recipe declares it."""
+    """``float``, ``int``, ``bool`` or ``str``, with ``[]`` for several."""
     unit: str
     default: object
     """The value, or the text ``from RAT``; ``...`` when it must be given."""
     lower: float | None
     upper: float | None
     choices: tuple[str, ...]
+    description: str = ""
 
     def describe(self) -> str:
         """Return one line: kind, unit, range or choices, default."""
-        raise NotImplementedError
+        return self.description
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,40 @@ class RecipeInfo:
 
 def recipes() -> list[tuple[str, str]]:
     """Return name and origin (``module:function``) of every installed recipe, importing none."""
-    raise NotImplementedError
+    from bench.engine.recipe import installed
+
+    return sorted(installed().items())
 
 
 def recipe(reference: str) -> RecipeInfo:
     """Load a recipe by name, ``file.py`` or ``file.py:function`` and describe it. Raises ConfigurationError."""
-    raise NotImplementedError
+    from bench.engine.recipe import load
+
+    found = load(reference)
+    documentation = found.documentation
+    return RecipeInfo(
+        name=found.name,
+        title=found.title,
+        summary=documentation.partition("\n\n")[0].replace("\n", " "),
+        documentation=documentation,
+        source=found.where,
+        needs=found.needs,
+        effects=found.effects,
+        parameters=tuple(_described(parameter) for parameter in found.parameters),
+    )
+
+
+def _described(parameter: Parameter) -> ParameterInfo:
+    from bench.engine.parameters import FROM_RAT, FROM_RAT_TEXT
+
+    default: object = FROM_RAT_TEXT if parameter.default is FROM_RAT else parameter.default
+    return ParameterInfo(
+        name=parameter.name,
+        kind=parameter.kind.__name__ + ("[]" if parameter.many else ""),
+        unit=parameter.unit,
+        default="..." if parameter.required else default,
+        lower=parameter.lower,
+        upper=parameter.upper,
+        choices=tuple(str(choice) for choice in parameter.choices),
+        description=parameter.describe(),
+    )

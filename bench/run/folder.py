@@ -27,6 +27,8 @@ CONTROL: Final = "control"
 SOURCE: Final = "recipe.py"
 RUNNER_LOG: Final = "runner.log"
 SUPERVISOR_LOG: Final = "supervisor.log"
+STACK: Final = "runner.stack"
+"""Where the runner writes its Python stack when it is asked by SIGUSR1, for the message that says where it hung."""
 
 _SOCKET_PATH: Final = 100
 """Longest path of an AF_UNIX socket that is used as it is (the kernel takes 107 bytes)."""

@@ -72,7 +72,7 @@ def folders(runs: Path) -> Iterator[Path]:
     """Yield what may be run folders, newest first: run ids sort by time. A folder that is not there holds none."""
     try:
         with os.scandir(runs) as entries:
-            names = sorted((entry.name for entry in entries if entry.is_dir()), reverse=True)
+            names = sorted((entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."), reverse=True)
     except OSError:
         return
     for name in names:

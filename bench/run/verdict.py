@@ -56,6 +56,6 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 def parse(text: object, default: Verdict | None = None) -> Verdict | None:
     """Return the verdict of this name, ``default`` for anything else (a reader meets what later versions write)."""
     try:
-        return Verdict(text)
+        return Verdict(str(text))
     except ValueError:
         return default

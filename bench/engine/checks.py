@@ -1,0 +1,71 @@
+"""What is checked before anything is touched: does the station have what the recipe needs, may it do what it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.engine.station import parts_known
+from bench.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from bench.engine.recipe import Recipe
+    from bench.station.config import StationConfig
+
+_WHY = {
+    "radio": "its data path is the host's network, not the radio: set data = { path = 'interface:...' }",
+    "ipa": "its IPA is the device's own, or it has no card or no data path: the bench cannot run one",
+}
+
+
+def check(recipe: Recipe[...], station: StationConfig, *, eid: str, attended: bool, clock: str | None) -> None:
+    """Raise ConfigurationError when the recipe cannot or must not run on this station as it was asked for."""
+    known = parts_known(station)
+    missing = [need for need in recipe.needs if need != "person" and not known.get(need, False)]
+    if missing:
+        why = next((_WHY[need] for need in missing if need in _WHY), f"add {missing[0]} = {{...}} to the station")
+        raise ConfigurationError(
+            f"recipe {recipe.name} needs {', '.join(missing)}, which station {station.name} does not have",
+            where=station.origin,
+            hint=why,
+        )
+    if "person" in recipe.needs and not attended:
+        raise ConfigurationError(
+            f"recipe {recipe.name} asks a person, and this run is unattended",
+            where=recipe.where,
+            hint="run it from a terminal with --attended",
+        )
+    if recipe.effects and not station.expendable and not eid:
+        raise ConfigurationError(
+            f"recipe {recipe.name} has effects that cannot be undone: {', '.join(recipe.effects)}",
+            where=station.origin,
+            hint=f"give the card's EID (--eid ...), or mark station {station.name} as expendable",
+        )
+    if eid:
+        from bench.rsp.ids import check_eid
+
+        if len(eid) != 32 or not eid.isascii() or not eid.isdecimal() or not check_eid(eid):
+            raise ConfigurationError(f"'{eid}' is no EID", where="--eid", hint="32 digits whose check digits fit")
+        if station.eid and station.eid != eid:
+            raise ConfigurationError(
+                f"the station is pinned to EID {station.eid}, not {eid}", where=station.origin, hint="which card is it?"
+            )
+    if clock is not None:
+        _check_clock(station, clock)
+
+
+def _check_clock(station: StationConfig, clock: str) -> None:
+    if station.world is None:
+        raise ConfigurationError(
+            f"station {station.name} has no simulated world whose clock could be set",
+            where=station.origin,
+            hint="leave --clock out: real stations run in real time",
+        )
+    name, _, factor = clock.partition(":")
+    if name in ("real", "instant") and not factor:
+        return
+    try:
+        if name == "scaled" and 0 < float(factor) < 1e6:
+            return
+    except ValueError:
+        pass
+    raise ConfigurationError(f"'{clock}' is no clock", where="--clock", hint="real, instant or scaled:10")

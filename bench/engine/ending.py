@@ -1,0 +1,161 @@
+"""How a run ends in the runner: teardown with a deadline, the safe sequence, services, the rest of the record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+from bench.engine import link
+from bench.engine.observations import ObservationServer
+from bench.engine.verdicts import Cause
+from bench.errors import BenchError
+from bench.run import events as kinds
+from bench.run import folder as places
+from bench.run.events import wall_text
+from bench.run.verdict import Verdict, worst
+from bench.station.drivers import SafeResult
+from bench.station.interfaces import SafeAction
+
+if TYPE_CHECKING:
+    from bench.engine.session import Session
+    from bench.station.opening import OpenStation
+
+_ACTION_WITHIN: Final = 5.0
+"""Real seconds for one safe action over the open connection."""
+
+
+async def teardown(session: Session) -> None:
+    """Run the recipe's teardown, also when set-up failed, within its deadline (real time)."""
+    session.leash.enter(link.TEARDOWN)
+    recipe, station = session.recipe, session.station
+    if recipe is None or station is None or recipe.teardown_function is None:
+        return
+    record = session.record
+    task = asyncio.ensure_future(recipe.teardown_function(station))
+    done, _ = await asyncio.wait({task}, timeout=recipe.teardown_within)
+    if not done:
+        task.cancel()
+        await asyncio.wait({task}, timeout=1.0)
+        cause = Cause(
+            Verdict.ERROR, f"teardown did not end within {recipe.teardown_within:g} s", recipe.where, "it was cancelled"
+        )
+    else:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        cause = record.cause_of(error)
+    record.error(cause)
+    record.take(cause)
+
+
+async def make_safe(session: Session) -> bool:
+    """Carry out the safe sequence over the open connections; return whether everything was verified.
+
+    Nothing is done when nothing can have been switched. With the supervisor gone there is nobody behind this process,
+    so what could not be verified is tried again with fresh connections.
+    """
+    session.leash.enter(link.SAFE)
+    equipment = session.equipment
+    if not session.planned or equipment is None or equipment.open is None:
+        return True
+    opened = equipment.open
+    everything = True
+    for action in opened.safe_plan:
+        result = await _carry_out(action, opened)
+        if not result.verified and session.leash.alone:
+            from bench.station import safe
+
+            result = (await asyncio.to_thread(safe.execute, [action], deadline=_ACTION_WITHIN))[0]
+        everything = everything and result.verified
+        data = {"name": result.name, "verified": result.verified, "reading": result.reading, "message": result.message}
+        session.record.event(kinds.SAFE, {**data, "by": "runner"}, sync=True)
+    return everything
+
+
+async def _carry_out(action: SafeAction, opened: OpenStation) -> SafeResult:
+    """Carry out one action with the instruments of the run, in station time; never raises."""
+    try:
+        async with asyncio.timeout(_ACTION_WITHIN):
+            if action.name.startswith("power") and opened.power is not None:
+                await opened.power.set_output(False)
+                await opened.power.wait_dead(timeout=_ACTION_WITHIN)
+                volts = (await opened.power.measure()).voltage
+                dead = action.dead_voltage is None or volts < action.dead_voltage
+                return SafeResult(action.name, dead and not await opened.power.output(), volts, f"{volts:.3f} V")
+            if action.name.startswith("network") and opened.network is not None:
+                cells = list(await opened.network.cells())
+                for cell in cells:
+                    await opened.network.set_cell(False, cell=cell)
+                on = [cell for cell in cells if await opened.network.cell_on(cell=cell)]
+                return SafeResult(action.name, not on, f"cells on: {on or 'none'}")
+    except TimeoutError:
+        return SafeResult(action.name, False, None, f"no answer within {_ACTION_WITHIN:g} s")
+    except BenchError as error:
+        return SafeResult(action.name, False, None, str(error))
+    except Exception as error:
+        return SafeResult(action.name, False, None, f"{type(error).__name__}: {error}")
+    return SafeResult(action.name, False, None, "the run has no instrument for it")
+
+
+async def finish(session: Session, *, safe: bool, observations: ObservationServer) -> int:
+    """End services, close everything, write verdicts and run-end; return the exit code.
+
+    When the station could not be verified safe, the record is left open: the supervisor makes safe and ends it.
+    """
+    session.leash.enter(link.ENDING)
+    record, leash = session.record, session.leash
+    if session.equipment is not None:
+        await session.equipment.close_station()
+        await session.equipment.stop_services()
+    await observations.close()
+    places.remove_socket(session.folder, "observe")
+    with contextlib.suppress(Exception):
+        if hasattr(record.clock, "close"):
+            now = record.clock.now()
+            await record.clock.close()
+            session.journal.clock = lambda: now
+    try:
+        session.trace.close()
+    except BenchError as error:
+        record.error(Cause(Verdict.BENCH_ERROR, error.what, error.where, error.hint))
+        record.verdicts.bench_failed(Verdict.BENCH_ERROR, error.what)
+    if not safe and not leash.alone:
+        session.journal.close()
+        leash.tell("done", ended=False)
+        return 3
+    if not safe:
+        record.verdicts.bench_failed(Verdict.BENCH_ERROR, "the station is NOT DEAD: see the safe events")
+    if session.journal.failure is not None:
+        record.verdicts.bench_failed(Verdict.BENCH_ERROR, f"the journal is incomplete: {session.journal.failure}")
+    code = _write_end(session)
+    if leash.alone and safe:
+        from bench.run import unsafe
+
+        unsafe.unmark(session.folder)
+    leash.tell("done", ended=True, exit_code=code)
+    leash.close()
+    return code
+
+
+def _write_end(session: Session) -> int:
+    from bench.run.summary import derive
+
+    verdicts = session.record.verdicts
+    code = verdicts.code
+    end = {
+        "device": verdicts.final_device.value,
+        "bench": verdicts.bench.value,
+        "exit_code": code,
+        "summary": verdicts.reason,
+        "verdict": worst([verdicts.final_device, verdicts.bench]).value,
+        "by": "runner",
+    }
+    with contextlib.suppress(OSError):
+        places.write_manifest(session.folder, {**session.manifest, "end": {**end, "wall": wall_text(time.time_ns())}})
+    session.record.event(kinds.RUN_END, end, sync=True)
+    session.journal.close()
+    with contextlib.suppress(BenchError, OSError):
+        derive(session.folder)
+    return code

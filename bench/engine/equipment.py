@@ -1,0 +1,256 @@
+"""What a run starts and opens: services in parallel, the world's announcement, the station's instruments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from bench.engine.order import Order
+from bench.errors import BenchError, InstrumentError
+from bench.station import services
+from bench.station.config import BenchConfig, StationConfig
+from bench.station.drivers import load_driver, load_service
+
+if TYPE_CHECKING:
+    from bench.engine.record import Record
+    from bench.engine.station import Station
+    from bench.station.opening import OpenStation
+
+_STOP_WITHIN: Final = 2.0
+"""Real seconds a service is given to end."""
+_WORLD: Final = "world"
+
+
+class Equipment:
+    """Services and instruments of one run; closes what it opened, whatever was reached."""
+
+    def __init__(
+        self,
+        order: Order,
+        config: BenchConfig,
+        needs: Iterable[str],
+        folder: Path,
+        record: Record,
+        *,
+        lifeline: int,
+        told: Callable[..., None],
+        broken: Callable[[str], None],
+    ) -> None:
+        self.station: StationConfig = self._configured(order, config)
+        self.services: dict[str, services.Service] = {}
+        self.open: OpenStation | None = None
+        self._order = order
+        self._config = config
+        self._needs = set(needs)
+        self._folder = folder
+        self._home = Path(order.home)
+        self._record = record
+        self._lifeline = lifeline
+        self._told = told
+        self._broken = broken
+        self._starting: dict[str, asyncio.Task[services.Service]] = {}
+        self._watches: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    @staticmethod
+    def _configured(order: Order, config: BenchConfig) -> StationConfig:
+        station = config.station(order.station)
+        if station.world is not None:
+            options = dict(order.world)
+            if order.clock is not None:
+                options["clock"] = order.clock
+            station = station.with_world(
+                **{"station": station.name, "seed": order.seed, **station.world.options, **options}
+            )
+        if order.eid and station.card is not None:
+            station = replace(station, card=replace(station.card, eid=order.eid))
+        return station
+
+    # --- services -------------------------------------------------------------------------------------------------
+
+    def start_services(self, observe: Path) -> None:
+        """Start the processes that recipe and station need, all at once; their announcements are awaited later."""
+        world = self.station.world
+        if world is not None:
+            self._start(_WORLD, world.service, world.options, world.origin)
+        eim, smdpp = self._config.eim, self._config.smdpp
+        if "eim" in self._needs:
+            options = {"observe": observe, "host": eim.listen, "port": eim.port, "fqdn": eim.advertise}
+            self._start("eim", "eim", {**options, **eim.options}, eim.origin)
+        if "smdpp" in self._needs:
+            options = {"observe": observe, "host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise}
+            self._start("smdpp", "smdpp", {**options, **smdpp.options}, smdpp.origin)
+
+    def _start(self, role: str, name: str, options: Mapping[str, object], where: str) -> None:
+        log = self._folder / f"{role}.log"
+        starting = services.start(name, home=self._home, options=options, log=log, lifeline=self._lifeline, where=where)
+        self._starting[role] = asyncio.create_task(self._started(role, starting), name=f"start {role}")
+
+    async def _started(self, role: str, starting: Awaitable[services.Service]) -> services.Service:
+        service = await starting
+        self.services[role] = service
+        self._told("service", name=role, pid=service.pid)
+        data = {"name": role, "pid": service.pid, "announcement": service.announcement}
+        self._record.event("service-start", data)
+        watch = asyncio.create_task(self._watch(role, service), name=f"watch {role}")
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        return service
+
+    async def _watch(self, role: str, service: services.Service) -> None:
+        code = await asyncio.shield(service.exited)
+        if not self._closing:
+            tail = services.tail_of(service.log)
+            self._broken(f"service {role} ended with exit code {code}" + (f":\n{tail}" if tail else ""))
+
+    async def service(self, role: str) -> services.Service:
+        """Return a service when it has announced itself. Raises InstrumentError, ConfigurationError."""
+        return await asyncio.shield(self._starting[role])
+
+    # --- imports, while the services start ------------------------------------------------------------------------
+
+    def import_ahead(self) -> None:
+        """Import what opening will need. Errors wait for the opening, which names them."""
+        with contextlib.suppress(BenchError):
+            from bench.station import opening  # noqa: F401
+
+            for part in (self.station.power, self.station.network, self.station.modem):
+                if part is not None and part.driver and not part.driver.startswith("$"):
+                    load_driver(part.driver)
+            if "ipa" in self._needs:
+                from bench.apdu import es10  # noqa: F401
+
+                load_service("ipa")
+
+    # --- the station ----------------------------------------------------------------------------------------------
+
+    async def resolve(self) -> None:
+        """Fill in what the simulated world announced, and connect to the station's clock."""
+        from bench.station.opening import connect_clock
+
+        if self.station.world is not None:
+            self.station = self.station.resolve((await self.service(_WORLD)).announcement)
+        self._record.set_clock(await connect_clock(self.station))
+
+    async def open_station(self, lanes: Callable[[str], Any], on_lock: Callable[[Any], None], supervisor: int) -> None:
+        """Open every instrument; nothing is switched. Raises what ``bench.station.opening.open_station`` raises."""
+        from bench.station.locks import Owner
+        from bench.station.opening import open_station
+
+        self.open = await open_station(
+            self.station,
+            lanes=lanes,
+            clock=self._record.clock,
+            home=self._home,
+            on_lock=on_lock,
+            owner=Owner.me(run=self._order.run, pid=supervisor),
+        )
+
+    async def provide(self, station: Station) -> None:
+        """Give the recipe's station its parts, and connect the services with each other."""
+        assert self.open is not None
+        for part in ("power", "modem", "network", "card", "data"):
+            station.provide(part, getattr(self.open, part))
+        for role in ("eim", "smdpp"):
+            if role in self._starting:
+                service = await self.service(role)
+                station.provide(role, service.client)
+                if "ca" in service.announcement:
+                    station.trust(str(service.announcement["ca"]))
+        await self._route()
+        if "ipa" in self._needs:
+            station.provide_ipa(self._ipa)
+
+    async def _route(self) -> None:
+        """Tell the eIM where the SM-DP+ is, and the world's data link where the eIM is: names are not in any DNS."""
+        eim, smdpp = self.services.get("eim"), self.services.get("smdpp")
+        if eim is not None and smdpp is not None:
+            await eim.client.set_route(smdpp.client.address, _target(smdpp.announcement["https"]))
+        world = self.services.get(_WORLD)
+        if world is None or not world.announcement.get("control"):
+            return
+        for service, name in ((eim, "fqdn"), (smdpp, "address")):
+            if service is not None:
+                target = _target(service.announcement["https"])
+                request = {"op": "route", "name": service.announcement[name], "port": 443, "target": target}
+                await ask_world(Path(world.announcement["control"]), request)
+
+    def _ipa(self) -> Any:
+        """Make the IPA: called at its first use, when the modem has told its IMEI."""
+        assert self.open is not None
+        opened = self.open
+        assert opened.card is not None
+        assert opened.data is not None
+        options: dict[str, object] = {}
+        if opened.modem is not None and opened.modem.imei:
+            options["imei"] = opened.modem.imei
+        eim = self.services.get("eim")
+        if eim is not None and opened.data.proxy is None and self._config.eim.listen in ("127.0.0.1", "::1"):
+            options["route"] = {eim.announcement["fqdn"]: _target(eim.announcement["https"])}
+        return load_service("ipa")(opened.card, opened.data, self._record.clock, options=options, home=self._home)
+
+    def world_process(self) -> Mapping[str, object] | None:
+        """Return who the simulated world is, for the safe plan: with it everything it simulates is gone."""
+        from bench.run.liveness import start_time
+
+        world = self.services.get(_WORLD)
+        return None if world is None else {"pid": world.pid, "start": start_time(world.pid)}
+
+    # --- end ------------------------------------------------------------------------------------------------------
+
+    async def close_station(self) -> None:
+        """Close every connection; complaints go into the journal."""
+        for role in ("eim", "smdpp"):
+            client: Any = getattr(self.services.get(role), "client", None)
+            if hasattr(client, "close"):
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(_STOP_WITHIN):
+                        await client.close()
+        if self.open is not None:
+            for complaint in await self.open.close():
+                self._record.event("log", {"text": f"closing: {complaint}", "level": "warning", "source": "bench"})
+
+    async def stop_services(self) -> None:
+        """End every service, those that have not announced themselves yet too."""
+        self._closing = True
+        for task in self._starting.values():
+            if not task.done():
+                task.cancel()
+        if self._starting:
+            await asyncio.wait(self._starting.values(), timeout=_STOP_WITHIN)
+        await asyncio.gather(*(self._stop(role, service) for role, service in self.services.items()))
+
+    async def _stop(self, role: str, service: services.Service) -> None:
+        code = await service.stop(deadline=_STOP_WITHIN)
+        self._told("service-gone", pid=service.pid)
+        self._record.event("service-stop", {"name": role, "exit_code": code})
+
+
+def _target(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+async def ask_world(path: Path, request: Mapping[str, object], *, within: float = 5.0) -> Mapping[str, Any]:
+    """Send one request to the control socket of a simulated world. Raises InstrumentError, also for a refusal."""
+    try:
+        async with asyncio.timeout(within):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            try:
+                writer.write(json.dumps(request).encode() + b"\n")
+                await writer.drain()
+                answer = json.loads(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InstrumentError(
+            f"the simulated world does not answer: {error or type(error).__name__}", where=str(path)
+        ) from error
+    if not isinstance(answer, dict) or not answer.get("ok", False):
+        raise InstrumentError(f"the simulated world refused {request.get('op')}: {answer}", where=str(path))
+    return answer

@@ -1,0 +1,263 @@
+"""The station as a recipe sees it: its instruments and services, steps, measurements, notes and questions."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from bench.engine.parameters import RAT_SECONDS
+from bench.engine.steps import Step, Value, current
+from bench.engine.verdicts import RecipeError
+from bench.errors import DeviceFailure, Refused
+from bench.run import events as kinds
+from bench.run.verdict import Verdict
+from bench.station.interfaces import (
+    DataPath,
+    EimService,
+    HttpAnswer,
+    IpaService,
+    Modem,
+    Network,
+    PowerSupply,
+    Registration,
+    SmdppService,
+)
+
+if TYPE_CHECKING:
+    from bench.apdu.channel import CardAccess
+    from bench.engine.record import Record
+    from bench.station.clock import Clock
+    from bench.station.config import StationConfig
+
+T = TypeVar("T")
+_POLL = 0.5
+"""Seconds of station time between two questions to an emulator that tells nothing by itself."""
+
+Asker = Callable[[str, Sequence[str], float | None], Awaitable[str]]
+
+
+class Station:
+    """What a recipe is given. A part the station does not have, or that was not opened, raises Refused when used."""
+
+    def __init__(self, config: StationConfig, record: Record, *, home: Path, seed: int, asker: Asker | None) -> None:
+        self.config = config
+        """The station's table of bench.toml; ``config.eid`` is the pinned EID."""
+        self.home = home
+        """The bench's home."""
+        self.seed = seed
+        self.random = random.Random(seed)
+        """What a recipe draws from, so that a run can be repeated."""
+        self._record = record
+        self._asker = asker
+        self._parts: dict[str, object] = {}
+        self._ipa: Callable[[], IpaService] | None = None
+        self._trust: tuple[str, ...] = ()
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The station's name in bench.toml."""
+        return self.config.name
+
+    @property
+    def clock(self) -> Clock:
+        """Station time: what waits for the device waits with it."""
+        return self._record.clock
+
+    @property
+    def power(self) -> PowerSupply:
+        """The supply channel of the device."""
+        return self._part("power", PowerSupply)
+
+    @property
+    def modem(self) -> Modem:
+        """The device's modem."""
+        return self._part("modem", Modem)
+
+    @property
+    def network(self) -> Network:
+        """The network emulator."""
+        return self._part("network", Network)
+
+    @property
+    def card(self) -> CardAccess:
+        """The way to the card."""
+        return self._part("card", None)
+
+    @property
+    def data(self) -> DataPath:
+        """The device's data path; ``data.bearer`` says whether it is the radio."""
+        return self._part("data", DataPath)
+
+    @property
+    def eim(self) -> EimService:
+        """The eIM, seen by its operator."""
+        return self._part("eim", EimService)
+
+    @property
+    def smdpp(self) -> SmdppService:
+        """The SM-DP+, seen by its operator."""
+        return self._part("smdpp", SmdppService)
+
+    @property
+    def ipa(self) -> IpaService:
+        """The IPA in the bench; made at first use, when the modem has told its IMEI."""
+        if "ipa" not in self._parts and self._ipa is not None:
+            self._parts["ipa"] = self._ipa()
+        return self._part("ipa", IpaService)
+
+    def has(self, part: str) -> bool:
+        """Return whether the station has a part: ``power``, ``modem``, ``network``, ``card``, ``data``, ``eim`` ..."""
+        return self._parts.get(part) is not None or (part == "ipa" and self._ipa is not None)
+
+    def _part(self, name: str, kind: type[T] | None) -> T:
+        found = self._parts.get(name)
+        if found is None:
+            raise Refused(
+                f"station {self.name} has no {name}",
+                where=self.config.origin,
+                hint=f"declare it: @recipe(needs=({name!r}, ...)), so that it is known before anything is touched",
+            )
+        return found  # type: ignore[return-value]
+
+    # --- filling, by the runner -----------------------------------------------------------------------------------
+
+    def provide(self, name: str, part: object) -> None:
+        """Give a part that is ready (called by the runner)."""
+        self._parts[name] = part
+
+    def provide_ipa(self, maker: Callable[[], IpaService]) -> None:
+        """Give what makes the IPA at first use (called by the runner)."""
+        self._ipa = maker
+
+    def trust(self, *files: str) -> None:
+        """Trust the certificates of these PEM files in ``https_get`` (called by the runner)."""
+        self._trust = (*self._trust, *files)
+
+    # --- steps and what they record -------------------------------------------------------------------------------
+
+    def step(self, name: str, *, timeout: float | None = None, decisive: bool = True) -> Step:
+        """Return a step to be used with ``async with``; steps nest.
+
+        ``timeout`` in seconds of station time: then StepTimeout is raised and the device has failed.
+        ``decisive=False``: a failure within it is recorded but decides nothing (an attempt that may fail).
+        """
+        return Step(self._record, name, timeout=timeout, decisive=decisive)
+
+    def measure(
+        self,
+        name: str,
+        value: Value,
+        *,
+        unit: str = "",
+        lower: float | None = None,
+        upper: float | None = None,
+        source: str = "",
+    ) -> Verdict:
+        """Record a measurement in the innermost open step (``Step.measure``). Raises RecipeError outside of steps."""
+        step = current()
+        if step is None:
+            raise RecipeError(f"measurement '{name}' outside of every step", hint="async with station.step(...)")
+        return step.measure(name, value, unit=unit, lower=lower, upper=upper, source=source)
+
+    def note(self, text: str) -> None:
+        """Write a line for people into the journal."""
+        step = current()
+        self._record.event(kinds.NOTE, {"text": str(text)}, step=step.path if step else "")
+
+    def identify(self, name: str, value: str, *, source: str = "") -> None:
+        """Record who something turned out to be: ``eid``, ``imei``, ``firmware`` ... and where that was read."""
+        step = current()
+        data = {"name": name, "value": str(value), "source": source}
+        self._record.event(kinds.IDENTITY, data, step=step.path if step else "")
+
+    async def ask(self, text: str, choices: Sequence[str], *, timeout: float | None = None) -> str:
+        """Ask the person and return the choice. ``timeout`` in real seconds, then TimeoutError.
+
+        The recipe declares ``needs=("person", ...)``: an unattended run is refused before anything is touched.
+        """
+        if self._asker is None:
+            raise RecipeError("station.ask without a person", hint="declare needs=('person', ...) and run it attended")
+        if not choices:
+            raise RecipeError("station.ask without choices", hint="give what can be answered, such as ('done', 'skip')")
+        return await self._asker(text, choices, timeout)
+
+    # --- what several instruments can tell ------------------------------------------------------------------------
+
+    async def wait_registered(
+        self, *, plmn: str | None = None, rat: str | None = None, timeout: float | None = None
+    ) -> Registration:
+        """Wait until the device is registered; ``Registration.source`` says who saw it.
+
+        From the modem (``at``) where there is one, else from the network emulator (``emulator``), which knows neither
+        RAT nor status. ``timeout`` in seconds of station time; None: what is left of the step, else by RAT. Raises
+        DeviceFailure.
+        """
+        if timeout is None:
+            step = current()
+            left = step.remaining() if step is not None else None
+            timeout = max(left, 0.001) if left is not None else RAT_SECONDS.get(rat or "", max(RAT_SECONDS.values()))
+        if self.has("modem"):
+            return await self.modem.wait_registered(plmn=plmn, rat=rat, timeout=timeout)
+        if not self.has("network"):
+            raise Refused(
+                f"station {self.name} cannot see a registration",
+                where=self.config.origin,
+                hint="it has neither a modem nor a network emulator",
+            )
+        return await self._seen_by_network(plmn, timeout)
+
+    async def _seen_by_network(self, plmn: str | None, timeout: float) -> Registration:
+        started = self.clock.now()
+        try:
+            async with self.clock.timeout(timeout):
+                while True:
+                    for cell in await self.network.cells():
+                        if await self.network.attached_imsi(cell=cell):
+                            elapsed = self.clock.now() - started
+                            return Registration(True, plmn=plmn or "", source="emulator", elapsed=elapsed)
+                    await self.clock.sleep(_POLL)
+        except TimeoutError:
+            raise DeviceFailure(
+                f"the device did not attach within {timeout:g} s", where="network emulator", hint="is its cell on?"
+            ) from None
+
+    async def https_get(self, url: str, *, timeout: float, dns: Sequence[str] = ()) -> HttpAnswer:
+        """Fetch ``url`` over the device's data path with TLS; bytes are counted on the TCP connection.
+
+        ``timeout`` in seconds of station time. ``dns``: servers of the PDP context, needed where the path takes
+        addresses only (``interface:``). Raises InstrumentError, InstrumentTimeout, DeviceFailure for a certificate
+        that does not fit.
+        """
+        from bench.engine.https import get
+
+        return await get(self.data, self.clock, url, timeout=timeout, dns=dns, trust=self._trust)
+
+    async def gather(self, *awaitables: Awaitable[T]) -> list[T]:
+        """Await several things together; the first failure cancels the others and is raised."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_awaited(item)) for item in awaitables]
+        return [task.result() for task in tasks]
+
+
+async def _awaited(item: Awaitable[T]) -> T:
+    return await item
+
+
+def parts_known(config: StationConfig) -> Mapping[str, bool]:
+    """Return which needs of recipes a station's table can meet."""
+    return {
+        "power": config.power is not None,
+        "modem": config.modem is not None,
+        "network": config.network is not None,
+        "card": config.card is not None,
+        "data": config.data is not None,
+        "eim": True,
+        "smdpp": True,
+        "ipa": config.ipa == "bench" and config.card is not None and config.data is not None,
+        "radio": config.data is not None and config.data.path != "host",
+    }
