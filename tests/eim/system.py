@@ -30,6 +30,7 @@ from fixtures.pki import Pki
 from fixtures.profiles import ensure_default_packages
 from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
 from fixtures.smdpp.client import SmdppClient
+from fixtures.smdpp.service import SERVICE
 
 EID = "89049032123451234512345678901235"
 BOOTSTRAP, OPERATIONAL = "8900101000000000019", "8900101000000000027"
@@ -188,8 +189,7 @@ async def system(
         stack.push_async_callback(smdpp.stop)
         eim = await Process.start("fixtures.eim", home, "--route", f"{SMDPP}=127.0.0.1:{smdpp.port}", *eim_options)
         client = EimClient.from_announcement(eim.announcement)
-        token = Path(smdpp.announcement["token_file"]).read_text().strip()
-        server = SmdppClient(smdpp.announcement["admin"], token)
+        server = SERVICE.client(smdpp.announcement, home)
         stack.push_async_callback(server.close)
         ipa = create(
             access,

@@ -1,4 +1,4 @@
-"""The bundled eIM with the virtual eUICC, the bundled SM-DP+ and the IPA: real cryptography, real TLS, real processes."""
+"""The bundled eIM with the virtual eUICC, the bundled SM-DP+ and the IPA: real cryptography, TLS and processes."""
 
 from __future__ import annotations
 
