@@ -16,6 +16,9 @@ from bench.station.tables import did_you_mean
 from bench.trace.lane import Lane, NullLane
 
 GROUP = "bench.drivers"
+TICK = 1e-6
+"""Seconds of station time that count as none: a clock of whole nanoseconds never reaches a float's last digit, and a
+loop that waits for 1e-16 s would wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.apdu.channel import CardAccess
 from bench.errors import BenchError, ConfigurationError, DeviceFailure, InstrumentError
-from bench.station.drivers import DriverOptions, WrongInstrument
+from bench.station.drivers import TICK, DriverOptions, WrongInstrument
 from bench.station.interfaces import Identity, PdpContext, Registration
 from instruments.modem import files, parse, pdp, usb
 from instruments.modem.errors import NOT_INSERTED, SIM_BUSY, SIM_FAILURE, ModemError, ModemHung, PortGone
@@ -126,7 +126,7 @@ class AtModem:
         last: BenchError = PortGone("the port is not there", where=self.port.name)
         while True:
             left = start + timeout - self._clock.now()
-            if left <= 0:
+            if left < TICK:
                 last.what += f" (waited {timeout:g} s)"
                 last.hint = "has the device power, and is it the right port?"
                 raise last
@@ -213,7 +213,7 @@ class AtModem:
                     raise
                 last = str(error.what)
             left = until - self._clock.now()
-            if left <= 0:
+            if left < TICK:
                 raise DeviceFailure(
                     f"the card is not ready after {timeout:g} s: {last}",
                     where=self.port.name,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.errors import DeviceFailure
+from bench.station.drivers import TICK
 from bench.station.interfaces import Registration
 from instruments.modem import parse
 from instruments.modem.errors import ModemError, ModemHung, NotRegistered, PortGone
@@ -146,15 +147,15 @@ class Registrar:
                 if _fits(found, plmn, rat):
                     return replace(found, elapsed=clock.now() - start)
             except PortGone:
-                if left <= 0:
+                if left < TICK:
                     raise
                 await self._modem.wait_ready(timeout=left)
                 continue
             except ModemHung:
-                if left <= 0:
+                if left < TICK:
                     raise
             left = start + timeout - clock.now()
-            if left <= 0:
+            if left < TICK:
                 raise self._failure(found, plmn, rat, timeout)
             try:
                 async with clock.timeout(min(_POLL, left)):

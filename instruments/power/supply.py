@@ -6,7 +6,7 @@ import time
 from typing import ClassVar, TypeVar
 
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout, Refused
-from bench.station.drivers import DriverOptions, PowerLimits, SafeResult
+from bench.station.drivers import TICK, DriverOptions, PowerLimits, SafeResult
 from bench.station.interfaces import PowerCycle, Reading, SafeAction
 from instruments.power.dialects import GENERIC, SupplyDialect
 from instruments.scpi import parse
@@ -181,7 +181,7 @@ class ScpiSupply:
             elapsed = self._clock.now() - start
             if voltage < self.limits.dead_voltage:
                 return elapsed
-            if elapsed >= timeout:
+            if timeout - elapsed < TICK:
                 raise InstrumentTimeout(
                     f"the rail is still at {voltage:.3f} V after {elapsed:.1f} s, not below "
                     f"{self.limits.dead_voltage:g} V",

@@ -662,3 +662,29 @@ def test_every_line_is_on_the_lane_before_the_next_command(double):
         (1, b"OK"),
     ]
     assert b"".join(lane.received()) == b"\r\n+CSQ: 15,99\r\n\r\nOK\r\n\r\nOK\r\n"
+
+
+def test_a_deadline_that_the_clock_cannot_reach_exactly_is_reached(double):
+    """A clock of whole nanoseconds: what is left of 0.3 s is 1e-17 s at last, and no wait makes it less."""
+    from bench.station.clock import RealClock
+
+    class Coarse(RealClock):
+        time = 0.1
+
+        def now(self):
+            return Coarse.time
+
+        async def sleep(self, seconds):
+            await asyncio.sleep(0)
+            Coarse.time += round(seconds, 9)
+
+    async def body(modem):
+        await asyncio.to_thread(double.unplug)
+        with pytest.raises(PortGone):
+            await modem.wait_ready(timeout=0.7 + 1e-10)
+
+    async def bounded(modem):
+        async with asyncio.timeout(5):
+            await body(modem)
+
+    with_modem(double, bounded, clock=Coarse())

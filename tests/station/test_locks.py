@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -173,9 +174,9 @@ os.kill(os.getpid(), 9)
 def test_messages_that_are_none_leave_nothing_open():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for data in (b"nonsense", b"[]", b'[{"what": 1}]', b"[1]"):
             socket.send_fds(ours, [data], [0])
             with pytest.raises(ValueError, match="no message with locks"):
                 locks.receive_locks(theirs)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+from pathlib import Path
 
 import pytest
 from instrument_doubles import MemoryLane, PtyModem, ScpiDouble, listener_that_is_closed
@@ -14,9 +14,10 @@ from bench.station.drivers import WrongInstrument
 from bench.station.opening import check_eid, open_station, station_key
 
 EID = "89049032123451234512345678901235"
+RAIL = "voltage = 3.8, current_limit = 1.5, voltage_max = 4.3"
 BENCH = """
 [stations.bench]
-power = {{ driver = "keysight-e36300", resource = "{resource}", voltage = 3.8, current_limit = 1.5, voltage_max = 4.3{power} }}
+power = {{ driver = "keysight-e36300", resource = "{resource}", {rail}{power} }}
 modem = {{ driver = "instruments.modem.modem:AtModem", port = "{port}"{modem} }}
 card = {{ at = "modem"{card} }}
 data = {{ path = "host" }}
@@ -43,7 +44,15 @@ def modem(tmp_path):
 @pytest.fixture
 def station(tmp_path, supply, modem):
     def make(**parts):
-        given = {"resource": supply.resource, "port": str(modem.link), "power": "", "modem": "", "card": "", **parts}
+        given = {
+            "rail": RAIL,
+            "resource": supply.resource,
+            "port": str(modem.link),
+            "power": "",
+            "modem": "",
+            "card": "",
+            **parts,
+        }
         path = tmp_path / "bench.toml"
         path.write_text(BENCH.format(**given))
         return config.load(path, environment={"BENCH_HOME": str(tmp_path / "home")}).station("bench")
@@ -63,13 +72,13 @@ def open_and(found, body=None, **options):
 
 
 def refused(found, error, message, supply, tmp_path):
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(error) as caught:
         open_and(found, home=tmp_path)
     said = str(caught.value)
     assert message in said
     assert not any(line.startswith(("OUTP O", "VOLT ", "CURR ")) for line in supply.lines)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
     assert not list((tmp_path / "locks").glob("*")) or all_free(tmp_path / "locks")
     return said
 
