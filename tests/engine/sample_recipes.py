@@ -1,0 +1,137 @@
+"""Recipes that the tests run in real processes."""
+
+import asyncio
+import os
+import time
+from typing import Annotated
+
+from bench.engine.recipe import Range, Station, Unit, recipe
+from bench.errors import DeviceFailure, InstrumentError
+
+
+@recipe(title="On and measure", needs=("power",))
+async def quick(station: Station, volts: Annotated[float, Unit("V"), Range(0, 10)] = 3.0) -> None:
+    async with station.step("on") as step:
+        await station.power.set_output(True)
+        step.measure("voltage", (await station.power.measure()).voltage, unit="V", lower=volts)
+        print("hello from the recipe")
+
+
+@recipe(title="On for long", needs=("power",))
+async def long(station: Station, seconds: float = 60.0) -> None:
+    async with station.step("on"):
+        await station.power.set_output(True)
+        station.note("on")
+        await station.clock.sleep(seconds)
+
+
+@recipe(title="Block the loop", needs=("power",))
+async def blocks(station: Station, seconds: float = 60.0) -> None:
+    async with station.step("on"):
+        await station.power.set_output(True)
+        station.note("on")
+        time.sleep(seconds)  # noqa: ASYNC251
+
+
+@recipe(title="The supply never answers", needs=("power",))
+async def hangs(station: Station) -> None:
+    async with station.step("on"):
+        await station.power.set_output(True)
+        station.note("on")
+        await station.power.ask("hang")  # type: ignore[attr-defined]
+
+
+@recipe(title="Swallow the stop", needs=("power",))
+async def stubborn(station: Station) -> None:
+    await station.power.set_output(True)
+    station.note("on")
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            station.note("I do not care")
+
+
+@recipe(title="Orderly teardown that takes its time", needs=("power",), teardown_within=8.0)
+async def careful(station: Station, seconds: float = 2.5) -> None:
+    await station.power.set_output(True)
+    station.note("on")
+    try:
+        await station.clock.sleep(60)
+    finally:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await station.power.measure()  # shows progress on the wire
+            await asyncio.sleep(0.2)
+        station.note("torn down")
+
+
+@recipe(title="Device fails, then the bench", needs=("power",))
+async def fails_then_breaks(station: Station) -> None:
+    await station.power.set_output(True)
+    try:
+        async with station.step("device") as step:
+            step.fail("it did not answer", where="AT port", hint="look at the cable")
+    except DeviceFailure:
+        pass
+    async with station.step("bench"):
+        raise InstrumentError("fuse blown", where="psu1")
+
+
+@recipe(title="Wrong", needs=("power",))
+async def wrong(station: Station) -> None:
+    async with station.step("oops"):
+        raise KeyError("nothing")
+
+
+@recipe(title="Nothing seen", needs=("power",))
+async def nothing(station: Station) -> None:
+    await station.power.set_output(True)
+
+
+@recipe(title="Die at once", needs=("power",))
+async def dies(station: Station) -> None:
+    await station.power.set_output(True)
+    async with station.step("dying"):
+        os._exit(9)
+
+
+@recipe(title="Ask", needs=("power", "person"))
+async def asks(station: Station) -> None:
+    async with station.step("ask") as step:
+        step.measure("answer", await station.ask("Is the lamp on?", ("yes", "no"), timeout=30))
+
+
+@recipe(title="Consumes", needs=("power",), effects=("consumes-profile",))
+async def consumes(station: Station) -> None:
+    await quick(station)
+
+
+@recipe(title="With teardown", needs=("power",))
+async def with_teardown(station: Station) -> None:
+    async with station.step("on"):
+        await station.power.set_output(True)
+        raise DeviceFailure("no")
+
+
+@with_teardown.teardown
+async def afterwards(station: Station) -> None:
+    station.note(f"teardown sees output {await station.power.output()}")
+
+
+@recipe(title="Teardown that hangs", needs=("power",), teardown_within=1.0)
+async def bad_teardown(station: Station) -> None:
+    async with station.step("on"):
+        await station.power.set_output(True)
+
+
+@bad_teardown.teardown
+async def hanging(station: Station) -> None:
+    await asyncio.sleep(60)
+
+
+@recipe(title="Leaves a child", needs=("power",))
+async def leaves_child(station: Station) -> None:
+    async with station.step("child"):
+        child = await asyncio.create_subprocess_exec("sleep", "300", start_new_session=True)
+        station.note(str(child.pid))
