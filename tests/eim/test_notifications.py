@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def handle(notification: bytes) -> bytes:
 
 async def until(lab: Lab, met: Callable[[], bool]) -> None:
     assert await lab.context.changes.until(met, BACKOFF)
+
+
+def tried(lab: Lab, times: int) -> bool:
+    return lab.context.store.notifications(EID)[0].attempts >= times
 
 
 def test_forwarded_as_it_came_before_the_answer(pki: Pki, tmp_path: Path) -> None:
@@ -191,7 +196,7 @@ def test_refusing_smdpp_is_not_asked_for_ever(pki: Pki, tmp_path: Path) -> None:
         await lab.answer(handle(lab.card.notification("0640")))
         for attempts in range(1, MAX_REFUSALS + 1):
             lab.esipa.forwarder.wake()
-            await until(lab, lambda least=attempts: lab.context.store.notifications(EID)[0].attempts >= least)
+            await until(lab, partial(tried, lab, attempts))
         assert lab.context.store.notifications(EID)[0].state == "refused"
         lab.esipa.forwarder.wake()
         assert len(server.requests) == MAX_REFUSALS

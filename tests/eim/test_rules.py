@@ -305,9 +305,9 @@ def test_any_changed_byte_of_a_result_is_noticed(pki: Pki, tmp_path: Path) -> No
         length = len(result)
         for position in range(length):
             order, package = await lab.package()
-            result = bytearray(lab.card.result(package, "830100"))
-            result[position] ^= 0x01
-            await lab.send(provide(bytes(result)))
+            changed = bytearray(lab.card.result(package, "830100"))
+            changed[position] ^= 0x01
+            await lab.send(provide(bytes(changed)))
             # What makes it another package's leaves the order alone; the rest ends it; nothing makes it done.
             assert lab.show(order)["state"] in ("failed", "sent"), position
             lab.esipa.orders.cancel(int(order))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
-from bench.apdu.errors import CardGone
+from bench.apdu.errors import CardGone, CardNeedsReset
+from bench.station.interfaces import EimOrder
 from fixtures.pki import Pki
 from fixtures.sim.euicc import EuiccOptions
 
@@ -63,7 +65,8 @@ def test_the_whole_job(base: Path, tmp_path: Path) -> None:
             await lab.ipa.poll()
             shown = await lab.client.show(listed.order_id)
             assert shown.state == "done"
-            assert {item["iccid"]: item["enabled"] for item in shown.result["profiles"]} == {
+            profiles: Any = shown.result["profiles"]
+            assert {item["iccid"]: item["enabled"] for item in profiles} == {
                 BOOTSTRAP: False,
                 OPERATIONAL: True,
             }
@@ -223,5 +226,62 @@ def test_power_cuts_during_the_switch(base: Path, tmp_path: Path) -> None:
                     await lab.ipa.poll()
                     shown = await lab.client.show(order.order_id)
                     assert shown.state == "done", (index, side, shown)
+
+    asyncio.run(run())
+
+
+def test_power_cuts_during_download_and_switch(base: Path, tmp_path: Path) -> None:
+    """Power goes somewhere in a download or switch; the same stores go on, and nothing is done twice or lost.
+
+    Every seventh APDU, before or after it by turns: a campaign takes them all.
+    """
+
+    async def job(lab: System) -> None:
+        for _ in range(2):
+            order = await lab.server.order("operational", rebinding="allow")
+            download = await lab.client.order_download(EID, order.activation_code)
+            shown = await until_final(lab, download.order_id)
+            if shown.error.get("error_reason") != "installFailedDueToInterruption":
+                break
+        enable = await lab.client.order_enable(EID, OPERATIONAL, rollback=True)
+        await until_done(lab, enable.order_id)
+        shown = await lab.client.show(download.order_id)
+        assert (shown.state, shown.verified) == ("done", True), shown
+        state = await lab.server.state(order.matching_id)
+        assert state.state == "installed"
+        assert [item["event"] for item in state.notifications] == ["install", "enable"]
+
+    async def until_final(lab: System, order_id: str) -> EimOrder:
+        for _ in range(6):
+            try:
+                await lab.ipa.poll()
+            except (CardGone, CardNeedsReset):
+                pass
+            await lab.card.reset()
+            if (await lab.client.show(order_id)).final and not lab.card.euicc.state().notifications:
+                break
+        return await lab.client.show(order_id)
+
+    async def until_done(lab: System, order_id: str) -> None:
+        shown = await until_final(lab, order_id)
+        assert shown.state == "done", shown
+
+    async def back(lab: System) -> None:
+        back = await lab.client.order_enable(EID, BOOTSTRAP, rollback=False)
+        await until_done(lab, back.order_id)
+        gone = await lab.client.order_delete(EID, OPERATIONAL)
+        await until_done(lab, gone.order_id)
+
+    async def run() -> None:
+        async with system(base, tmp_path / "home", euicc=EuiccOptions(fsync=False)) as lab:
+            start = lab.card.apdus
+            await job(lab)
+            length = lab.card.apdus - start
+            await back(lab)
+            for index in range(0, length, 7):
+                lab.card.cut = (lab.card.apdus + index, "before" if index % 2 else "after")
+                await job(lab)
+                await back(lab)
+            print(f"{length} APDUs in a job")
 
     asyncio.run(run())
