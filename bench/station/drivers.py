@@ -98,6 +98,14 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class WarmDriver(Protocol):
+    """A driver that can import beforehand what opening will need."""
+
+    def warm(self) -> None:
+        """Import it now; sends nothing. Errors are for ``open`` to tell."""
+
+
+@runtime_checkable
 class SafeDriver(Protocol):
     """A driver that can make safe on its own, without an event loop and without heavy imports."""
 
@@ -172,6 +180,16 @@ def load_driver(name: str, *, where: str = "") -> Driver:
         )
     driver: Driver = _import(target, "driver", name, where)
     return driver
+
+
+def warm_driver(name: str) -> None:
+    """Load a driver and import what it needs, while something else is waited for. Never raises: ``open`` will."""
+    try:
+        driver = load_driver(name)
+        if isinstance(driver, WarmDriver):
+            driver.warm()
+    except Exception:  # whatever is wrong, opening tells it with the instrument's name
+        return
 
 
 def load_service(name: str, *, where: str = "") -> Any:

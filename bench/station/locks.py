@@ -94,6 +94,8 @@ def folder() -> Path:
     """
     named = os.environ.get("BENCH_LOCKS")
     candidates = [Path(named)] if named else [Path("/run/lock") / _FOLDER, Path("/tmp") / f"{_FOLDER}-locks"]
+    # One that exists comes first: all users of the host must meet in the same folder, whatever each may create.
+    candidates.sort(key=lambda path: not path.exists())
     reasons = []
     for path in candidates:
         try:

@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -51,8 +51,14 @@ class OpenStation:
 
     @property
     def safe_plan(self) -> tuple[SafeAction, ...]:
-        """The safe sequence, in declared order."""
-        return safe.plan(self.config)
+        """The safe sequence, in declared order, for exactly the instruments that answered (by serial number)."""
+        kinds = {"power.off": "power", "network.off": "network"}
+        actions = []
+        for action in safe.plan(self.config):
+            known = self.identities.get(kinds.get(action.name, ""))
+            serial = action.options.get("serial") or (known.serial if known else "")
+            actions.append(replace(action, options={**action.options, "serial": serial}))
+        return tuple(actions)
 
     async def close(self) -> list[str]:
         """Close every connection and release this process's share of the locks; switches nothing.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bench.apdu.channel import CardAccess
 from bench.errors import BenchError, ConfigurationError, DeviceFailure, InstrumentError
@@ -16,6 +17,13 @@ from instruments.modem.errors import NOT_INSERTED, SIM_BUSY, SIM_FAILURE, ModemE
 from instruments.modem.port import AtPort
 from instruments.modem.registration import Registrar
 from instruments.modem.vendors import GENERIC, Vendor, by_name, vendor_of
+
+if TYPE_CHECKING:
+    from bench.station.interfaces import Modem
+
+    def _fits(modem: AtModem) -> Modem:
+        return modem
+
 
 _LOOK = 0.1
 """Seconds between two looks whether the port has come."""
@@ -77,6 +85,13 @@ class AtModem:
         with contextlib.suppress(PortGone):
             modem.port.open(counted_as=options.port)
         return modem
+
+    @staticmethod
+    def warm() -> None:
+        """Import what ``open`` and ``card`` need (drivers.WarmDriver)."""
+        import serial  # noqa: F401
+
+        import instruments.reader.at_card  # noqa: F401
 
     async def close(self) -> None:
         """Close the port; the modem stays as it is."""

@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import DriverOptions, SafeResult
 from bench.station.interfaces import SafeAction
-from instruments.scpi import parse
+from instruments.scpi import link, parse
 from instruments.scpi.direct import DirectScpi
 from instruments.scpi.session import ScpiSession
+
+if TYPE_CHECKING:
+    from bench.station.interfaces import Network
+
+    def _fits(network: RsCmw500) -> Network:
+        return network
+
 
 SWITCH = 30.0
 """Seconds a cell is given to come on or go off; real ones take 5 to 20 s."""
@@ -69,6 +77,11 @@ class RsCmw500:
                 f"{options.name} is a {found.manufacturer} {found.model}, which is no CMW", where=options.resource
             )
         return cls(options, session)
+
+    @staticmethod
+    def warm() -> None:
+        """Import what ``open`` needs (drivers.WarmDriver)."""
+        link.warm()
 
     async def close(self) -> None:
         """Release the connection; cells stay as they are."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import TICK, DriverOptions, PowerLimits, SafeResult
 from bench.station.interfaces import PowerCycle, Reading, SafeAction
 from instruments.power.dialects import GENERIC, SupplyDialect
-from instruments.scpi import parse
+from instruments.scpi import link, parse
 from instruments.scpi.direct import DirectScpi
 from instruments.scpi.session import ScpiSession
+
+if TYPE_CHECKING:
+    from bench.station.interfaces import PowerSupply
+
+    def _fits(supply: ScpiSupply) -> PowerSupply:
+        return supply
+
 
 _POLL = 0.02
 _SETTLE = 2.0
@@ -65,6 +72,11 @@ class ScpiSupply:
                 hint="choose the driver for it ('scpi-supply' fits many)",
             )
         return cls(options, session, options.limits)
+
+    @staticmethod
+    def warm() -> None:
+        """Import what ``open`` needs (drivers.WarmDriver)."""
+        link.warm()
 
     async def close(self) -> None:
         """Release the connection; the output stays as it is."""

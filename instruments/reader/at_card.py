@@ -15,7 +15,12 @@ from instruments.modem import parse
 from instruments.modem.errors import NOT_FOUND, NOT_INSERTED, ModemError, ModemHung, PortGone
 
 if TYPE_CHECKING:
+    from bench.apdu.channel import CardAccess
     from instruments.modem.modem import AtModem
+
+    def _fits(card: AtCard) -> CardAccess:
+        return card
+
 
 _STALE = (1, 2, 3)
 _TRIES = 10

@@ -16,7 +16,6 @@ import time
 from typing import Any
 
 from bench.errors import InstrumentError, InstrumentTimeout
-from instruments.scpi.parse import tcp_socket
 
 SLICE = 0.1
 _PEEK = 65536
@@ -221,9 +220,12 @@ class VisaLink:
         return f"{self.resource}: {line}"
 
 
-def host_and_port(resource: str) -> tuple[str, int] | None:
-    """Return host and port of a raw SCPI socket, None for other resources."""
-    return tcp_socket(resource)
+def warm() -> None:
+    """Import PyVISA and its backend, which takes about 60 ms, before the first connection."""
+    import pyvisa
+
+    with _opening:
+        pyvisa.ResourceManager("@py")
 
 
 def _strerror(number: int) -> str:

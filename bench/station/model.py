@@ -1,0 +1,233 @@
+"""What bench.toml says, as typed values (DESIGN.md section 6). Volts, amperes and seconds in floats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from bench.errors import ConfigurationError
+from bench.station.placeholders import filled, placeholders
+from bench.station.tables import Bounds, did_you_mean
+
+Volts = Annotated[float, Bounds(0.0, 1000.0, "V")]
+Amperes = Annotated[float, Bounds(0.0, 1000.0, "A")]
+Channel = Annotated[int, Bounds(1, 99)]
+PortNumber = Annotated[int, Bounds(0, 65535)]
+Options = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentConfig:
+    """``[instruments.NAME]``: an instrument that may serve several stations."""
+
+    name: str
+    driver: str
+    resource: str = ""
+    port: str = ""
+    serial: str = ""
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerConfig:
+    """``power``: one channel of a supply. Volts and amperes.
+
+    ``voltage_max`` is the limit of the station: nothing above it is ever sent. Below ``dead_voltage`` the rail is dead.
+    """
+
+    voltage: Volts
+    voltage_max: Volts
+    current_limit: Amperes
+    dead_voltage: Annotated[float, Bounds(0.001, 60.0, "V")] = 0.3
+    channel: Channel = 1
+    instrument: str = ""
+    driver: str = ""
+    resource: str = ""
+    serial: str = ""
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModemConfig:
+    """``modem``: an AT port, by path, by id or by USB topology (``usb:1-1.4:if02``).
+
+    ``port_needs_power``: the port comes and goes with the device's power (USB). Without it a port that is missing is
+    refused when the station is opened. Default: true for ``usb:``, ``/dev/serial/by-...`` and simulated ports.
+    """
+
+    port: str = ""
+    instrument: str = ""
+    driver: str = ""
+    imei: str = ""
+    baudrate: Annotated[int, Bounds(300, 4_000_000, "Bd")] = 115_200
+    port_needs_power: bool | None = None
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """``network``: a network emulator and the cells of it that the station may use."""
+
+    instrument: str = ""
+    driver: str = ""
+    resource: str = ""
+    serial: str = ""
+    cells: tuple[int, ...] = (1,)
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CardConfig:
+    """``card``: where the eUICC is and which one it must be."""
+
+    at: Literal["modem", "reader", "switch"] = "modem"
+    slot: Annotated[int, Bounds(1, 8)] = 1
+    eid: str = ""
+    reader: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """``data``: the device's data path: ``host``, ``interface:NAME`` or ``proxy:http://HOST:PORT``."""
+
+    path: str
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DutConfig:
+    """``dut``: what is known of the device under test."""
+
+    sample: str = ""
+    console: Options = field(default_factory=dict)
+    reset: str = ""
+    battery: bool = False
+    poll_trigger: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldConfig:
+    """``world``: the simulated world behind the station: the service that starts it and that service's options."""
+
+    service: str
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StationConfig:
+    """``[stations.NAME]``. What is None is not there."""
+
+    name: str
+    ipa: Literal["bench", "device", "euicc"] = "bench"
+    power: PowerConfig | None = None
+    modem: ModemConfig | None = None
+    network: NetworkConfig | None = None
+    card: CardConfig | None = None
+    data: DataConfig | None = None
+    dut: DutConfig | None = None
+    world: WorldConfig | None = None
+    clock: str = "real"
+    """``real``, or ``unix:/path`` of the clock socket of a simulated world."""
+    safe: tuple[str, ...] = ()
+    expendable: bool = False
+    simulated: bool = False
+    """Some part is simulated: results of such a station are never mixed with real ones."""
+    origin: str = ""
+
+    @property
+    def eid(self) -> str:
+        """The pinned EID, empty when none is pinned."""
+        return self.card.eid if self.card else ""
+
+    def with_world(self, **options: object) -> StationConfig:
+        """Return the station with options of its world added or changed. Raises ConfigurationError without a world."""
+        if self.world is None:
+            raise ConfigurationError(
+                f"station {self.name} has no simulated world to set {', '.join(options)} of",
+                where=self.origin,
+                hint="choose a simulated station such as 'sim'",
+            )
+        return replace(self, world=replace(self.world, options={**self.world.options, **options}))
+
+    def resolve(self, announcement: Mapping[str, Any]) -> StationConfig:
+        """Return the station with every ``$world.A.B`` replaced by what the world announced.
+
+        The announcement is that of DESIGN.md section 8; names are looked up in ``stations[NAME]`` first, then at the
+        top. Raises ConfigurationError for a name that was not announced.
+        """
+        stations = announcement.get("stations")
+        own = stations.get(self.name) if isinstance(stations, Mapping) else None
+        if own is None and isinstance(stations, Mapping) and len(stations) == 1:
+            own = next(iter(stations.values()))
+        sources = [source for source in (own, announcement) if isinstance(source, Mapping)]
+        resolved: StationConfig = filled(self, sources, self.origin)
+        return resolved
+
+    def unresolved(self) -> bool:
+        """Whether a ``$world`` placeholder is left: the world must be started and ``resolve`` called first."""
+        return bool(placeholders(self))
+
+
+@dataclass(frozen=True, slots=True)
+class BenchTable:
+    """``[bench]``: where things are kept."""
+
+    home: str = ""
+    runs: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EimConfig:
+    """``[eim]``: the bundled eIM. ``advertise`` is the name in its certificate and in its configuration on the card."""
+
+    kind: Literal["bundled"] = "bundled"
+    listen: str = "127.0.0.1"
+    port: PortNumber = 0
+    advertise: str = "eim.bench.example"
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SmdppConfig:
+    """``[smdpp]``: the bundled SM-DP+. ``advertise`` is its address in activation codes and in its certificate."""
+
+    kind: Literal["bundled"] = "bundled"
+    listen: str = "127.0.0.1"
+    port: PortNumber = 0
+    advertise: str = "smdpp.bench.example"
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchConfig:
+    """Everything bench.toml says, with the built-in stations."""
+
+    source: Path | None
+    home: Path
+    runs: Path
+    stations: Mapping[str, StationConfig]
+    instruments: Mapping[str, InstrumentConfig] = field(default_factory=dict)
+    eim: EimConfig = field(default_factory=EimConfig)
+    smdpp: SmdppConfig = field(default_factory=SmdppConfig)
+
+    def station(self, name: str) -> StationConfig:
+        """Return a station by name. Raises ConfigurationError with a did-you-mean."""
+        if name in self.stations:
+            return self.stations[name]
+        raise ConfigurationError(
+            f"there is no station '{name}'",
+            where=str(self.source or "built-in stations"),
+            hint=did_you_mean(name, self.stations),
+        )
