@@ -238,7 +238,9 @@ class Session:
 
     def _supervisor_gone(self) -> None:
         self.interrupt(
-            Cause(Verdict.BENCH_ERROR, "the supervisor is gone", hint="the runner made safe and ended the run by itself")
+            Cause(
+                Verdict.BENCH_ERROR, "the supervisor is gone", hint="the runner made safe and ended the run by itself"
+            )
         )
 
     def _service_broken(self, what: str) -> None:
