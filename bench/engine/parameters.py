@@ -14,9 +14,7 @@ from typing import Any, Final, cast
 from bench.engine.units import convert, dimension
 from bench.errors import ConfigurationError
 
-_NUMBER: Final = re.compile(
-    r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([^0-9\s.,+-].*)?", re.ASCII
-)
+_NUMBER: Final = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµΩ°%/]*)", re.ASCII)
 _HEX: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]+")
 _TRUE: Final = ("yes", "true", "on", "1")
 _FALSE: Final = ("no", "false", "off", "0")
