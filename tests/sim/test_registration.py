@@ -258,6 +258,13 @@ def test_t23_silence() -> None:
     assert [time for time, _ in radio.attempts()] == [1.0, 26.0, 51.0, 76.0, 101.0, 836.0]
 
 
+def test_t24_silence_of_nb_iot() -> None:
+    radio = Radio(H, rat="NB-IoT")
+    radio.network.cell(1).silent = True
+    radio.begin().until(2040)
+    assert [time for time, _ in radio.attempts()] == [1.0, 266.0, 531.0, 796.0, 1061.0, 2036.0]
+
+
 def test_t25_t26_congestion_with_t3346() -> None:
     for integrity, again in ((True, 62.0), (False, 1352.0)):
         radio = Radio(H)
@@ -371,6 +378,15 @@ def test_t36_a_wrong_res_is_rejected_softly() -> None:
     assert len(radio.attempts()) == 1
     radio.until(2704)
     assert len(radio.attempts()) == 2
+
+
+def test_t37_dual_stack_where_only_ipv4_is_allowed() -> None:
+    radio = Radio(H)
+    radio.command('AT+CGDCONT=1,"IPV4V6","internet"')
+    radio.begin().until(60)
+    assert radio.nas("attach_accept")[0][1]["esm"] == 50
+    assert len(radio.attempts()) == 1
+    assert radio.device.sessions.bearers[1].address.startswith("10.64.")
 
 
 def test_t38_a_refused_apn_backs_off_alone() -> None:
