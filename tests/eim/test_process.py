@@ -123,6 +123,23 @@ def test_curl_polls(shared: Running) -> None:
     assert (status, body, headers["x-admin-protocol"]) == (200, bytes.fromhex("bf4f03020101"), "gsma/rsp/v2.1.0")
 
 
+def test_certificate_has_the_advertised_name(tmp_path: Path) -> None:
+    running = Running(tmp_path, "--fqdn", "eim.lab.example")
+    assert running.announcement["fqdn"] == "eim.lab.example"
+    assert running.announcement["eim_id"] == EIM_ID
+    context = ssl.create_default_context(cafile=running.announcement["ca"])
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as plain:
+        with context.wrap_socket(plain, server_hostname="eim.lab.example") as secured:
+            der = secured.getpeercert(binary_form=True)
+    assert der is not None
+    # The key stays: cards have it pinned.
+    key = Pki.open(tmp_path).eim_tls.spki
+    assert key in der
+    configuration = bytes.fromhex(running.operator("GET", "/initial-configuration")[1]["eim_configuration_data"])
+    assert tlv("81", b"eim.lab.example") in configuration and down(key, "30") in configuration
+    assert running.stop() == 0
+
+
 def test_curl_elsewhere(shared: Running) -> None:
     assert shared.curl("/")[0] == 200
     assert shared.curl("/gsma/rsp2/asn1")[0] == 405
@@ -410,3 +427,8 @@ def test_importing_the_service_definition_is_light() -> None:
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     assert EimClient.__name__ == "EimClient"
+
+
+def test_long_chunked_body_is_refused(shared: Running) -> None:
+    chunked = ["-H", "Transfer-Encoding: chunked", "-H", "Expect:"]
+    assert shared.curl("/gsma/rsp2/asn1", *ASN1, *chunked, body=bytes(3 << 20))[0] == 413

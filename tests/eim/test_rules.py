@@ -482,3 +482,24 @@ def test_exact_bytes_are_kept(pki: Pki, tmp_path: Path) -> None:
         assert kept == [("sent", "EuiccPackageRequest", package.raw), ("received", "EuiccPackageResult", result)]
 
     run(pki, tmp_path, use)
+
+
+def test_old_orders_are_forgotten(pki: Pki, tmp_path: Path) -> None:
+    async def use(lab: Lab) -> None:
+        first = lab.order("list")
+        for _ in range(300):
+            lab.esipa.orders.cancel(int(lab.order("list")))
+        orders = lab.context.store.orders(EID, newest=1000)
+        assert len(orders) < 10 + 32 + 2
+        assert orders[0].id == int(first), "an open order is not forgotten"
+        package = Package.of(await lab.poll())
+        await lab.send(provide(lab.card.result(package, "bf2d02a000")))
+        assert lab.show(first)["state"] == "done"
+        for _ in range(100):
+            lab.esipa.orders.cancel(int(lab.order("list")))
+        assert lab.context.store.messages(int(first)) == []
+        # What comes for a forgotten order is still taken off the card.
+        answer = await lab.send(provide(lab.card.result(package, "bf2d02a000")))
+        assert answer == bytes.fromhex("bf5006bf5303800102")
+
+    run(pki, tmp_path, use, keep_orders=10)
