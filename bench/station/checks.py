@@ -75,6 +75,8 @@ def _check_card(station: StationConfig, path: tuple[str, ...], document: Documen
         document.complain((*path, "at"), "the card is at the modem, but the station has no modem", "add modem = {...}")
     if card.at != "modem":
         document.complain((*path, "at"), f"'{card.at}' is not available yet", 'use at = "modem"')
+    if card.slot != 1:
+        document.complain((*path, "slot"), f"slot {card.slot} is not available yet", "use slot = 1")
     if card.eid:
         from bench.rsp.ids import check_eid
 

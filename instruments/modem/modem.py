@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 _LOOK = 0.1
 """Seconds between two looks whether the port has come."""
 _SIM_AGAIN = 0.25
+_STARTS = 10.0
+"""Seconds after its first OK within which a modem may still refuse to be initialised."""
 _SIGNS = 10.0
 """Seconds a modem is given to show that it carried the REFRESH out, at most a third of the whole time."""
+_TAKES_OVER = 3.0
+"""Seconds between the return of the card and the modem's use of what it now holds."""
 _GOES_DOWN = 10.0
 """Seconds within which a modem that was told to reset goes away."""
 _BOOT_TEXTS = frozenset(("RDY", "APP RDY", "^SYSSTART"))
@@ -158,7 +162,7 @@ class AtModem:
     async def _initialise(self, until: float) -> None:
         """Make answers verbose and errors numbered, switch registration events on, find out who it is."""
         for line in ("ATV1", "ATE0", "AT+CMEE=1"):
-            await self._patiently(line, until)
+            await self._patiently(line, min(until, self._clock.now() + _STARTS), any_error=True)
         for n in (5, 3, 2, 1):
             try:
                 await self._patiently(f"AT+CEREG={n}", until)
@@ -173,14 +177,14 @@ class AtModem:
             await self.command("AT+COPS=3,2")
         await self._identify()
 
-    async def _patiently(self, line: str, until: float) -> None:
-        """Send an initialisation line, again while the card is busy after the start."""
+    async def _patiently(self, line: str, until: float, *, any_error: bool = False) -> None:
+        """Send an initialisation line, again while the card is busy after the start (or at any error)."""
         while True:
             try:
                 await self.command(line)
                 return
             except ModemError as error:
-                if error.code != SIM_BUSY or self._clock.now() >= until:
+                if not (any_error or error.code == SIM_BUSY) or self._clock.now() >= until:
                     raise
                 await self._clock.sleep(_SIM_AGAIN)
 
@@ -307,9 +311,10 @@ class AtModem:
         ``refresh`` or ``reset``. Raises DeviceFailure when even that does not help, or when ``timeout`` s are over.
         """
         until = self._clock.now() + timeout
+        takes_over = min(_TAKES_OVER, timeout / 10)
         if await self._signs_seen(min(_SIGNS, timeout / 3)):
             await self._back(until)
-            if await self._card_is_current():
+            if await self._card_becomes_current(min(until, self._clock.now() + takes_over)):
                 self.mark_refresh()
                 return "refresh"
         for climb in (self.reset_card, self.reset):
@@ -317,7 +322,7 @@ class AtModem:
                 break
             with contextlib.suppress(ModemError, ModemHung, PortGone):
                 await climb(timeout=until - self._clock.now())
-                if await self._card_is_current():
+                if await self._card_becomes_current(min(until, self._clock.now() + takes_over)):
                     self.mark_refresh()
                     return "reset"
         raise DeviceFailure(
@@ -344,12 +349,15 @@ class AtModem:
                 await self.wait_ready(timeout=max(1.0, until - self._clock.now()))
             await self.wait_sim_ready(timeout=max(1.0, until - self._clock.now()))
 
-    async def _card_is_current(self) -> bool:
-        """Whether the modem uses the subscription that the card holds now."""
-        try:
-            return await self.imsi() == await self.card_imsi()
-        except (DeviceFailure, InstrumentError):
-            return False
+    async def _card_becomes_current(self, until: float) -> bool:
+        """Whether the modem uses the subscription that the card holds, by ``until`` at the latest."""
+        while True:
+            with contextlib.suppress(DeviceFailure, InstrumentError):
+                if await self.imsi() == await self.card_imsi():
+                    return True
+            if self._clock.now() >= until:
+                return False
+            await self._clock.sleep(_SIM_AGAIN)
 
     async def reset_card(self, *, timeout: float) -> None:
         """Have the modem switch its card off and on (AT+CFUN=0, AT+CFUN=1) and wait until it is ready."""

@@ -27,6 +27,11 @@ _SETTLE = 2.0
 Self = TypeVar("Self", bound="ScpiSupply")
 
 
+def _differ(found: float, wanted: float) -> bool:
+    """Whether a value read back is another one, beyond the resolution of a supply."""
+    return abs(found - wanted) > max(0.01, 0.01 * abs(wanted))
+
+
 class ScpiSupply:
     """One channel of a programmable supply, volts and amperes (interfaces.PowerSupply)."""
 
@@ -39,7 +44,6 @@ class ScpiSupply:
         self._options = options
         self._session = session
         self._clock = options.clock
-        self._programmed = False
         self._voltage = limits.voltage
         self._current = limits.current_limit
 
@@ -134,11 +138,11 @@ class ScpiSupply:
         return "look at the supply's protections and interlock"
 
     async def _program(self) -> None:
-        if self._programmed:
-            return
-        await self.set_current_limit(self._current)
-        await self.set_voltage(self._voltage)
-        self._programmed = True
+        """Have the station's values in the supply: a reset or a hand at its front may have changed them."""
+        if _differ(await self._number(self.dialect.get_current), self._current):
+            await self.set_current_limit(self._current)
+        if _differ(await self._number(self.dialect.get_voltage), self._voltage):
+            await self.set_voltage(self._voltage)
 
     async def set_voltage(self, voltage: float) -> None:
         """Program the voltage in volts and read it back.
@@ -168,7 +172,7 @@ class ScpiSupply:
         self._current = current
 
     def _same(self, what: str, wanted: float, found: float, unit: str) -> None:
-        if abs(found - wanted) > max(0.01, 0.01 * abs(wanted)):
+        if _differ(found, wanted):
             raise InstrumentError(
                 f"{what} was set to {wanted:g} {unit}, but {found:g} {unit} is read back",
                 where=f"{self._options.name} channel {self.channel}",

@@ -110,6 +110,7 @@ class ScpiSession:
                         where=resource,
                         hint="is it on, is the address right, and does no other program hold its only connection?",
                     ) from error
+                await session._drain_queue()  # what others left there must not be taken for ours
         except BaseException:
             session._end()
             raise

@@ -61,6 +61,13 @@ def test_busy_at_the_start_is_waited_for(double):
     assert answers == []
 
 
+def test_a_modem_that_refuses_its_first_commands_is_asked_again(double):
+    answers = [["ERROR"], ["OK"]]
+    double.script["ATE0"] = lambda: answers.pop(0)
+    with_modem(double, lambda modem: modem.wait_ready(timeout=4.0))
+    assert answers == []
+
+
 def test_registration_events_are_switched_on_as_far_as_the_modem_knows_them(double):
     double.script["AT+CEREG=5"] = ["ERROR"]
     double.script["AT+CEREG=3"] = ["+CME ERROR: 50"]
@@ -310,6 +317,20 @@ def test_a_modem_that_keeps_the_old_imsi_after_the_signs_is_reset(double):
         return await modem.refresh_card(timeout=5.0)
 
     assert with_modem(double, body) == "reset"
+
+
+def test_a_card_that_is_busy_after_the_signs_is_waited_for(double):
+    current(double)
+    busy = [["+CME ERROR: 14"], ["+CME ERROR: 14"], ["001010000000001", "OK"]]
+    double.script["AT+CIMI"] = lambda: busy.pop(0)
+
+    async def body(modem):
+        await modem.wait_ready(timeout=2.0)
+        double.say("+CPIN: READY")
+        return await modem.refresh_card(timeout=6.0)
+
+    assert with_modem(double, body) == "refresh"
+    assert busy == []
 
 
 def test_the_last_rung_is_the_reset_of_the_modem(double):

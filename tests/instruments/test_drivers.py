@@ -38,7 +38,7 @@ def test_a_driver_opens_by_a_coroutine_says_what_it_is_and_refuses_unknown_optio
         extra={"no-such-option": 1},
         origin="bench.toml:7",
     )
-    with pytest.raises(ConfigurationError, match="bench.toml:7: driver y has no option 'no-such-option'"):
+    with pytest.raises(ConfigurationError, match=r"bench\.toml:7: driver y has no option 'no-such-option'"):
         asyncio.run(driver.open(options))
 
 
@@ -133,5 +133,5 @@ def test_vendor_names_are_unique():
 def test_errors_tell_where_in_the_file():
     from instruments.modem.modem import AtModem
 
-    with pytest.raises(BenchError, match="bench.toml:9"):
+    with pytest.raises(BenchError, match=r"bench\.toml:9"):
         asyncio.run(AtModem.open(DriverOptions(name="m", port="COM3", origin="bench.toml:9")))

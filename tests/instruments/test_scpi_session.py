@@ -34,8 +34,9 @@ def test_identity_is_read_at_opening_and_every_line_is_on_the_lane(double):
         await session.close()
 
     asyncio.run(run())
-    assert lane.sent() == [b"*IDN?\n", b"OUTP? (@1)\n", b"VOLT 3.3,(@1)\n", b"*OPC?\n", b"SYST:ERR?\n"]
-    assert lane.received()[1:] == [b"0\n", b"1\n", b'+0,"No error"\n']
+    assert lane.sent()[:2] == [b"*IDN?\n", b"SYST:ERR?\n"]
+    assert lane.sent()[2:] == [b"OUTP? (@1)\n", b"VOLT 3.3,(@1)\n", b"*OPC?\n", b"SYST:ERR?\n"]
+    assert lane.received()[2:] == [b"0\n", b"1\n", b'+0,"No error"\n']
     assert double.voltage == 3.3
 
 
@@ -78,6 +79,17 @@ def test_a_write_with_an_error_raises_it_with_the_command(double):
         session = await ScpiSession.open(double.resource)
         with pytest.raises(ScpiError, match="VOLTAGE 3"):
             await session.write("VOLTAGE 3")
+        await session.close()
+
+    asyncio.run(run())
+
+
+def test_errors_that_others_left_are_not_taken_for_ours(double):
+    double.errors = ['-222,"Data out of range"', '-113,"Undefined header"']
+
+    async def run():
+        session = await ScpiSession.open(double.resource)
+        await session.write("VOLT 3.3,(@1)")
         await session.close()
 
     asyncio.run(run())

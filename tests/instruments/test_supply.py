@@ -85,6 +85,18 @@ def test_beyond_the_limit_nothing_is_sent(double, voltage):
     with_supply(double, body)
 
 
+def test_what_a_hand_at_the_front_changed_is_put_right_before_switching_on(double):
+    async def body(supply):
+        await supply.set_output(True)
+        await supply.set_output(False)
+        double.voltage, double.current = 12.0, 5.0
+        await supply.set_output(True)
+
+    with_supply(double, body)
+    assert (double.voltage, double.current) == (3.8, 1.5)
+    assert switching(double)[-3:] == ["CURR 1.5,(@1)", "VOLT 3.8,(@1)", "OUTP ON,(@1)"]
+
+
 def test_a_supply_that_rounds_or_clips_is_noticed(double):
     real = double.supply
     double.answer = lambda line: "+3.0E+00" if line == "VOLT? (@1)" else real(line)

@@ -140,6 +140,7 @@ def change(old, new):
         (change('modem = { driver = "instruments.modem.modem:AtModem", ', "modem = { "), 12, "'driver' is missing", ""),
         (change('port = "usb:1-1.4:if02"', 'port = "$world.modem.port"'), 9, "needs a simulated world", "add world"),
         (change('data = { path = "interface:wwan0" }', "data = 3"), 14, "must be a table", ""),
+        (change("slot = 1", "slot = 2"), 13, "slot 2 is not available yet", "slot = 1"),
         (change('at = "modem"', 'at = "reader"'), 13, "'reader' is not available yet", ""),
         (change("[stations.meter]", "[stations.meter]\nworld = 3"), 10, "'world' must be a table", ""),
         (change("[stations.meter]", '[stations.meter]\nclock = "sundial"'), 10, "'sundial' is no clock", ""),
