@@ -21,7 +21,6 @@ class BenchApp(App[int]):
     TITLE = "esim-bench"
     CSS_PATH = "bench.tcss"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", show=False),
         Binding("ctrl+q", "quit", "quit", show=False, priority=True),
@@ -29,6 +28,7 @@ class BenchApp(App[int]):
 
     def __init__(self, control: Control) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
         self.control = control
 
     def on_mount(self) -> None:

@@ -19,6 +19,8 @@ TRIM = 10_000
 class LineLog(ScrollView, can_focus=True):
     """Lines of plain text with a style each; follows the newest line unless held."""
 
+    DEFAULT_CSS = "LineLog { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }"
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: list[tuple[str, Style]] = []
@@ -34,7 +36,7 @@ class LineLog(ScrollView, can_focus=True):
         """Forget all lines."""
         self._lines.clear()
         self.dropped = 0
-        self.virtual_size = Size(self.size.width, 0)
+        self.virtual_size = Size(0, 0)
         self.refresh()
 
     def extend(self, lines: Iterable[tuple[str, Style]]) -> None:
@@ -47,15 +49,16 @@ class LineLog(ScrollView, can_focus=True):
             excess = len(self._lines) - LIMIT + TRIM
             del self._lines[:excess]
             self.dropped += excess
-        self.virtual_size = Size(self.size.width, len(self._lines))
+        self.virtual_size = Size(0, len(self._lines))
         if self.following:
-            self.scroll_to(y=max(0, len(self._lines) - self.size.height), animate=False, force=True, immediate=True)
+            height = self.scrollable_content_region.height
+            self.scroll_to(y=max(0, len(self._lines) - height), animate=False, force=True, immediate=True)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Return one visible line."""
         index = y + self.scroll_offset.y
-        width = self.size.width
+        width = self.scrollable_content_region.width
         if not 0 <= index < len(self._lines):
             return Strip.blank(width, self.rich_style)
         text, style = self._lines[index]
