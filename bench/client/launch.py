@@ -134,7 +134,7 @@ def start(
         # First of all, so that two interpreters start while this one checks.
         descriptors = {0: null, 1: null, 2: _stderr(null), 3: theirs.fileno()}
         try:
-            pid = spawn(python(_SUPERVISOR), descriptors=descriptors, new_session=True)
+            pid = spawn(python(_SUPERVISOR, bare=True), descriptors=descriptors, new_session=True)
         except OSError as error:
             raise BenchError(f"the supervisor cannot be started: {error.strerror}", where=sys.executable) from error
         theirs.close()

@@ -58,6 +58,8 @@ async def make_safe(session: Session) -> bool:
     """
     session.leash.enter(link.SAFE)
     equipment = session.equipment
+    if equipment is not None:
+        equipment.begin_stop()
     if not session.planned or equipment is None or equipment.open is None:
         return True
     opened = equipment.open

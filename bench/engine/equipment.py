@@ -55,6 +55,7 @@ class Equipment:
         self._told = told
         self._broken = broken
         self._starting: dict[str, asyncio.Task[services.Service]] = {}
+        self._stopping: dict[str, asyncio.Task[None]] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -127,6 +128,8 @@ class Equipment:
                 from bench.apdu import es10  # noqa: F401
 
                 load_service("ipa")
+            if self._starting.keys() & {"eim", "smdpp"}:
+                import aiohttp  # noqa: F401 - what their clients speak with, at their first request otherwise
 
     # --- the station ----------------------------------------------------------------------------------------------
 
@@ -204,14 +207,15 @@ class Equipment:
 
     # --- end ------------------------------------------------------------------------------------------------------
 
+    def begin_stop(self) -> None:
+        """Begin to end the services that the safe sequence does not need, while it runs."""
+        self._closing = True
+        for role, service in self.services.items():
+            if role != _WORLD:
+                self._stopping[role] = asyncio.create_task(self._stop(role, service), name=f"stop {role}")
+
     async def close_station(self) -> None:
         """Close every connection; complaints go into the journal."""
-        for role in ("eim", "smdpp"):
-            client: Any = getattr(self.services.get(role), "client", None)
-            if hasattr(client, "close"):
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(_STOP_WITHIN):
-                        await client.close()
         if self.open is not None:
             for complaint in await self.open.close():
                 self._record.event("log", {"text": f"closing: {complaint}", "level": "warning", "source": "bench"})
@@ -224,9 +228,17 @@ class Equipment:
                 task.cancel()
         if self._starting:
             await asyncio.wait(self._starting.values(), timeout=_STOP_WITHIN)
-        await asyncio.gather(*(self._stop(role, service) for role, service in self.services.items()))
+        for role, service in self.services.items():
+            if role not in self._stopping:
+                self._stopping[role] = asyncio.create_task(self._stop(role, service), name=f"stop {role}")
+        await asyncio.gather(*self._stopping.values())
 
     async def _stop(self, role: str, service: services.Service) -> None:
+        client: Any = service.client
+        if hasattr(client, "close"):
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_STOP_WITHIN):
+                    await client.close()
         code = await service.stop(deadline=_STOP_WITHIN)
         self._told("service-gone", pid=service.pid)
         self._record.event("service-stop", {"name": role, "exit_code": code})
