@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+from rsp import oracle
+
+from .foreign import Bench
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A simulated bench in real time, its device switched on and perhaps still booting."""
+    running = Bench(tmp_path_factory.mktemp("bench"))
+    try:
+        running.switch_on()
+        yield running
+    except BaseException:
+        running.kill()
+        raise
+    assert running.stop() == 0
+    assert running.processes() == []
+
+
+@pytest.fixture
+def registered(bench: Bench) -> Bench:
+    """The same, registered on its bootstrap network."""
+    bench.wait_registered()
+    return bench
+
+
+@pytest.fixture(scope="session")
+def pycrate(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The ASN.1 modules as compiled by pycrate."""
+    pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as independent decoder")
+    return oracle.compile_with_pycrate(tmp_path_factory.mktemp("pycrate"))
