@@ -252,7 +252,7 @@ class AtPort:
             if self._fd < 0:
                 raise self._gone()
             if self._running is not None:
-                await self._left_over()
+                await self._left_over(seconds)
             if self._dirty:
                 await self._resynchronise()
             return await self._exchange(line, seconds, payload)
@@ -282,18 +282,28 @@ class AtPort:
             raise error_of(answer, f"{self.name}: {_shown(line)}")
         return running.information
 
-    async def _left_over(self) -> None:
-        """Wait for the end of a command whose caller was cancelled: most firmwares abort it on any character."""
+    async def _left_over(self, seconds: float) -> None:
+        """Wait for the end of a command whose caller was cancelled: most firmwares abort it on any character.
+
+        Raises ModemHung when it still runs after ``seconds``, although its own deadline is not over.
+        """
         running = self._running
         assert running is not None
         running.future = asyncio.get_running_loop().create_future()
+        left = max(0.0, self._until - self._clock.now())
         try:
-            async with self._clock.timeout(max(0.0, self._until - self._clock.now())):
+            async with self._clock.timeout(min(left, seconds)):
                 await running.future
         except TimeoutError:
-            if self._running is running:
-                self._running = None
-                self._dirty = True
+            if self._running is not running:
+                return
+            if left > seconds:
+                raise ModemHung(
+                    f"{_shown(running.command)[:20]} of a cancelled step is still running after {seconds:g} s",
+                    where=self.name,
+                ) from None
+            self._running = None
+            self._dirty = True
 
     async def _resynchronise(self) -> None:
         """After a command without an answer: AT until OK, then a moment of silence, so that no late OK is taken."""
@@ -318,7 +328,7 @@ class AtPort:
             if self._fd < 0:
                 raise self._gone()
             if self._running is not None:
-                await self._left_over()
+                await self._left_over(timeout)
             try:
                 await self._exchange("AT", timeout)
             except ModemHung as hung:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,8 @@ class AtCard:
         self._clock = clock
         self._cleaned = -1
         self._resets = 0
+        self._live: set[tuple[int, str]] = set()
+        """Generation and session of the channels in use: never taken for stale ones."""
 
     @property
     def _generation(self) -> int:
@@ -87,13 +90,17 @@ class AtCard:
         except (PortGone, ModemHung) as error:
             raise CardGone(f"the way to the card is gone: {error.what}", where=error.where, hint=error.hint) from error
         self._modem.mark_refresh()
-        return AtChannel(self, session, self._generation)
+        generation = self._generation
+        self._live = {live for live in self._live if live[0] == generation} | {(generation, session)}
+        return AtChannel(self, session, generation)
 
     async def _close_stale(self) -> None:
-        """Close channels 1 to 3 once after every start of the modem; what they answer does not matter."""
+        """Close channels 1 to 3 after every start of the modem, and after an exchange that was given up."""
         if self._cleaned == self._generation:
             return
         for number in _STALE:
+            if (self._generation, str(number)) in self._live:
+                continue
             with contextlib.suppress(ModemError):
                 await self._modem.command(f"AT+CCHC={number}")
         self._cleaned = self._generation
@@ -133,8 +140,11 @@ class AtCard:
         try:
             lines = await self._modem.command(f'AT+CGLA={channel._session},{len(text)},"{text}"', timeout=timeout)
             answer = parse.apdu(lines)
+        except asyncio.CancelledError:
+            self._give_up(channel)
+            raise
         except ModemHung as error:
-            channel._open = False
+            self._give_up(channel)
             raise InstrumentTimeout(
                 f"the card did not answer within {timeout:g} s", where=f"AT+CGLA {text[:10]}"
             ) from error
@@ -146,7 +156,14 @@ class AtCard:
         self._lane.record(Direction.RECEIVED, answer)
         return answer
 
+    def _give_up(self, channel: AtChannel) -> None:
+        """Leave a channel whose exchange has no end: to close it now would wait for that exchange."""
+        channel._open = False
+        self._live.discard((channel._generation, channel._session))
+        self._cleaned = -1
+
     async def _close(self, channel: AtChannel) -> None:
+        self._live.discard((channel._generation, channel._session))
         if channel._generation != self._generation:
             return
         with contextlib.suppress(ModemError, ModemHung, PortGone):

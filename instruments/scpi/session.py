@@ -101,7 +101,11 @@ class ScpiSession:
         )
         try:
             async with session._turn():
-                await session._step(session._link.open)
+                try:
+                    await session._step(session._link.open)
+                except ConnectionLost as error:
+                    error.what = f"{session.name}: {error.what}"
+                    raise
                 try:
                     session.identity = parse.identity(await session._ask("*IDN?", identify))
                 except (InstrumentTimeout, ConnectionLost) as error:

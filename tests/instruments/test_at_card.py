@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 from instrument_doubles import MemoryLane, PtyModem
@@ -11,6 +12,7 @@ from instrument_doubles import MemoryLane, PtyModem
 from bench.apdu.errors import CardGone, NoSuchApplication
 from bench.errors import InstrumentTimeout
 from bench.station.drivers import DriverOptions
+from instruments.modem.errors import ModemHung
 from instruments.modem.modem import AtModem
 
 AID = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
@@ -168,6 +170,32 @@ def test_a_mute_card_is_a_timeout_and_its_channel_is_done(double):
         with pytest.raises(CardGone):
             await channel.transmit(GET_EID)
         await channel.close()
+
+    with_card(double, body)
+
+
+def test_a_cancelled_exchange_never_holds_up_the_teardown(double):
+    async def body(card, modem):
+        other = await card.open_channel(AID)
+        double.script[CCHO] = ["+CCHO: 2", "OK"]
+        channel = await card.open_channel(AID)
+        double.hung = True
+        task = asyncio.ensure_future(channel.transmit(GET_EID))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        start = time.monotonic()
+        await channel.close()
+        with pytest.raises(ModemHung, match="of a cancelled step is still running"):
+            await modem.command("AT", timeout=0.2)
+        assert time.monotonic() - start < 1.0
+        double.hung = False
+        double.say('+CGLA: 4,"9000"', "OK")  # its late answer
+        before = len(double.commands)
+        await card.open_channel(AID)
+        assert double.commands[before:] == ["AT+CCHC=2", "AT+CCHC=3", CCHO]  # 1 is in use
+        assert await other.transmit(GET_EID) == b"\x90\0"
 
     with_card(double, body)
 
