@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from bench.engine import link
 from bench.engine.observations import ObservationServer
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from bench.engine.session import Session
     from bench.station.opening import OpenStation
 
+T = TypeVar("T")
 _ACTION_WITHIN: Final = 5.0
 """Real seconds for one safe action over the open connection."""
+_SWITCH_WITHIN: Final = 0.8
+"""Real seconds for switching everything when the run is being stopped: the output is off within 2 s of the stop."""
 
 
 async def teardown(session: Session) -> None:
@@ -63,9 +67,13 @@ async def make_safe(session: Session) -> bool:
     if not session.planned or equipment is None or equipment.open is None:
         return True
     opened = equipment.open
+    plan = opened.safe_plan
+    # Everything is switched before anything is verified: a silent emulator must not keep the supply on.
+    within = _SWITCH_WITHIN / max(1, len(plan)) if session.record.interruption is not None else _ACTION_WITHIN
+    complaints = [await _bounded(_switch(action, opened), within) for action in plan]
     everything = True
-    for action in opened.safe_plan:
-        result = await _carry_out(action, opened)
+    for action, complaint in zip(plan, complaints, strict=True):
+        result = await _verified(action, complaint, opened)
         if not result.verified and session.leash.alone:
             from bench.station import safe
 
@@ -76,29 +84,48 @@ async def make_safe(session: Session) -> bool:
     return everything
 
 
-async def _carry_out(action: SafeAction, opened: OpenStation) -> SafeResult:
-    """Carry out one action with the instruments of the run, in station time; never raises."""
+async def _bounded(action: Awaitable[T], within: float) -> T | str:
+    """Return what an action of the safe sequence returns, or in words why it failed; never raises, never hangs."""
     try:
-        async with asyncio.timeout(_ACTION_WITHIN):
-            if action.name.startswith("power") and opened.power is not None:
-                await opened.power.set_output(False)
-                await opened.power.wait_dead(timeout=_ACTION_WITHIN)
-                volts = (await opened.power.measure()).voltage
-                dead = action.dead_voltage is None or volts < action.dead_voltage
-                return SafeResult(action.name, dead and not await opened.power.output(), volts, f"{volts:.3f} V")
-            if action.name.startswith("network") and opened.network is not None:
-                cells = list(await opened.network.cells())
-                for cell in cells:
-                    await opened.network.set_cell(False, cell=cell)
-                on = [cell for cell in cells if await opened.network.cell_on(cell=cell)]
-                return SafeResult(action.name, not on, f"cells on: {on or 'none'}")
+        async with asyncio.timeout(within):
+            return await action
     except TimeoutError:
-        return SafeResult(action.name, False, None, f"no answer within {_ACTION_WITHIN:g} s")
+        return f"no answer within {within:g} s"
     except BenchError as error:
-        return SafeResult(action.name, False, None, str(error))
+        return str(error)
     except Exception as error:
-        return SafeResult(action.name, False, None, f"{type(error).__name__}: {error}")
-    return SafeResult(action.name, False, None, "the run has no instrument for it")
+        return f"{type(error).__name__}: {error}"
+
+
+async def _switch(action: SafeAction, opened: OpenStation) -> str:
+    if action.name.startswith("power") and opened.power is not None:
+        await opened.power.set_output(False)
+    elif action.name.startswith("network") and opened.network is not None:
+        for cell in await opened.network.cells():
+            await opened.network.set_cell(False, cell=cell)
+    else:
+        return "the run has no instrument for it"
+    return ""
+
+
+async def _verified(action: SafeAction, complaint: str, opened: OpenStation) -> SafeResult:
+    """Read back what one action did."""
+    if complaint:
+        return SafeResult(action.name, False, None, complaint)
+    result = await _bounded(_read_back(action, opened), _ACTION_WITHIN)
+    return SafeResult(action.name, False, None, result) if isinstance(result, str) else result
+
+
+async def _read_back(action: SafeAction, opened: OpenStation) -> SafeResult:
+    if opened.power is not None and action.name.startswith("power"):
+        await opened.power.wait_dead(timeout=_ACTION_WITHIN)
+        volts = (await opened.power.measure()).voltage
+        off = not await opened.power.output()
+        dead = action.dead_voltage is None or volts < action.dead_voltage
+        return SafeResult(action.name, dead and off, volts, f"{volts:.3f} V")
+    assert opened.network is not None
+    on = [cell for cell in await opened.network.cells() if await opened.network.cell_on(cell=cell)]
+    return SafeResult(action.name, not on, f"cells on: {on or 'none'}")
 
 
 async def finish(session: Session, *, safe: bool, observations: ObservationServer) -> int:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from bench.engine.order import Order
-from bench.errors import BenchError, InstrumentError
-from bench.station import services
+from bench.errors import BenchError
+from bench.station import routes, services
 from bench.station.config import BenchConfig, StationConfig
-from bench.station.drivers import load_driver, load_service
+from bench.station.drivers import load_service, warm_driver
 
 if TYPE_CHECKING:
     from bench.engine.record import Record
@@ -123,7 +121,7 @@ class Equipment:
 
             for part in (self.station.power, self.station.network, self.station.modem):
                 if part is not None and part.driver and not part.driver.startswith("$"):
-                    load_driver(part.driver)
+                    warm_driver(part.driver)
             if "ipa" in self._needs:
                 from bench.apdu import es10  # noqa: F401
 
@@ -166,23 +164,11 @@ class Equipment:
                 station.provide(role, service.client)
                 if "ca" in service.announcement:
                     station.trust(str(service.announcement["ca"]))
-        await self._route()
+        world = self.services.get(_WORLD)
+        announced = world.announcement if world is not None else None
+        await routes.connect_routes(announced, self.services.get("eim"), self.services.get("smdpp"))
         if "ipa" in self._needs:
             station.provide_ipa(self._ipa)
-
-    async def _route(self) -> None:
-        """Tell the eIM where the SM-DP+ is, and the world's data link where the eIM is: names are not in any DNS."""
-        eim, smdpp = self.services.get("eim"), self.services.get("smdpp")
-        if eim is not None and smdpp is not None:
-            await eim.client.set_route(smdpp.client.address, _target(smdpp.announcement["https"]))
-        world = self.services.get(_WORLD)
-        if world is None or not world.announcement.get("control"):
-            return
-        for service, name in ((eim, "fqdn"), (smdpp, "address")):
-            if service is not None:
-                target = _target(service.announcement["https"])
-                request = {"op": "route", "name": service.announcement[name], "port": 443, "target": target}
-                await ask_world(Path(world.announcement["control"]), request)
 
     def _ipa(self) -> Any:
         """Make the IPA: called at its first use, when the modem has told its IMEI."""
@@ -195,7 +181,7 @@ class Equipment:
             options["imei"] = opened.modem.imei
         eim = self.services.get("eim")
         if eim is not None and opened.data.proxy is None and self._config.eim.listen in ("127.0.0.1", "::1"):
-            options["route"] = {eim.announcement["fqdn"]: _target(eim.announcement["https"])}
+            options["route"] = routes.names(eim.announcement, None)
         return load_service("ipa")(opened.card, opened.data, self._record.clock, options=options, home=self._home)
 
     def world_process(self) -> Mapping[str, object] | None:
@@ -242,27 +228,3 @@ class Equipment:
         code = await service.stop(deadline=_STOP_WITHIN)
         self._told("service-gone", pid=service.pid)
         self._record.event("service-stop", {"name": role, "exit_code": code})
-
-
-def _target(url: str) -> str:
-    return urlsplit(url).netloc
-
-
-async def ask_world(path: Path, request: Mapping[str, object], *, within: float = 5.0) -> Mapping[str, Any]:
-    """Send one request to the control socket of a simulated world. Raises InstrumentError, also for a refusal."""
-    try:
-        async with asyncio.timeout(within):
-            reader, writer = await asyncio.open_unix_connection(str(path))
-            try:
-                writer.write(json.dumps(request).encode() + b"\n")
-                await writer.drain()
-                answer = json.loads(await reader.readline())
-            finally:
-                writer.close()
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InstrumentError(
-            f"the simulated world does not answer: {error or type(error).__name__}", where=str(path)
-        ) from error
-    if not isinstance(answer, dict) or not answer.get("ok", False):
-        raise InstrumentError(f"the simulated world refused {request.get('op')}: {answer}", where=str(path))
-    return answer

@@ -168,9 +168,9 @@ def recipe(
 
 def installed() -> Mapping[str, str]:
     """Return the recipes of all installed packages: name to ``module:function``, none imported."""
-    from bench.station.drivers import _entry_points
+    from bench.station.drivers import entry_points_of
 
-    return _entry_points("bench.recipes")
+    return entry_points_of("bench.recipes")
 
 
 def load(reference: str) -> Recipe[...]:
