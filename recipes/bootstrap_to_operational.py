@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
 from bench.errors import DeviceFailure, EimUnreachable
+from bench.station.drivers import WrongInstrument
 from bench.station.interfaces import CardProfile, EimOrder, PollResult, Registration
 
 Rat = Annotated[str, Choices("", "LTE", "LTE-M", "NB-IoT", "GSM")]
@@ -119,9 +120,9 @@ class _Job:
             self.eid = await station.ipa.eid()
             pinned = station.config.eid
             if pinned and pinned != self.eid:
-                raise DeviceFailure(
+                raise WrongInstrument(
                     f"the card's EID is {self.eid}, not {pinned}",
-                    where=f"station {station.name}",
+                    where=station.config.card.origin if station.config.card else f"station {station.name}",
                     hint="put the right card in, or correct 'eid' in bench.toml",
                 )
             station.identify("eid", self.eid, source="card")
