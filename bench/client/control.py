@@ -188,9 +188,9 @@ def _recorded(folder: Path) -> list[Mapping[str, Any]]:
 def _kill_owner(folder: Path) -> None:
     """Kill supervisor and runner of a run that does not answer, surely those and no others."""
     owner = liveness.owner(folder)
-    pid, started = owner.get("pid"), owner.get("start")
-    if not isinstance(pid, int) or liveness.start_time(pid) != started:
+    if not liveness.same_process(owner):
         return
+    pid = int(owner["pid"])
     with contextlib.suppress(OSError):
         pidfd = os.pidfd_open(pid)
         try:
@@ -216,14 +216,14 @@ def _child(pid: int) -> list[int]:
 def _safe_dead(folder: Path, name: str) -> SafeReport:
     """Carry out the plan that a dead supervisor left, and finish its record."""
     from bench.engine.aftermath import Aftermath
-    from bench.engine.takeover import make_safe
+    from bench.engine.takeover import WORLD_GONE, make_safe
 
     plan = places.read_json(folder / places.PLAN)
     world = plan.get("world")
     results: list[Mapping[str, Any]] = []
     aftermath = Aftermath(folder, places.read_json(folder / places.MANIFEST).get("order", {}), by=f"client {_me()}")
-    if isinstance(world, dict) and liveness.start_time(int(world.get("pid", 0))) != world.get("start"):
-        everything, message = True, "the simulated world is gone, and its supply with it"
+    if isinstance(world, dict) and not liveness.same_process(world):
+        everything, message = True, WORLD_GONE
     elif not plan:
         everything, message = True, "nothing had been switched"
     else:

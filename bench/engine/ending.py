@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from bench.engine import link
 from bench.engine.observations import ObservationServer
+from bench.engine.takeover import WORLD_GONE
 from bench.engine.verdicts import Cause
 from bench.errors import BenchError
 from bench.run import events as kinds
@@ -68,6 +69,11 @@ async def make_safe(session: Session) -> bool:
         return True
     opened = equipment.open
     plan = opened.safe_plan
+    if equipment.world_is_gone:
+        for action in plan:
+            data = {"name": action.name, "verified": True, "reading": None, "message": WORLD_GONE, "by": "runner"}
+            session.record.event(kinds.SAFE, data)
+        return True
     # Everything is switched before anything is verified: a silent emulator must not keep the supply on.
     within = _SWITCH_WITHIN / max(1, len(plan)) if session.record.interruption is not None else _ACTION_WITHIN
     complaints = [await _bounded(_switch(action, opened), within) for action in plan]

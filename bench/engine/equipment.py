@@ -191,6 +191,12 @@ class Equipment:
         world = self.services.get(_WORLD)
         return None if world is None else {"pid": world.pid, "start": start_time(world.pid)}
 
+    @property
+    def world_is_gone(self) -> bool:
+        """The simulated world of this run has ended, and nothing it simulated can be on any more."""
+        world = self.services.get(_WORLD)
+        return world is not None and not world.running
+
     # --- end ------------------------------------------------------------------------------------------------------
 
     def begin_stop(self) -> None:

@@ -17,9 +17,9 @@ LOCK: Final = "run.lock"
 
 
 def start_time(pid: int) -> int:
-    """Return the start time of a process in clock ticks since boot (/proc/PID/stat field 22), 0 when it is gone.
+    """Return the start time of a process in clock ticks since boot (/proc/PID/stat field 22), 0 when it has ended.
 
-    With the process id it names a process beyond doubt: ids are used again.
+    With the process id it names a process beyond doubt: ids are used again. One that waits to be reaped has ended.
     """
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
@@ -27,11 +27,17 @@ def start_time(pid: int) -> int:
         return 0
     try:
         fields = os.read(fd, 4096).rpartition(b")")[2].split()
-        return int(fields[19])
+        return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, IndexError, ValueError):
         return 0
     finally:
         os.close(fd)
+
+
+def same_process(who: Mapping[str, Any]) -> bool:
+    """Return whether the process that ``pid`` and ``start`` name still runs."""
+    pid, started = who.get("pid"), who.get("start")
+    return isinstance(pid, int) and isinstance(started, int) and started > 0 and start_time(pid) == started
 
 
 def hold(folder: Path, **more: Any) -> int:
@@ -66,8 +72,7 @@ def alive(folder: Path) -> bool:
         return True
     except OSError:  # a file system without locks: the process itself is looked for
         who = owner(folder)
-        pid = who.get("pid")
-        return isinstance(pid, int) and start_time(pid) == who.get("start") and who.get("boot") == boot_id()
+        return who.get("boot") == boot_id() and same_process(who)
     else:
         return False
     finally:

@@ -87,7 +87,7 @@ class SupplyWatch:
 @contextmanager
 def simulated_bench(home: Path, clock: str) -> Iterator[Mapping[str, Any]]:
     """Start ``bench sim up`` and yield what it announces."""
-    environment = {**os.environ, "BENCH_HOME": str(home)}
+    environment = {**os.environ, "BENCH_HOME": str(home), "TMPDIR": str(home)}
     process = subprocess.Popen(
         [*BENCH, "sim", "up", "--clock", clock, "--json"], stdout=subprocess.PIPE, env=environment
     )
