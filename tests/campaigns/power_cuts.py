@@ -5,7 +5,7 @@ Command line (JSON on standard output):
     python tests/campaigns/power_cuts.py --home /tmp/cuts [--first 1] [--last 0] [--step 1] [--phase before|after]
 
 One bench home is used for all of it: card, eIM and SM-DP+ keep what each cut left, nothing is reset. For every APDU
-number ``n`` from ``first`` to ``last`` (0: as many as the recipe needs): one run with the power cut at the n-th APDU,
+number ``n`` from ``first`` to ``last`` (0: until the recipe ends before the n-th APDU): one run with the power cut at the n-th APDU,
 the card looked at (one profile enabled, no half profile), one run without a cut, which must pass.
 """
 
@@ -40,12 +40,16 @@ def run(home: Path, fault: dict[str, Any] | None) -> dict[str, Any]:
     return answer
 
 
-def apdus(folder: str) -> int:
-    """Return how many command APDUs of the bench the run's trace holds."""
-    from bench.trace import Direction, read
+def cut_happened(home: Path) -> bool:
+    """Return whether the simulated world cut the power in the last run, by its own log."""
+    log = home / "sim" / "sim" / "world.jsonl"
+    return any(json.loads(line)["what"] == "fault" for line in log.read_text().splitlines())
 
-    trace = Path(folder) / "trace.pcapng"
-    return sum(packet.lane.startswith("apdu:") and packet.direction is Direction.SENT for packet in read(trace))
+
+def step_of(answer: dict[str, Any]) -> str:
+    """Return the outermost step in which a run stopped passing."""
+    failed = (step["step"] for step in answer.get("steps", ()) if step["verdict"] != "pass")
+    return str(next(failed, "none")).partition("/")[0]
 
 
 def card_state(home: Path) -> dict[str, Any]:
@@ -74,14 +78,17 @@ def campaign(home: Path, first: int, last: int, step: int, phase: str, seconds: 
     started = time.monotonic()
     run(home, None)  # the first run on new stores is shorter: there is nothing to switch back from
     baseline = run(home, None)
-    total = apdus(baseline["folder"]) if baseline["exit_code"] == 0 else 0
-    last = last or total
     cuts: Counter[str] = Counter()
+    steps: Counter[str] = Counter()
     bad: list[dict[str, Any]] = []
     done = 0
-    for n in range(first, last + 1, step):
+    n = first
+    while not last or n <= last:
         cut = run(home, {"at": "apdu", "n": n, "do": "power-cut", "phase": phase, "seconds": 2.0})
+        if not cut_happened(home):
+            break
         cuts[str(cut["verdict"])] += 1
+        steps[step_of(cut)] += 1
         state = card_state(home)
         after = run(home, None)
         done += 1
@@ -96,20 +103,20 @@ def campaign(home: Path, first: int, last: int, step: int, phase: str, seconds: 
                     "folders": [cut["folder"], after["folder"]],
                 }
             )
+        n += step
         if time.monotonic() - started > seconds:
-            last = n
             break
     return {
         "campaign": "power-cuts",
         "baseline": baseline["verdict"],
         "baseline_errors": baseline["errors"],
-        "apdus": total,
         "first": first,
-        "last": last,
+        "last": n - step,
         "step": step,
         "phase": phase,
         "cuts": done,
         "verdicts_of_cut_runs": dict(cuts),
+        "steps_cut": dict(steps),
         "failures": bad,
         "seconds": round(time.monotonic() - started, 1),
     }
