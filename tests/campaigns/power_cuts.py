@@ -5,8 +5,8 @@ Command line (JSON on standard output):
     python tests/campaigns/power_cuts.py --home /tmp/cuts [--first 1] [--last 0] [--step 1] [--phase before|after]
 
 One bench home is used for all of it: card, eIM and SM-DP+ keep what each cut left, nothing is reset. For every APDU
-number ``n`` from ``first`` to ``last`` (0: until the recipe ends before the n-th APDU): one run with the power cut at the n-th APDU,
-the card looked at (one profile enabled, no half profile), one run without a cut, which must pass.
+number ``n`` from ``first`` to ``last`` (0: until the recipe ends before the n-th APDU): one run with the power cut at
+the n-th APDU, the card looked at (one profile enabled, no half profile), one run without a cut, which must pass.
 """
 
 from __future__ import annotations
