@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -80,6 +81,7 @@ class Session:
             loop.call_soon_threadsafe(self._disk_failed, error)
 
         self.journal.on_failure = disk_failed
+        loop.add_signal_handler(signal.SIGTERM, self._stopped, {"op": "SIGTERM to the runner", "by": "signal"})
         _redirect_output(self.record)
         self._write_start()
         self._job = asyncio.create_task(self._work(), name="recipe")

@@ -23,17 +23,13 @@ from typing import Any, Final, NoReturn
 from bench.engine import link
 from bench.engine.control import ControlSocket
 from bench.engine.spawn import python, spawn
+from bench.engine.watch import Watch
 
 FRONT: Final = 3
 """Descriptor of the stream to the front."""
 RUNNER: Final = "from bench.engine.runner import main; main()"
 _MAX_ORDER: Final = 4 << 20
 _ORDER_WITHIN: Final = 60.0
-_ENDING_WITHIN: Final = 15.0
-"""Seconds the runner may take to end services and the record once the station is safe."""
-_SAFE_WITHIN: Final = 10.0
-"""Seconds the runner's own safe sequence may take while it gets on."""
-BLOCKS: Final = "a recipe must not block its event loop: await station.clock.sleep() instead of time.sleep()"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -52,17 +48,8 @@ class Supervisor:
         self.services: dict[int, str] = {}
         self.locks: list[Any] = []
         self.question: Mapping[str, Any] = {}
-        # --- the runner
-        self.phase = link.STARTING
-        self.beat = time.monotonic()
-        self.activity = (-1, time.monotonic())
-        """The runner's count of activity, and when it last grew."""
-        self.phase_since = time.monotonic()
-        self.teardown_within = 10.0
-        # --- stopping
+        self.watch = Watch(time.monotonic())
         self.stops: list[dict[str, str]] = []
-        self.stopped_at: float | None = None
-        self.acknowledged = False
         self.untold: list[dict[str, str]] = []
         """Control events the runner has not acknowledged: they are written by this process if it never does."""
         self._signals: list[int] = []
@@ -70,7 +57,7 @@ class Supervisor:
         self._poll = select.poll()
         self._control: ControlSocket | None = None
         self._asked: list[tuple[str, str, str, bool]] = []
-        self._lock_fd = -1
+        self._life = -1
         self._from_front = b""
 
     # --- start ----------------------------------------------------------------------------------------------------
@@ -119,7 +106,7 @@ class Supervisor:
         locks_end.close()
         self.runner.setblocking(False)
         self.lock_link.setblocking(False)
-        self.beat = time.monotonic()
+        self.watch = Watch(time.monotonic())
         self._watch(self.runner.fileno(), self._runner_readable)
         self._watch(self.lock_link.fileno(), self._locks_readable)
         self._watch(self.pidfd, self._runner_ended)
@@ -133,10 +120,8 @@ class Supervisor:
 
     def _import_ahead(self) -> None:
         """Import what the order will need while the front still checks and the runner still starts."""
-        import bench.run.folder
-        import bench.run.liveness
-        import bench.run.unsafe
-        import bench.station.locks  # noqa: F401
+        import bench.engine.preparation
+        import bench.run.unsafe  # noqa: F401
 
     def _front_readable(self) -> None:
         assert self.front is not None
@@ -172,44 +157,23 @@ class Supervisor:
 
     def _begin(self, order: Mapping[str, Any]) -> None:
         """Take the station, make the run folder, tell front and runner. Any refusal ends this process."""
+        from bench.engine.preparation import prepare
         from bench.errors import BenchError
+        from bench.run import folder as places
 
         try:
-            from bench.run import folder as places
-            from bench.run import liveness
-            from bench.station import locks
-
-            runs = Path(order["runs"])
-            owner = locks.Owner.me()
-            station = locks.acquire(order["station_lock"], owner)
-            self.locks.append(station)
-            self.folder = places.create(runs, order["station"])
-            station.write_owner(locks.Owner.me(run=self.folder.name))
-            self._lock_fd = liveness.hold(self.folder, run=self.folder.name)
-            self.order = {**order, "run": self.folder.name}
-            manifest = {
-                "run": self.folder.name,
-                "started": _now(),
-                "supervisor": os.getpid(),
-                **{key: order[key] for key in ("recipe", "station", "simulated", "label", "seed", "parameters")},
-                "order": self.order,
-            }
-            places.write_manifest(self.folder, manifest)
+            prepared = prepare(order)
+            self.folder, self.order, self._life = prepared.folder, prepared.order, prepared.life
+            self.locks.append(prepared.lock)
             self._control = ControlSocket(
                 places.socket_path(self.folder, places.CONTROL), self._watch, self._forget, self._request
             )
-            log = os.open(
-                self.folder / places.SUPERVISOR_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
-            )
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            log = os.open(self.folder / places.SUPERVISOR_LOG, flags, 0o644)
         except BenchError as error:
-            kind = type(error).__name__
-            self._tell_front({"error": {"kind": kind, "what": error.what, "where": error.where, "hint": error.hint}})
-            self._give_up()
+            self._refuse(type(error).__name__, error.what, error.where, error.hint)
         except OSError as error:
-            where = str(error.filename or order.get("runs", ""))
-            what = f"the run folder cannot be used: {error.strerror}"
-            self._tell_front({"error": {"kind": "BenchError", "what": what, "where": where, "hint": ""}})
-            self._give_up()
+            self._refuse("BenchError", f"the run folder cannot be used: {error.strerror}", str(order["runs"]), "")
         link.send(self.runner, "order", folder=str(self.folder), supervisor=os.getpid())
         self._tell_front({"folder": str(self.folder), "pid": os.getpid()})
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -218,6 +182,10 @@ class Supervisor:
         os.dup2(log, 2)
         os.close(null)
         os.close(log)
+
+    def _refuse(self, kind: str, what: str, where: str, hint: str) -> NoReturn:
+        self._tell_front({"error": {"kind": kind, "what": what, "where": where, "hint": hint}})
+        self._give_up()
 
     def _tell_front(self, message: Mapping[str, Any]) -> None:
         if self.front is not None:
@@ -265,24 +233,10 @@ class Supervisor:
         """Take over when something is overdue; return when to look again, None when the run has ended."""
         if self._ended:
             return None
-        stopped = self.stopped_at
-        limits = [(self.beat + link.LOST, f"its event loop did not turn for {link.LOST:g} s", BLOCKS)]
-        if stopped is not None and not self.acknowledged:
-            limits.append((stopped + link.ACK, f"it did not answer the stop within {link.ACK:g} s", BLOCKS))
-        if self.phase == link.TEARDOWN:
-            within = self.teardown_within
-            limits.append((self.phase_since + within + 0.5, f"teardown did not end within {within:g} s", ""))
-        elif self.phase == link.SAFE:
-            limits.append((self.phase_since + _SAFE_WITHIN, f"making safe did not end within {_SAFE_WITHIN:g} s", ""))
-        elif self.phase == link.ENDING:
-            limits.append((self.phase_since + _ENDING_WITHIN, f"it did not end within {_ENDING_WITHIN:g} s", ""))
-        if stopped is not None and self.acknowledged and self.phase in (link.RUNNING, link.TEARDOWN, link.SAFE):
-            since = max(self.activity[1], stopped, self.phase_since)
-            limits.append((since + link.IDLE, f"nothing happened in its {self.phase} for {link.IDLE:g} s", ""))
-        due, what, hint = min(limits)
-        if time.monotonic() < due:
-            return due
-        self._take_over(f"the runner was killed: {what}", hint)
+        overdue = self.watch.next_overdue()
+        if time.monotonic() < overdue.due:
+            return overdue.due
+        self._take_over(f"the runner was killed: {overdue.what}", overdue.hint)
         return None
 
     def _signalled(self, number: signal.Signals) -> None:
@@ -295,15 +249,13 @@ class Supervisor:
         if self._ended:
             return
         control = {"op": op, "by": by, "reason": reason}
-        again = self.stopped_at is not None
+        first = self.watch.stop(time.monotonic())
         self.stops.append(control)
         self.untold.append(control)
-        if again or at_once:
+        if not first or at_once:
             self._take_over("the runner was killed: safe at once was asked for", "")
             return
-        self.stopped_at = time.monotonic()
-        if not link.send(self.runner, "stop", **control):
-            self.acknowledged = False
+        link.send(self.runner, "stop", **control)
 
     # --- the runner -----------------------------------------------------------------------------------------------
 
@@ -322,16 +274,10 @@ class Supervisor:
         now = time.monotonic()
         kind = message["type"]
         if kind == "beat":
-            self.beat = now
-            if message.get("phase") != self.phase:
-                self.phase, self.phase_since = str(message["phase"]), now
-            if message.get("activity") != self.activity[0]:
-                self.activity = (int(message["activity"]), now)
-            self.teardown_within = float(message.get("teardown_within", self.teardown_within))
+            self.watch.take_beat(message, now)
         elif kind == "ack":
-            self.acknowledged = True
+            self.watch.take_ack(now)
             self.untold.clear()
-            self.phase_since = self.beat = now
         elif kind == "plan":
             self._plan(message)
         elif kind == "service":
@@ -342,7 +288,6 @@ class Supervisor:
             self.question = {key: message[key] for key in ("id", "text", "choices")} if message.get("text") else {}
         elif kind == "done":
             self.runner_done = message
-            self.beat = now
 
     def _plan(self, message: Mapping[str, Any]) -> None:
         """Keep the safe sequence, also for who comes after a crash of this process, before anything is switched."""
@@ -373,9 +318,7 @@ class Supervisor:
         self._forget(self.pidfd)
         if not self.order:
             # It could not even be started: its own message is on the front's standard error.
-            what = f"the runner could not be started ({self._how_it_ended()})"
-            self._tell_front({"error": {"kind": "BenchError", "what": what, "where": sys.executable, "hint": ""}})
-            self._give_up()
+            self._refuse("BenchError", f"the runner could not be started ({self._how_it_ended()})", sys.executable, "")
         self._drain_runner()
         done, how = self.runner_done, self._how_it_ended()
         if done is None:
@@ -472,8 +415,8 @@ class Supervisor:
                 "run": self.folder.name,
                 "pid": os.getpid(),
                 "runner": self.pid,
-                "phase": self.phase,
-                "heartbeat_age": round(time.monotonic() - self.beat, 3),
+                "phase": self.watch.phase,
+                "heartbeat_age": round(time.monotonic() - self.watch.beat, 3),
                 "question": self.question,
             }
         if op in ("stop", "safe"):
@@ -494,12 +437,6 @@ def _drain(fd: int) -> None:
     with contextlib.suppress(BlockingIOError):
         while os.read(fd, 512):
             pass
-
-
-def _now() -> str:
-    from bench.run.events import wall_text
-
-    return wall_text(time.time_ns())
 
 
 def main() -> NoReturn:
