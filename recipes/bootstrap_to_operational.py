@@ -206,7 +206,7 @@ class _Job:
 
     async def register(self, phase: Phase, *, step_name: str = "") -> Registration:
         """Wait for registration on the network of the phase."""
-        async with self.station.step(step_name or f"register-{phase.name}", timeout=phase.register_within) as step:
+        async with self.station.step(step_name or f"register-{phase.name}") as step:
             # The APN of the attach lives in the modem and survives the profile: left as it was, it looks like no radio.
             await self.station.modem.define_pdp(phase.apn)
             registration = await self.station.wait_registered(

@@ -20,7 +20,7 @@ async def power_cycle_and_register(
     async with station.step("modem-ready") as step:
         step.measure("boot_time", await station.modem.wait_ready(timeout=60.0), unit="s")
         await station.modem.wait_sim_ready(timeout=60.0)
-    async with station.step("register", timeout=register_within) as step:
+    async with station.step("register") as step:  # no timeout of its own: the modem's error names the last cause
         registration = await station.wait_registered(timeout=register_within)
         step.measure("time_to_register", registration.elapsed, unit="s", upper=register_within)
         step.note(f"{registration.rat} {registration.plmn} by {registration.source}")
