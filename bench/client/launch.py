@@ -143,14 +143,32 @@ def start(
             _make_stale_safe(order)
             answer = _hand_over(front, {**order.data(), "needs": needs})
         except BaseException:
-            front.close()  # the supervisor ends when it has no order
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+            front.close()
+            _abandon(pid)
             raise
         return RunHandle(Path(answer["folder"]), pid, front)
     finally:
         os.close(null)
         theirs.close()
+
+
+def _abandon(pid: int) -> None:
+    """End a supervisor whose run was refused, or not wanted any more (Ctrl-C while it began)."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        # Without an order it ends by itself; a run that has begun is stopped, the second time without teardown.
+        for number, seconds in ((None, 0.5), (signal.SIGTERM, 10.0), (signal.SIGTERM, 10.0)):
+            if number is not None:
+                signal.pidfd_send_signal(pidfd, number)
+            if poll.poll(seconds * 1000):
+                os.waitpid(pid, 0)
+                return
+    except (ChildProcessError, ProcessLookupError):
+        return
+    finally:
+        os.close(pidfd)
 
 
 def _stderr(null: int) -> int:

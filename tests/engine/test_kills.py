@@ -332,3 +332,20 @@ def test_pidfd_of_a_reaped_front_is_no_trouble(bench: Bench) -> None:
     assert handle.wait(10) == 0
     handle.interrupt()
     assert handle.wait(0) == 0
+
+
+@pytest.mark.parametrize("after", [0.03, 0.08, 0.12, 0.2, 0.3])
+def test_ctrl_c_while_the_run_begins_leaves_nothing(bench: Bench, after: float) -> None:
+    """The front does not relay yet: KeyboardInterrupt anywhere in it, imports included."""
+    code = "\n".join(line for line in FRONT.splitlines() if "signal" not in line)
+    command = [sys.executable, "-c", code, str(bench.config), str(bench.folder), f"{RECIPES}:long", "stop"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    time.sleep(after)  # the moment is what is tested
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    deadline = time.monotonic() + 5
+    runs = bench.folder / "runs"
+    while any(run.state == "running" for run in client.runs(runs)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [run.state for run in client.runs(runs)] in ([], ["aborted"])
+    assert not bench.server.on
