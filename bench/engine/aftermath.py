@@ -81,6 +81,7 @@ class Aftermath:
             )
         where = self._where(stack)
         if what:
+            stack = stack or self._last_words()
             data = {"what": what, "where": where, "hint": hint}
             self.event(kinds.ERROR, {**data, "stack": stack} if stack else data)
         for name in killed:
@@ -120,6 +121,12 @@ class Aftermath:
             self._journal.close()
         with contextlib.suppress(BenchError, OSError):
             derive(self.folder)
+
+    def _last_words(self) -> str:
+        """Return the end of what the runner wrote to its log: a traceback, a message of the C library."""
+        with contextlib.suppress(OSError):
+            return (self.folder / places.RUNNER_LOG).read_text(encoding="utf-8", errors="replace")[-4000:].strip()
+        return ""
 
     def _where(self, stack: str) -> str:
         """Return file and line of the recipe in a stack, else the innermost of the main thread."""

@@ -188,7 +188,9 @@ def _write_end(session: Session) -> int:
         "by": "runner",
     }
     with contextlib.suppress(OSError):
-        places.write_manifest(session.folder, {**session.manifest, "end": {**end, "wall": wall_text(time.time_ns())}})
+        ended = {**end, "wall": wall_text(time.time_ns())}
+        found = {**session.manifest, "identities": session.record.identities, "end": ended}
+        places.write_manifest(session.folder, found)
     session.record.event(kinds.RUN_END, end, sync=True)
     session.journal.close()
     with contextlib.suppress(BenchError, OSError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.engine.order import Order
+from bench.engine.pinned import PinnedCard
 from bench.errors import BenchError
 from bench.station import routes, services
 from bench.station.config import BenchConfig, StationConfig
@@ -40,12 +41,12 @@ class Equipment:
         told: Callable[..., None],
         broken: Callable[[str], None],
     ) -> None:
+        self._needs = set(needs)
         self.station: StationConfig = self._configured(order, config)
         self.services: dict[str, services.Service] = {}
         self.open: OpenStation | None = None
         self._order = order
         self._config = config
-        self._needs = set(needs)
         self._folder = folder
         self._home = Path(order.home)
         self._record = record
@@ -57,9 +58,11 @@ class Equipment:
         self._watches: set[asyncio.Task[None]] = set()
         self._closing = False
 
-    @staticmethod
-    def _configured(order: Order, config: BenchConfig) -> StationConfig:
+    def _configured(self, order: Order, config: BenchConfig) -> StationConfig:
+        """Return the station as this run uses it: without a modem that the recipe does not need, the EID pinned."""
         station = config.station(order.station)
+        if not self._needs & {"modem", "card", "ipa", "radio"}:
+            station = replace(station, modem=None, card=None)
         if station.world is not None:
             options = dict(order.world)
             if order.clock is not None:
@@ -158,6 +161,9 @@ class Equipment:
         assert self.open is not None
         for part in ("power", "modem", "network", "card", "data"):
             station.provide(part, getattr(self.open, part))
+        if self.open.card is not None and self.station.eid:
+            self.open.card = PinnedCard(self.open.card, self.station)
+            station.provide("card", self.open.card)
         for role in ("eim", "smdpp"):
             if role in self._starting:
                 service = await self.service(role)

@@ -25,6 +25,8 @@ class Record:
         self.verdicts = Verdicts(self._decided)
         self.interruption: Cause | None = None
         """Why the recipe is being cancelled."""
+        self.identities: dict[str, str] = {}
+        """Who everything turned out to be, for run.json."""
         self.steps_passed = 0
         self.touched = 0
         """Grows with everything recorded: whether a teardown gets on."""
@@ -44,6 +46,11 @@ class Record:
         """Append one event to the journal."""
         self.touched += 1
         self.journal.write(kind, data, step=step, sync=sync)
+
+    def identify(self, name: str, value: str, source: str, *, step: str = "") -> None:
+        """Record who something turned out to be."""
+        self.identities[name] = value
+        self.event(kinds.IDENTITY, {"name": name, "value": value, "source": source}, step=step)
 
     def on_lane(self, direction: Direction, data: Mapping[str, Any], comment: str) -> None:
         """Put a step event on the time line of the trace."""

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -82,6 +83,7 @@ class Session:
 
         self.journal.on_failure = disk_failed
         loop.add_signal_handler(signal.SIGTERM, self._stopped, {"op": "SIGTERM to the runner", "by": "signal"})
+        loop.set_exception_handler(self._loop_failed)
         _redirect_output(self.record)
         self._write_start()
         self._job = asyncio.create_task(self._work(), name="recipe")
@@ -199,7 +201,7 @@ class Session:
                     "firmware": identity.firmware if identity is not None else "",
                 }
                 if identity is not None:
-                    self.record.event(kinds.IDENTITY, {"name": kind, "value": identity.key(), "source": part.driver})
+                    self.record.identify(kind, identity.key(), part.driver)
         bearer = opened.data.bearer if opened.data is not None else ""
         found = {"instruments": instruments, "bearer": bearer, "clock": self.record.clock.mode}
         self.record.event(kinds.STATION, {"name": config.name, **found})
@@ -252,6 +254,14 @@ class Session:
     def _disk_failed(self, error: OSError) -> None:
         what = f"the journal cannot be written: {error.strerror or error}"
         self.interrupt(Cause(Verdict.BENCH_ERROR, what, str(self.folder), "free space, then run again"))
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Record what asyncio would only print: an exception in a task of the recipe that nobody awaited."""
+        error = context.get("exception")
+        text = str(context.get("message", ""))
+        if isinstance(error, BaseException):
+            text += ": " + "".join(traceback.format_exception(error)).strip()
+        self.record.event(kinds.LOG, {"text": text, "level": "error", "source": "asyncio"})
 
     def _lost(self, lane: str, count: int) -> None:
         self.record.event(kinds.OBSERVATION_LOSS, {"lane": lane, "count": count})

@@ -172,8 +172,7 @@ class Station:
     def identify(self, name: str, value: str, *, source: str = "") -> None:
         """Record who something turned out to be: ``eid``, ``imei``, ``firmware`` ... and where that was read."""
         step = current()
-        data = {"name": name, "value": str(value), "source": source}
-        self._record.event(kinds.IDENTITY, data, step=step.path if step else "")
+        self._record.identify(name, str(value), source, step=step.path if step else "")
 
     async def ask(self, text: str, choices: Sequence[str], *, timeout: float | None = None) -> str:
         """Ask the person and return the choice. ``timeout`` in real seconds, then TimeoutError.

@@ -135,3 +135,22 @@ async def leaves_child(station: Station) -> None:
     async with station.step("child"):
         child = await asyncio.create_subprocess_exec("sleep", "300", start_new_session=True)
         station.note(str(child.pid))
+
+
+@recipe(title="A task nobody awaits", needs=("power",))
+async def forgets(station: Station) -> None:
+    async with station.step("s"):
+        task = asyncio.ensure_future(_raises())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+
+
+async def _raises() -> None:
+    raise LookupError("forgotten")
+
+
+@recipe(title="Crash in C", needs=("power",))
+async def crashes(station: Station) -> None:
+    await station.power.set_output(True)
+    os.abort()

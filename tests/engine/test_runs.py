@@ -170,3 +170,24 @@ def test_runner_cannot_be_started(bench: Bench, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
     with pytest.raises(BenchError, match="before it began"):
         bench.start("quick")
+
+
+def test_exceptions_nobody_awaits_are_recorded(bench: Bench) -> None:
+    code, events, _ = bench.run("forgets")
+    assert code == 0
+    assert any("LookupError: forgotten" in str(data["text"]) for data in events_of(events, "log"))
+
+
+def test_a_crash_in_c_leaves_its_stack_in_the_record(bench: Bench) -> None:
+    code, events, _ = bench.run("crashes")
+    assert code == 3
+    error = events_of(events, "error")[0]
+    assert "killed by SIGABRT" in error["what"]
+    assert "sample_recipes.py" in error["stack"]
+    assert not bench.server.on
+
+
+def test_instruments_the_recipe_does_not_need_are_not_opened(bench: Bench) -> None:
+    with bench.config.open("a") as file:
+        file.write('[stations.lab.modem]\ndriver = "engine.double:Supply"\nport = "/dev/nonexistent"\n')
+    assert bench.run("quick")[0] == 0

@@ -1,0 +1,56 @@
+"""A pinned card: another one is not spoken to beyond its EID."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bench.apdu.channel import LogicalChannel
+from bench.engine.pinned import PinnedCard
+from bench.station.config import CardConfig, StationConfig
+from bench.station.opening import WrongInstrument
+
+EID = "89049032123451234512345678901235"
+
+
+class Channel:
+    select_response = b""
+
+    async def transmit(self, command: bytes, *, timeout: float | None = None) -> bytes:
+        """Answer ES10c.GetEID (SGP.22 section 5.7.20) and nothing else."""
+        assert command[1] == 0xE2
+        return bytes.fromhex("BF3E125A10" + EID) + b"\x90\x00"
+
+    async def close(self) -> None:
+        pass
+
+
+class Card:
+    def __init__(self) -> None:
+        self.opened: list[bytes] = []
+
+    async def open_channel(self, aid: bytes) -> LogicalChannel:
+        self.opened.append(aid)
+        return Channel()
+
+    async def reset(self) -> None:
+        pass
+
+
+def test_the_right_card_is_read_once() -> None:
+    card = Card()
+    pinned = PinnedCard(card, StationConfig("s", card=CardConfig(eid=EID)))
+    for _ in range(3):
+        asyncio.run(pinned.open_channel(b"\xa0\x01"))
+    assert len(card.opened) == 4
+    assert card.opened.count(b"\xa0\x01") == 3
+
+
+def test_another_card_is_refused_every_time() -> None:
+    card = Card()
+    pinned = PinnedCard(card, StationConfig("s", card=CardConfig(eid=EID[:-1] + "6")))
+    for _ in range(2):
+        with pytest.raises(WrongInstrument, match=f"the card's EID is {EID}, not"):
+            asyncio.run(pinned.open_channel(b"\xa0\x01"))
+    assert b"\xa0\x01" not in card.opened
