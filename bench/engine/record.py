@@ -83,4 +83,7 @@ class Record:
         self._step = ""
 
     def _decided(self, who: str, verdict: Verdict, reason: str) -> None:
-        self.event(kinds.VERDICT, {who: verdict.value, "reason": reason}, step=self._step, sync=True)
+        data: dict[str, Any] = {who: verdict.value, "reason": reason}
+        if who == "bench" and self.verdicts.exit_code is not None:
+            data["exit_code"] = self.verdicts.exit_code  # for who ends the record when this process cannot
+        self.event(kinds.VERDICT, data, step=self._step, sync=True)

@@ -50,7 +50,9 @@ class Session:
         self.manifest = places.read_json(folder / places.MANIFEST)
         self.order = Order.read(self.manifest["order"])
         self.journal = Journal.open(folder / places.JOURNAL)
-        self.trace = TraceWriter.open(folder / places.TRACE, run_id=folder.name)
+        kind = "SIMULATED" if self.order.simulated else "real"
+        told = f"recipe {self.order.title!r} on station {self.order.station} ({kind})"
+        self.trace = TraceWriter.open(folder / places.TRACE, run_id=folder.name, comment=told)
         self.record = Record(self.journal, steps_lane=self.trace.lane("steps"))
         self.equipment: Equipment | None = None
         self.recipe: Recipe[...] | None = None

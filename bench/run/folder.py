@@ -52,6 +52,7 @@ def create(runs: Path, station: str) -> Path:
             folder = runs / new_id(station)
             with contextlib.suppress(FileExistsError):
                 folder.mkdir()
+                sync_folder(runs)
                 return folder
     except OSError as error:
         raise BenchError(
@@ -75,11 +76,16 @@ def write_atomic(path: Path, data: bytes) -> None:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Hand the names in a folder to the disk: a file that is durable under no name is lost. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(fd)
     finally:
-        os.close(folder)
+        os.close(fd)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from bench.errors import BenchError
 from bench.run.events import boot_id, wall_text
+from bench.run.folder import sync_folder
 
 SYNC_INTERVAL: Final = 1.0
 """Seconds between two fdatasync while events arrive."""
@@ -63,6 +64,8 @@ class Journal:
             ) from error
         try:
             size = os.fstat(fd).st_size
+            if not size:
+                sync_folder(path.parent)
             whole, seq = _end(fd, size) if size else (0, 0)
             if whole < size:
                 os.ftruncate(fd, whole)

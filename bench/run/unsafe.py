@@ -10,16 +10,20 @@ import contextlib
 from pathlib import Path
 from typing import Final
 
+from bench.run.folder import sync_folder
 from bench.run.liveness import alive
 
 _FOLDER: Final = ".unsafe"
 
 
 def mark(folder: Path) -> None:
-    """Mark the station of a run folder as possibly switched on. Raises OSError."""
+    """Mark the station of a run folder as possibly switched on, durably: the host may die next. Raises OSError."""
     place = folder.parent / _FOLDER
-    place.mkdir(exist_ok=True)
+    if not place.is_dir():
+        place.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
     (place / folder.name).touch()
+    sync_folder(place)
 
 
 def unmark(folder: Path) -> None:
