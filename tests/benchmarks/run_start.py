@@ -46,7 +46,7 @@ def one(recipe: str) -> dict[str, float]:
 
     def at(kind: str, *, last: bool = False) -> float:
         moments = [event["mono_ns"] / 1e9 for event in events if event["type"] == kind]
-        return (moments[-1] if last else moments[0]) - began
+        return float(moments[-1] if last else moments[0]) - began
 
     return {
         "start": started - began,
