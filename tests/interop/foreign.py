@@ -36,6 +36,8 @@ PACKAGES = {
 }
 """Debian package of each program."""
 
+PROGRAM = str(Path(sys.executable).with_name("bench"))
+"""The command line of the environment that runs the tests."""
 EID = "89049032123451234512345678901235"
 IMEI = "490154203237518"
 BOOTSTRAP_IMSI = "001010000000001"
@@ -155,7 +157,7 @@ class Bench:
         self.home.mkdir(parents=True)
         self._errors = (folder / "bench.log").open("wb")
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("bench")), "sim", "up", "--json", *flags],
+            [PROGRAM, "sim", "up", "--json", *flags],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
