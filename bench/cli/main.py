@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stations": ("bench.cli.stations:stations", "List the stations and who holds them."),
     "runs": ("bench.cli.runs:runs", "List the runs kept in the runs folder."),
     "show": ("bench.cli.runs:show", "Show a run: steps, times, measurements, verdict; follows a live one."),
+    "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
     "sim": ("bench.cli.sim:sim", "The simulated bench on its own, for other programs."),

@@ -106,10 +106,18 @@ def normalise(raw: Any, *, schema: int = SCHEMA, upgrades: Mapping[int, Upgrade]
     for key, kind, default in (("seq", int, 0), ("mono_ns", int, 0), ("boot", str, ""), ("wall", str, "")):
         if not isinstance(event.get(key), kind) or isinstance(event[key], bool):
             event[key] = default
-    time_ = event.get("t")
-    event["t"] = float(time_) if isinstance(time_, int | float) and not isinstance(time_, bool) else None
+    event["t"] = _seconds(event.get("t"))
     if not isinstance(event.get("step"), str):
         event["step"] = ""
     if not isinstance(event.get("data"), dict):
         event["data"] = {} if event.get("data") is None else {"value": event["data"]}
     return event
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond every clock
+        return None

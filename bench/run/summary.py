@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from bench.run import events as kinds
 from bench.run import folder as places
+from bench.run import samples
 from bench.run.events import SCHEMA, Event
 from bench.run.reader import read
 from bench.run.verdict import Verdict, parse, worst
@@ -62,7 +63,8 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
             verdicts.update({key: data[key] for key in ("device", "bench") if data.get(key)})
         elif kind == kinds.OBSERVATION_LOSS:
             lane = str(data.get("lane", data.get("service", "?")))
-            losses[lane] = losses.get(lane, 0) + int(data.get("count") or 0)
+            count = data.get("count")
+            losses[lane] = losses.get(lane, 0) + (count if isinstance(count, int) else 0)
         elif kind == kinds.RUN_END:
             end = event
     ending = dict(end["data"]) if end is not None else {}
@@ -143,9 +145,16 @@ def _case(suite: str, name: str, seconds: object, verdict: str, message: str, co
     )
 
 
+def result(folder: Path) -> dict[str, Any]:
+    """Return the result of a run folder, with energy and currents where they were sampled. Raises BenchError."""
+    found = summarise(places.manifest(folder), read(folder / places.JOURNAL))
+    power = samples.summary(folder)
+    return {**found, "power": power} if power else found
+
+
 def derive(folder: Path) -> dict[str, Any]:
     """Write ``result.json`` and ``junit.xml`` of a run folder; return the result. Raises BenchError, OSError."""
-    result = summarise(places.manifest(folder), read(folder / places.JOURNAL))
-    places.write_json(folder / places.RESULT, result)
-    places.write_atomic(folder / places.JUNIT, junit(result).encode("utf-8", "replace"))
-    return result
+    found = result(folder)
+    places.write_json(folder / places.RESULT, found)
+    places.write_atomic(folder / places.JUNIT, junit(found).encode("utf-8", "replace"))
+    return found

@@ -1,0 +1,243 @@
+"""Everything a report tells of a run, gathered from its folder: tolerant of whatever a crash left there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bench.errors import BenchError
+from bench.report import lanes
+from bench.report.values import number, table, text, wall_ns
+from bench.run import events as kinds
+from bench.run import folder as places
+from bench.run import samples as power
+from bench.run.liveness import alive
+from bench.run.reader import read
+from bench.run.samples import Samples
+from bench.run.summary import summarise
+
+_LONGEST_LIST: Final = 2000
+"""Lines of one kind that a report shows; the journal has all."""
+Event = dict[str, Any]
+_BEYOND_STEPS: Final = frozenset((kinds.RUN_START, kinds.STEP_START, kinds.STEP_END, kinds.RUN_END))
+
+
+@dataclass(slots=True)
+class Step:
+    """One step and what was recorded within it."""
+
+    path: str
+    number: int
+    """Which end of a step of this path it was, from 0; -1 while it has none."""
+    start: float | None
+    """Seconds since the beginning of the run, in the run's time."""
+    end: float | None = None
+    verdict: str = ""
+    """Empty when it never ended."""
+    elapsed: float | None = None
+    """Station time in seconds."""
+    real: float | None = None
+    timeout: float | None = None
+    message: str = ""
+    events: list[Event] = field(default_factory=list)
+    """Measurements, notes, errors and whatever else belongs to it, in their order."""
+    ended_ns: int | None = None
+    """Wall time of its end."""
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def depth(self) -> int:
+        """0 for a step of the recipe itself."""
+        return self.path.count("/")
+
+
+@dataclass(slots=True)
+class Facts:
+    """A run as its folder tells it."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    result: Mapping[str, Any]
+    live: bool
+    """Its supervisor is there: the report is of the run so far."""
+    ended: bool
+    steps: list[Step] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    duration: float = 0.0
+    """Of the run in its time, seconds."""
+    simulated_time: bool = False
+    """The run's time is not the host's: a simulated world gives it."""
+    origin: float = 0.0
+    """Run time 0 as the record's station time."""
+    complaints: list[str] = field(default_factory=list)
+    """What is torn, missing or unreadable."""
+    trace: lanes.TraceFacts = field(default_factory=lanes.TraceFacts)
+    power: list[Samples] = field(default_factory=list)
+    plan: list[str] = field(default_factory=list)
+    """Names of the safe sequence, empty when nothing was switched."""
+    files: list[tuple[str, int]] = field(default_factory=list)
+
+    def of(self, *types: str) -> list[Event]:
+        """Return the events of some types, in order."""
+        return [event for event in self.events if event["type"] in types]
+
+    @property
+    def failing(self) -> list[Step]:
+        """Innermost steps that did not pass, in the order of their ends."""
+        bad = [step for step in self.steps if step.verdict not in ("pass", "")]
+        inner = [step for step in bad if not any(other.path.startswith(f"{step.path}/") for other in bad)]
+        return sorted(inner, key=lambda step: step.ended_ns or 0)
+
+    def error_of(self, step: Step) -> Event | None:
+        """Return the error event that says more of what a step failed with."""
+        return next((event for event in self.of(kinds.ERROR) if _same(step, event)), None)
+
+    @property
+    def loose_errors(self) -> list[Event]:
+        """Errors that are not what a failing step says already."""
+        failing = self.failing
+        return [event for event in self.of(kinds.ERROR) if not any(_same(step, event) for step in failing)]
+
+
+def _same(step: Step, error: Event) -> bool:
+    what = text(error["data"].get("what"))
+    return bool(what) and what in step.message
+
+
+def gather(folder: Path) -> Facts:
+    """Read a run folder. Raises BenchError when it is none; nothing else, whatever is in it."""
+    manifest = places.manifest(folder)
+    complaints: list[str] = []
+    try:
+        events = read(folder / places.JOURNAL)
+    except (BenchError, ValueError, ArithmeticError) as error:
+        events = []
+        complaints.append(str(error))
+    facts = Facts(
+        folder=folder,
+        manifest=manifest,
+        result=_result(manifest, events, complaints),
+        live=alive(folder),
+        ended=any(event["type"] == kinds.RUN_END for event in events),
+        events=events,
+        complaints=complaints,
+    )
+    _complain(facts)
+    _times(facts)
+    _steps(facts)
+    loose = [wall_ns(event["wall"]) for event in facts.loose_errors]
+    facts.trace = lanes.scan(folder / places.TRACE, [moment for moment in loose if moment is not None])
+    if facts.trace.complaint:
+        complaints.append(f"the trace: {facts.trace.complaint}")
+    facts.power = power.read_all(folder)
+    for samples in facts.power:
+        if samples.unread or samples.torn:
+            complaints.append(
+                f"the samples of {samples.name}: {samples.unread or 'the last row is torn, as after a crash'}"
+            )
+    actions = places.read_json(folder / places.PLAN).get("actions")
+    if isinstance(actions, list):
+        facts.plan = [text(table(action).get("name"), 200) for action in actions]
+    facts.files = _files(folder)
+    return facts
+
+
+def _result(manifest: Mapping[str, Any], events: Sequence[Event], complaints: list[str]) -> Mapping[str, Any]:
+    try:
+        return summarise(manifest, events)
+    except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        complaints.append(f"the result cannot be summed up: {error}")
+        return {}
+
+
+def _complain(facts: Facts) -> None:
+    if not facts.manifest:
+        facts.complaints.append("run.json is missing or unreadable: what it says of the run is not known")
+    if not facts.events:
+        facts.complaints.append("the journal is missing or empty")
+    for event in facts.of(kinds.TORN):
+        length = text(event["data"].get("length"), 20)
+        facts.complaints.append(f"the journal's last line is torn ({length} bytes) and left out: the writer was killed")
+    unreadable = len(facts.of(kinds.UNREADABLE))
+    if unreadable:
+        facts.complaints.append(f"{unreadable} lines of the journal are no events and left out")
+    missing = _missing(facts.events)
+    if missing:
+        facts.complaints.append(f"the numbers of the journal's events leave out {missing}: lines were lost")
+    if not facts.ended and not facts.live:
+        facts.complaints.append("the record breaks off: it has no end, and the supervisor is gone")
+
+
+def _missing(events: Iterable[Event]) -> int:
+    last = missing = 0
+    for event in events:
+        seq = event["seq"]
+        if seq > last:
+            missing += seq - last - 1
+            last = seq
+    return missing
+
+
+def _times(facts: Facts) -> None:
+    """Find the run's time: station time where the record has it, else the host's monotonic clock."""
+    station = any(number(event["t"]) is not None for event in facts.events)
+    stamps = [number(event["t"]) if station else _mono(event) for event in facts.events]
+    known = [stamp for stamp in stamps if stamp is not None]
+    mode = facts.manifest.get("clock") or next((event["data"].get("clock") for event in facts.of(kinds.STATION)), "")
+    facts.simulated_time = station and text(mode, 40) not in ("real", "")
+    if known:
+        facts.origin = min(known)
+        facts.duration = max(known) - facts.origin
+    last: float | None = None
+    for event, stamp in zip(facts.events, stamps, strict=True):
+        # Who ends a run in the runner's place has no station clock: what it writes comes last.
+        event["at"] = last = last if stamp is None else stamp - facts.origin
+
+
+def _mono(event: Event) -> float | None:
+    nanoseconds = number(event["mono_ns"])
+    return nanoseconds / 1e9 if nanoseconds else None
+
+
+def _steps(facts: Facts) -> None:
+    under_way: dict[str, list[tuple[Step, float | None]]] = {}
+    ends: dict[str, int] = {}
+    for event in facts.events:
+        kind, path, data = event["type"], event["step"], event["data"]
+        if kind == kinds.STEP_START:
+            step = Step(text(path, 500), -1, event["at"], timeout=number(data.get("timeout")))
+            if len(facts.steps) < _LONGEST_LIST:
+                facts.steps.append(step)
+            under_way.setdefault(path, []).append((step, _mono(event)))
+        elif kind == kinds.STEP_END and under_way.get(path):
+            step, began = under_way[path].pop()
+            step.number = ends.get(path, 0)
+            ends[path] = step.number + 1
+            step.end = event["at"]
+            step.verdict = text(data.get("verdict"), 40) or "?"
+            step.elapsed = number(data.get("elapsed"))
+            now = _mono(event)
+            step.real = now - began if now is not None and began is not None else None
+            step.message = text(data.get("message"))
+            step.ended_ns = wall_ns(event["wall"])
+        elif path and kind not in _BEYOND_STEPS and under_way.get(path):
+            under_way[path][-1][0].events.append(event)
+    if len(facts.steps) == _LONGEST_LIST:
+        facts.complaints.append(f"only the first {_LONGEST_LIST} steps are shown; the journal has all")
+
+
+def _files(folder: Path) -> list[tuple[str, int]]:
+    found = []
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and path.name[0] != ".":
+                found.append((path.name, path.stat().st_size))
+    except OSError:
+        pass
+    return found[:200]

@@ -1,0 +1,151 @@
+"""``report.html``: one self-contained file, made from a run folder alone, at any time again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from bench.errors import BenchError
+from bench.report import sections, steps
+from bench.report.facts import Facts, gather
+from bench.report.steps import e
+from bench.report.style import CSS, GLYPHS, verdict_class
+from bench.report.values import number, seconds, table, text, wall
+from bench.run import folder as places
+
+REPORT: Final = "report.html"
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def render(facts: Facts, *, linked: bool = True) -> str:
+    """Return the report as HTML text; ``linked``: it will be in the run folder, beside the files it names.
+
+    Never raises: a section that cannot be made of what is in the folder says so in its place.
+    """
+    title = text(table(facts.manifest.get("order")).get("title") or facts.result.get("recipe"), 200) or "Run"
+    body = [
+        _part("", lambda: _header(facts, title), bare=True),
+        _part("", lambda: _complaints(facts), bare=True),
+        _part("What went wrong", lambda: steps.failures(facts), mark="alarm bad"),
+        _part("Course", lambda: sections.timeline(facts)),
+        _part("Steps", lambda: steps.steps_table(facts)),
+        _part("Made safe", lambda: sections.safe(facts)),
+        _part("Power", lambda: sections.power(facts)),
+        _part("Provisioning", lambda: sections.functions(facts)),
+        _part("Lanes", lambda: sections.trace(facts)),
+        _part("Bench", lambda: sections.bench(facts)),
+        _part("Parameters", lambda: sections.parameters(facts) + sections.verdict_events(facts)),
+        _part("Log", lambda: sections.lines(facts)),
+        _part("Files", lambda: sections.files(facts, linked=linked)),
+    ]
+    state = _state(facts)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{e(GLYPHS.get(state, '!'))} {e(state, 40)}: {e(title)}</title>"
+        f"<style>{CSS}</style></head>\n<body><main>{''.join(body)}"
+        f"<footer>Made from the run folder {e(facts.folder.name, 200)}; 'bench report' makes it again.</footer>"
+        "</main></body></html>\n"
+    )
+
+
+def _part(title: str, content: Callable[[], str], *, mark: str = "", bare: bool = False) -> str:
+    try:
+        inner = content()
+    except Exception as error:  # what a crash left must never cost the rest of the report
+        inner = f'<p class="v-fail">This part cannot be made: {e(type(error).__name__)}: {e(error)}</p>'
+        bare = False
+    if not inner or bare:
+        return inner
+    heading = f"<h2>{e(title)}</h2>" if title else ""
+    return f'<section class="{mark}">{heading}{inner}</section>\n' if mark else f"<section>{heading}{inner}</section>\n"
+
+
+def _state(facts: Facts) -> str:
+    return "running" if facts.live and not facts.ended else text(facts.result.get("verdict"), 40) or "bench-error"
+
+
+def _header(facts: Facts, title: str) -> str:
+    result, manifest = facts.result, facts.manifest
+    running = facts.live and not facts.ended
+    verdicts = "".join(
+        _verdict(who, "running" if running else text(result.get(key), 40) or "inconclusive", note)
+        for who, key, note in (
+            ("Device", "device", "the device under test"),
+            ("Bench", "bench", "bench, recipe, services"),
+        )
+    )
+    reason = text(result.get("summary"))
+    took = seconds(facts.duration)
+    real = number(result.get("real"))
+    times = f"{took} of station time, {seconds(real)} of real time" if facts.simulated_time else f"{took}"
+    pairs = [
+        ("Recipe", e(result.get("recipe") or manifest.get("recipe"), 300)),
+        ("Station", e(result.get("station") or manifest.get("station"), 100)),
+        ("Started", e(wall(result.get("started") or manifest.get("started")))),
+        ("Took", e(times)),
+        ("Seed", e(manifest.get("seed"), 40)),
+        ("Exit code", e(result.get("exit_code"), 20)),
+        ("By", e(table(manifest.get("order")).get("by"), 100)),
+        ("Label", e(manifest.get("label"), 300)),
+        ("Run", f'<span class="mono">{e(manifest.get("run") or facts.folder.name, 200)}</span>'),
+    ]
+    known = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs if value)
+    return (
+        f'<header><div class="top"><h1>{e(title)}</h1>{_badge(facts)}</div><div class="verdicts">{verdicts}</div>'
+        f'{f"<p>{e(reason)}</p>" if reason else ""}<dl class="facts">{known}</dl></header>\n'
+    )
+
+
+def _verdict(who: str, verdict: str, note: str) -> str:
+    return (
+        f'<div class="verdict {verdict_class(verdict)}" title="{note}"><span>{who}</span>'
+        f"<b>{GLYPHS.get(verdict, '!')} {e(verdict, 40)}</b></div>"
+    )
+
+
+def _badge(facts: Facts) -> str:
+    """Return SIMULATED or REAL for the whole run: simulated and real results are never taken for one another."""
+    parts = [table(part).get("simulated") for part in table(facts.manifest.get("instruments")).values()]
+    if facts.manifest.get("simulated") is None and not parts:
+        return '<span class="bench mixed">SIMULATED OR REAL: NOT KNOWN</span>'
+    if any(parts) and not all(parts):
+        return '<span class="bench mixed">PARTLY SIMULATED</span>'
+    if facts.manifest.get("simulated") or any(parts):
+        return '<span class="bench simulated">SIMULATED</span>'
+    return '<span class="bench real">REAL HARDWARE</span>'
+
+
+def _complaints(facts: Facts) -> str:
+    found = list(facts.complaints)
+    if facts.live and not facts.ended:
+        found.insert(0, "the run is still going on: this is what has been recorded so far")
+    if not found:
+        return ""
+    items = "".join(f"<li>{e(complaint)}</li>" for complaint in found)
+    return f'<section class="alarm"><h2>This record is not whole</h2><ul>{items}</ul></section>\n'
+
+
+def write(folder: Path, path: Path | None = None) -> Path:
+    """Write the report of a run folder into it, or to ``path``; return where it is.
+
+    Raises BenchError when the folder is no run folder or the file cannot be written.
+    """
+    target = path if path is not None else folder / REPORT
+    facts = gather(folder)
+    page = render(facts, linked=target.absolute().parent == folder.absolute())
+    try:
+        places.write_atomic(target, page.encode("utf-8", "replace"))
+    except OSError as error:
+        raise BenchError(
+            f"the report cannot be written: {error.strerror}", where=str(target), hint="--html PATH puts it elsewhere"
+        ) from error
+    return target
+
+
+def main() -> None:
+    """Write the report of the run folder named on the command line: for a process of its own."""
+    write(Path(sys.argv[1]))
