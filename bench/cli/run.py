@@ -179,8 +179,8 @@ class Printer:
             f"{glyph(view.state)} {view.state}: device {view.device or '-'}, bench {view.bench or '-'}; "
             f"{seconds(view.elapsed)} of station time, {simulated}"
         )
-        if data.get("message"):
-            click.echo(f"  {data['message']}")
+        if data.get("summary") and view.state != "pass":
+            click.echo(f"  {data['summary']}")
 
     def _show_status(self) -> None:
         if not self.live or self.view.ended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -46,10 +47,16 @@ async def _up(bench: Any, station: Any, as_json: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     logs = bench.home / "sim" / station.name
     async with AsyncExitStack() as stack:
+        lifeline, held = os.pipe()  # the services end with this process, however it ends
+        stack.callback(os.close, held)
+        stack.callback(os.close, lifeline)
 
         async def started(name: str, options: Mapping[str, object]) -> services.Service:
-            service = await services.start(name, home=bench.home, options=options, log=logs / f"{name}.log")
+            log = logs / f"{name}.log"
+            service = await services.start(name, home=bench.home, options=options, log=log, lifeline=lifeline)
             stack.push_async_callback(service.stop)
+            if service.client is not None:
+                stack.push_async_callback(service.client.close)
             return service
 
         starting = [

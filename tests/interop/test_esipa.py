@@ -93,7 +93,6 @@ def test_a_chunked_body(bench: Bench) -> None:
     is_message(esipa(bench, POLL, "-H", "Transfer-Encoding: chunked"), NO_PACKAGE)
 
 
-@pytest.mark.xfail(strict=True, reason="the eIM answers no Expect: aiohttp's low-level server leaves it to its handler")
 def test_expect_100_continue_costs_no_waiting(bench: Bench) -> None:
     """RFC 9110 section 10.1.1: libcurl sends it with long bodies and waits a second when nobody answers."""
     answer = esipa(bench, POLL, "-H", "Expect: 100-continue", "--expect100-timeout", "4")

@@ -26,7 +26,6 @@ def namespace() -> None:
         pytest.skip("no mount namespaces here: ModemManager cannot be shown the simulated port")
 
 
-@pytest.mark.xfail(strict=True, reason="AT+CTZU=? is answered without a range: ModemManager 1.20 does not survive it")
 @pytest.mark.usefixtures("namespace")
 def test_modem_manager_takes_the_modem(registered: Bench, tmp_path: Path) -> None:
     port = os.path.realpath(registered.modem)

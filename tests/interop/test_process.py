@@ -35,14 +35,12 @@ def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> Non
         bench.kill()
 
 
-@pytest.mark.xfail(strict=True, reason="bench sim up does not close the clients of eIM and SM-DP+")
 def test_it_ends_without_a_word(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     assert bench.stop() == 0
     assert (bench.folder / "bench.log").read_text() == ""
 
 
-@pytest.mark.xfail(strict=True, reason="bench sim up gives its services no lifeline")
 def test_killed_it_leaves_nothing_running(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     try:
