@@ -53,6 +53,7 @@ class BenchScreen(Screen[None]):
         self._shown_lines = 0
         self._drawn_steps = ""
         self._next_stations = 0.0
+        self._texts: dict[str, str] = {}
 
     # --- layout ---------------------------------------------------------------------------------------------------
 
@@ -84,7 +85,13 @@ class BenchScreen(Screen[None]):
 
     def say(self, text: str) -> None:
         """Write the status line."""
-        self.query_one("#status", Static).update(text)
+        self._set("#status", text)
+
+    def _set(self, selector: str, text: str) -> None:
+        """Update a line of text only when it changed: each update draws the screen again."""
+        if self._texts.get(selector) != text:
+            self._texts[selector] = text
+            self.query_one(selector, Static).update(text)
 
     def _mark(self, state: str) -> str:
         marks = ASCII_MARKS if self.control.ascii else MARKS
@@ -114,9 +121,7 @@ class BenchScreen(Screen[None]):
         self._rows = found
         held = [row.name for row in found.values() if row.held_by]
         kinds = "/".join(sorted({row.kind for row in found.values()})) or "no stations"
-        self.query_one("#top", Static).update(
-            f" esim-bench  {kinds}   stations {len(found)}   held: {', '.join(held) or 'none'}"
-        )
+        self._set("#top", f" esim-bench  {kinds}   stations {len(found)}   held: {', '.join(held) or 'none'}")
         if trouble:
             self.say(trouble)
 
@@ -270,7 +275,7 @@ class BenchScreen(Screen[None]):
                 self.query_one("#lanes", LineLog).extend(lines)
         held = f"  PAUSED, {len(self.held)} newer" if self.paused else ""
         count = self.query_one("#lanes", LineLog).count
-        self.query_one("#lanes-title", Static).update(f" lanes  {count} packets{held}")
+        self._set("#lanes-title", f" lanes  {count} packets{held}")
 
     def _lane_line(self, packet: Any) -> tuple[str, Style]:
         arrow = ">" if packet.direction == 0 else "<"
@@ -299,7 +304,7 @@ class BenchScreen(Screen[None]):
         title = f" {kind}{view.recipe or 'no run is shown'} {view.station}  {self._mark(view.state)} {view.state}"
         if view.ended:
             title += f"  device {view.device or '-'}, bench {view.bench or '-'}"
-        self.query_one("#run-title", Static).update(f"{title}  {view.elapsed:.1f} s" if view.recipe else title)
+        self._set("#run-title", f"{title}  {view.elapsed:.1f} s" if view.recipe else title)
 
     def _draw_notes(self) -> None:
         fresh = self.view.lines[self._shown_lines :]
