@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.engine import derived
 from bench.errors import BenchError
 from bench.run import events as kinds
 from bench.run import folder as places
@@ -111,16 +112,14 @@ class Aftermath:
         return code
 
     def _end(self, end: Mapping[str, Any]) -> None:
-        from bench.run.summary import derive
-
         manifest = places.read_json(self.folder / places.MANIFEST)
         with contextlib.suppress(OSError):
             places.write_manifest(self.folder, {**manifest, "end": {**end, "wall": _now()}})
         self.event(kinds.RUN_END, end, sync=True)
         if self._journal is not None:
             self._journal.close()
-        with contextlib.suppress(BenchError, OSError):
-            derive(self.folder)
+        derived.result(self.folder)
+        derived.report(self.folder, apart=True)
 
     def _last_words(self) -> str:
         """Return the end of what the runner wrote to its log: a traceback, a message of the C library."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from bench.engine import link
+from bench.engine import derived, link
 from bench.engine.observations import ObservationServer
 from bench.engine.takeover import WORLD_GONE
 from bench.engine.verdicts import Cause
@@ -171,12 +171,11 @@ async def finish(session: Session, *, safe: bool, observations: ObservationServe
         unsafe.unmark(session.folder)
     leash.tell("done", ended=True, exit_code=code)
     leash.close()
+    derived.report(session.folder)
     return code
 
 
 def _write_end(session: Session) -> int:
-    from bench.run.summary import derive
-
     verdicts = session.record.verdicts
     code = verdicts.code
     end = {
@@ -193,6 +192,5 @@ def _write_end(session: Session) -> int:
         places.write_manifest(session.folder, found)
     session.record.event(kinds.RUN_END, end, sync=True)
     session.journal.close()
-    with contextlib.suppress(BenchError, OSError):
-        derive(session.folder)
+    derived.result(session.folder)
     return code

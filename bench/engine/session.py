@@ -36,6 +36,7 @@ from bench.trace.writer import TraceWriter
 
 if TYPE_CHECKING:
     from bench.engine.recipe import Recipe
+    from bench.engine.sampler import Sampler
 
 _ANSWER_LONGEST: Final = 86_400.0
 
@@ -57,6 +58,7 @@ class Session:
         self.equipment: Equipment | None = None
         self.recipe: Recipe[...] | None = None
         self.station: Station | None = None
+        self.sampler: Sampler | None = None
         self.planned = False
         """The supervisor has the safe sequence: something may have been switched."""
         self._connection = connection
@@ -120,7 +122,10 @@ class Session:
         assert self.recipe is not None
         values = self.recipe.bind({name: _given(value) for name, value in self.order.parameters.items()}).values
         self.leash.enter(link.RUNNING)
-        await self.recipe.function(station, **values)
+        async with contextlib.AsyncExitStack() as beside:
+            if self.sampler is not None:
+                await beside.enter_async_context(self.sampler.running())
+            await self.recipe.function(station, **values)
         self.record.verdicts.recipe_ended(observed=self.record.steps_passed > 0)
 
     async def _set_up(self) -> Station:
@@ -160,11 +165,29 @@ class Session:
         await equipment.open_station(self.trace.lane, self._pass_lock, self._supervisor)
         self._write_station()
         await equipment.provide(station)
+        self._sample_power(station)
         assert equipment.open is not None
         # Every instrument is the one it should be: only now may the safe sequence switch it, and only now the recipe.
         await self.leash.plan(equipment.open.safe_plan, equipment.world_process())
         self.planned = True
         return station
+
+    def _sample_power(self, station: Station) -> None:
+        """Have the supply sampled while the recipe runs, and give the recipe the supply that is being sampled."""
+        assert self.equipment is not None
+        config, opened = self.equipment.station.power, self.equipment.open
+        if config is None or config.sample <= 0 or opened is None or opened.power is None:
+            return
+        from bench.engine.sampler import Sampler, writer_for
+
+        self.sampler = Sampler(
+            opened.power,
+            self.record.clock,
+            interval=config.sample,
+            writer=writer_for(self.folder, config, opened.power.identity, simulated=self.equipment.station.simulated),
+            warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),
+        )
+        station.provide("power", self.sampler.supply)
 
     def _pass_lock(self, lock: Lock) -> None:
         with contextlib.suppress(OSError):  # the supervisor is gone: the run ends anyway
@@ -232,6 +255,8 @@ class Session:
         if self.record.interruption is None and self._job is not None and not self._job.done():
             self.record.interruption = cause
             self.leash.enter(link.TEARDOWN)
+            if self.sampler is not None:
+                self.sampler.stop()  # at once: samples must not pass for a recipe that gets on with its end
             self._job.cancel()
 
     def _stopped(self, message: Mapping[str, Any]) -> None:

@@ -56,6 +56,13 @@ class Clock(Protocol):
     def limit(self, seconds: float | None) -> AbstractAsyncContextManager[None]:
         """As ``timeout`` but passive: it enforces a deadline (of a step, say) without letting time jump by itself."""
 
+    def aside(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """As ``limit``, for what goes on beside the run: it is looked at when time comes by, perhaps a little later.
+
+        Time neither runs nor waits because of it: a simulated world does not stop for it while anything else is on
+        its way.
+        """
+
     def busy(self) -> AbstractContextManager[None]:
         """``with clock.busy():`` real work inside a ``timeout`` (a VISA thread, a server call): time must not jump."""
 
@@ -91,6 +98,7 @@ class RealClock:
             yield
 
     limit = timeout
+    aside = timeout
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -172,14 +180,15 @@ class _Counter:
 
 
 class _Scope:
-    """One ``timeout``, ``limit`` or ``sleep``: a deadline in station time, active or passive."""
+    """One ``timeout``, ``limit`` or ``aside``: a deadline in station time, active, passive or beside the run."""
 
-    __slots__ = ("_active", "_clock", "_inner", "_seconds", "deadline")
+    __slots__ = ("_active", "_clock", "_inner", "_seconds", "aside", "deadline")
 
-    def __init__(self, clock: SocketClock, seconds: float | None, active: bool) -> None:
+    def __init__(self, clock: SocketClock, seconds: float | None, active: bool, *, aside: bool = False) -> None:
         self._clock = clock
         self._seconds = seconds
         self._active = active
+        self.aside = aside
         self.deadline: int | None = None
 
     async def __aenter__(self) -> None:
@@ -188,7 +197,7 @@ class _Scope:
         if not clock._instant:
             real = None if seconds is None else max(seconds, 0.0) / clock._factor
         else:
-            real = None if seconds is None else max(seconds, _BACKSTOP)
+            real = None if seconds is None or self.aside else max(seconds, _BACKSTOP)
         self._inner = asyncio.timeout(real)
         await self._inner.__aenter__()
         clock._enter(self, seconds, self._active)
@@ -212,6 +221,7 @@ class _Sleep:
     """A sleeping task."""
 
     __slots__ = ("deadline", "future")
+    aside = False
 
     def __init__(self, future: asyncio.Future[None]) -> None:
         self.deadline: int | None = None
@@ -251,6 +261,9 @@ class SocketClock:
         self._id = 0
         self._sequence = 0
         self._heap: list[tuple[int, int, _Scope | _Sleep]] = []
+        self._asides: list[tuple[int, int, _Scope | _Sleep]] = []
+        self._offers_aside = bool(hello.get("aside"))
+        """The world wakes for deadlines beside the run; otherwise they are met when it wakes for another."""
         self._live: set[_Scope | _Sleep] = set()
         self._gone = ""
         self._map: mmap.mmap | None = None
@@ -326,6 +339,10 @@ class SocketClock:
         """Limit passively: see ``Clock.limit``."""
         return _Scope(self, seconds, False)
 
+    def aside(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Look in when time comes by: see ``Clock.aside``."""
+        return _Scope(self, seconds, False, aside=True)
+
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Hold station time (instant mode) while real work goes on."""
@@ -362,7 +379,7 @@ class SocketClock:
             return
         entry.deadline = self._now_ns() + round(seconds * NANOSECONDS)
         self._sequence += 1
-        heapq.heappush(self._heap, (entry.deadline, self._sequence, entry))
+        heapq.heappush(self._asides if entry.aside else self._heap, (entry.deadline, self._sequence, entry))
 
     def _leave(self, entry: _Scope | _Sleep, active: bool) -> None:
         self._active -= active
@@ -371,8 +388,7 @@ class SocketClock:
             self._heap = [item for item in self._heap if item[2] in self._live]
             heapq.heapify(self._heap)
 
-    def _earliest(self) -> int | None:
-        heap = self._heap
+    def _earliest(self, heap: list[tuple[int, int, _Scope | _Sleep]]) -> int | None:
         while heap and heap[0][2] not in self._live:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
@@ -380,11 +396,9 @@ class SocketClock:
     def _fire(self) -> None:
         """End every scope whose deadline has come, in the order of deadlines and then of entry."""
         now = self._now_ns()
-        while True:
-            deadline = self._earliest()
-            if deadline is None or deadline > now:
-                return
-            heapq.heappop(self._heap)[2].expire()
+        for heap in (self._heap, self._asides):
+            while (deadline := self._earliest(heap)) is not None and deadline <= now:
+                heapq.heappop(heap)[2].expire()
 
     # -- the loop is about to block
 
@@ -394,7 +408,7 @@ class SocketClock:
         events = select(0)
         if events:
             return events
-        until = self._earliest()
+        until = self._earliest(self._heap)
         if until is not None and until <= self._now_ns():
             self._loop.call_soon(self._fire)
             return events
@@ -403,6 +417,9 @@ class SocketClock:
         rx = {path: self._ports[path].rx for path in counted}
         tx = {path: self._ports[path].tx for path in counted}
         message = f'{{"op":"wait","id":{self._id},"until_ns":{"null" if until is None else until}'
+        aside = self._earliest(self._asides) if self._offers_aside else None
+        if aside is not None:
+            message += f',"aside_ns":{aside}'
         self._send(f'{message},"rx":{json.dumps(rx)},"tx":{json.dumps(tx)}}}\n' if counted else message + "}\n")
         events = select(timeout)
         mine = self._sock.fileno()

@@ -36,12 +36,14 @@ class PowerConfig:
     """``power``: one channel of a supply. Volts and amperes.
 
     ``voltage_max`` is the limit of the station: nothing above it is ever sent. Below ``dead_voltage`` the rail is dead.
+    ``sample``: seconds between two samples of volts and amperes while a recipe runs and the output is on; 0 for none.
     """
 
     voltage: Volts
     voltage_max: Volts
     current_limit: Amperes
     dead_voltage: Annotated[float, Bounds(0.001, 60.0, "V")] = 0.3
+    sample: Annotated[float, Bounds(0.0, 3600.0, "s")] = 1.0
     channel: Channel = 1
     instrument: str = ""
     driver: str = ""
