@@ -5,9 +5,9 @@
 Starts ``bench sim up`` and runs recipes on its instruments as on real ones: the world outlives every run, and its
 supply is asked by raw SCPI on a connection of this program. Prints one JSON object; exit code 1 when anything failed.
 
-Kinds: sigterm, sighup, ctrl-c (on a pty), kill-runner: at random moments; blocks, visa, apdu: SIGTERM while the recipe
-blocks the loop, a VISA read waits, an APDU hangs; freeze: SIGSTOP of the runner; front-hup, front-kill: the run goes
-on, can be followed, and is then stopped.
+Kinds: sigterm, sighup, ctrl-c (on a pty), kill-runner: at random moments; blocks-, visa-, apdu- with each of the first
+three: while the recipe blocks the loop, a VISA read waits, an APDU hangs; freeze: SIGSTOP of the runner; front-hup,
+front-kill: the run goes on, can be followed, and is then stopped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ BENCH = [sys.executable, "-m", "bench.cli.main"]
 LIMIT = 2.0
 FREEZE_LIMIT = 6.0
 RANDOM = ("sigterm", "sighup", "ctrl-c", "kill-runner")
-HANGS = {"blocks": "blocks", "visa": "visa_waits", "apdu": "apdu_hangs"}
+HANGS = {
+    f"{hang}-{how}": recipe
+    for hang, recipe in {"blocks": "blocks", "visa": "visa_waits", "apdu": "apdu_hangs"}.items()
+    for how in ("sigterm", "sighup", "ctrl-c")
+}
 FRONTS = ("front-hup", "front-kill")
 
 
@@ -142,8 +146,11 @@ class Campaign:
         """Run one case and return what was measured. Raises Failed."""
         if kind in FRONTS:
             return self._front(kind)
-        if kind == "ctrl-c":
-            return self._ctrl_c()
+        if kind.endswith("ctrl-c"):
+            try:
+                return self._ctrl_c(kind)
+            finally:
+                self._undo_faults()
         handle = self._start(HANGS.get(kind, "busy"))
         try:
             return self._strike(kind, handle)
@@ -156,12 +163,7 @@ class Campaign:
 
     def _strike(self, kind: str, handle: client.RunHandle) -> dict[str, Any]:
         limit = FREEZE_LIMIT if kind == "freeze" else LIMIT
-        if kind in HANGS:
-            self._noted(handle.folder)
-            self.watch.until(True, time.monotonic() + 10)
-            time.sleep(self.random.uniform(0.05, 0.3))  # a random moment is the case
-        else:
-            time.sleep(self.random.uniform(0.0, 2.0))
+        self._moment(kind, handle.folder)
         was_on = self.watch.on
         struck = time.monotonic()
         if kind in ("kill-runner", "freeze"):
@@ -171,28 +173,37 @@ class Campaign:
             struck = time.monotonic()
             os.kill(status.runner, signal.SIGKILL if kind == "kill-runner" else signal.SIGSTOP)
         else:
-            os.kill(handle.pid, signal.SIGHUP if kind == "sighup" else signal.SIGTERM)
+            os.kill(handle.pid, signal.SIGHUP if kind.endswith("sighup") else signal.SIGTERM)
         code = handle.wait(30)
         off = self._off(struck, limit)
-        allowed = (3,) if kind in ("kill-runner", "freeze") else (130,) if kind not in ("visa",) else (130, 3)
+        allowed = (3,) if kind in ("kill-runner", "freeze") else _allowed(kind)
         return {"off": off, "was_on": was_on, **self._record(handle.folder, code, allowed, kind)}
 
-    def _ctrl_c(self) -> dict[str, Any]:
+    def _moment(self, kind: str, folder: Path) -> None:
+        """Wait for the moment to strike: random, or random while the recipe hangs."""
+        if kind in HANGS:
+            self._noted(folder)
+            self.watch.until(True, time.monotonic() + 10)
+            time.sleep(self.random.uniform(0.05, 0.3))  # a random moment is the case
+        else:
+            time.sleep(self.random.uniform(0.0, 2.0))
+
+    def _ctrl_c(self, kind: str) -> dict[str, Any]:
         known = set(self._folders())
         leader, follower = pty.openpty()
-        process = self._front_process(follower)
+        process = self._front_process(follower, HANGS.get(kind, "busy"))
         os.close(follower)
         drained = threading.Thread(target=_drain, args=(leader,), daemon=True)
         drained.start()
         try:
             folder = self._new_folder(known, process)
-            time.sleep(self.random.uniform(0.0, 2.0))
+            self._moment(kind, folder)
             was_on = self.watch.on
             struck = time.monotonic()
             os.write(leader, b"\x03")
             code = process.wait(30)
             off = self._off(struck, LIMIT)
-            return {"off": off, "was_on": was_on, **self._record(folder, code, (130,), "ctrl-c")}
+            return {"off": off, "was_on": was_on, **self._record(folder, code, _allowed(kind), kind)}
         finally:
             process.kill()
             process.wait(10)
@@ -237,8 +248,10 @@ class Campaign:
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "BENCH_HOME": str(self.home)}
 
-    def _front_process(self, terminal: int | None) -> subprocess.Popen[bytes]:
-        command = [*BENCH, "--config", str(self.config), "run", f"{RECIPES}:busy", "--station", "kills"]
+    def _front_process(self, terminal: int | None, recipe: str = "busy") -> subprocess.Popen[bytes]:
+        command = [*BENCH, "--config", str(self.config), "run", f"{RECIPES}:{recipe}", "--station", "kills"]
+        for name, value in self._parameters(recipe).items():
+            command += ["-s", f"{name}={value}"]
         if terminal is None:
             return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True, env=self._environment())
 
@@ -255,9 +268,11 @@ class Campaign:
         )  # fmt: skip
 
     def _start(self, recipe: str) -> client.RunHandle:
-        parameters = {} if recipe in ("busy", "blocks") else {"control": self.control}
         options = client.StartOptions(config=self.config, home=self.home)
-        return client.start(f"{RECIPES}:{recipe}", "kills", parameters, options)
+        return client.start(f"{RECIPES}:{recipe}", "kills", self._parameters(recipe), options)
+
+    def _parameters(self, recipe: str) -> dict[str, str]:
+        return {} if recipe in ("busy", "blocks") else {"control": self.control}
 
     def _folders(self) -> list[Path]:
         return list((self.home / "runs").glob("2*")) if (self.home / "runs").is_dir() else []
@@ -310,7 +325,7 @@ class Campaign:
         if found not in allowed or (code is not None and code != found):
             raise Failed(f"exit code {code}, in the record {found}, allowed {allowed}: {end['data']}")
         unverified = [event["data"] for event in events if event["type"] == "safe" and not event["data"]["verified"]]
-        if unverified and kind != "visa":
+        if unverified and not kind.startswith("visa-"):
             raise Failed(f"not verified: {unverified}")
         torn = 0
         if (folder / "trace.pcapng").exists():
@@ -332,6 +347,11 @@ class Campaign:
                 stream.write(json.dumps(request).encode() + b"\n")
                 stream.flush()
                 stream.readline()
+
+
+def _allowed(kind: str) -> tuple[int, ...]:
+    """Return the exit codes of an interrupted run; a supply or emulator that stays silent is NOT DEAD: 3."""
+    return (130, 3) if kind.startswith("visa-") else (130,)
 
 
 def _drain(fd: int) -> None:
