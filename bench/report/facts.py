@@ -187,17 +187,33 @@ def _missing(events: Iterable[Event]) -> int:
 def _times(facts: Facts) -> None:
     """Find the run's time: station time where the record has it, else the host's monotonic clock."""
     station = any(number(event["t"]) is not None for event in facts.events)
-    stamps = [number(event["t"]) if station else _mono(event) for event in facts.events]
-    known = [stamp for stamp in stamps if stamp is not None]
     mode = facts.manifest.get("clock") or next((event["data"].get("clock") for event in facts.of(kinds.STATION)), "")
     facts.simulated_time = station and text(mode, 40) not in ("real", "")
+    stamps = _stamps(facts.events, station, follows_host=not facts.simulated_time)
+    known = [stamp for stamp in stamps if stamp is not None]
     if known:
         facts.origin = min(known)
         facts.duration = max(known) - facts.origin
-    last: float | None = None
     for event, stamp in zip(facts.events, stamps, strict=True):
-        # Who ends a run in the runner's place has no station clock: what it writes comes last.
-        event["at"] = last = last if stamp is None else stamp - facts.origin
+        event["at"] = None if stamp is None else stamp - facts.origin
+
+
+def _stamps(events: Sequence[Event], station: bool, *, follows_host: bool) -> list[float | None]:
+    """Return the time of every event. Who ends a run in the runner's place has no station clock, but the host's."""
+    found: list[float | None] = []
+    last: float | None = None
+    last_mono: float | None = None
+    last_boot = ""
+    for event in events:
+        mono = _mono(event)
+        stamp = number(event["t"]) if station else mono
+        if stamp is None and last is not None:
+            comparable = follows_host and mono is not None and last_mono is not None and event["boot"] == last_boot
+            found.append(last + max(0.0, (mono or 0.0) - (last_mono or 0.0)) if comparable else last)
+            continue
+        found.append(stamp)
+        last, last_mono, last_boot = stamp, mono, event["boot"]
+    return found
 
 
 def _mono(event: Event) -> float | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,8 @@ from bench.trace.reader import Packet, TraceReader
 
 SHOWN: Final = 20
 """Exchanges shown before a failure."""
-_KEPT: Final = 400
-"""Packets from which they are made: repeated ones are counted, not shown."""
+_KEPT: Final = 200
+"""Packets of each lane from which they are made: repeated ones are counted, and no lane crowds out another."""
 _WINDOWS: Final = 20
 _PORTION: Final = 5000
 _CLOSED_WITHIN: Final = 120_000_000_000
@@ -129,7 +130,7 @@ class _Scanner:
     def __init__(self, facts: TraceFacts, moments: list[int]) -> None:
         self._facts = facts
         self._moments = deque(moments)
-        self._recent: deque[Packet] = deque(maxlen=_KEPT)
+        self._recent: dict[str, deque[Packet]] = {}
         self._ends: dict[str, int] = {}
         self._functions: dict[tuple[str, str], FunctionFacts] = {}
         self._open: dict[str, tuple[FunctionFacts, int, int, bool]] = {}
@@ -140,7 +141,7 @@ class _Scanner:
         facts = self._facts
         facts.packets += 1
         while self._moments and packet.time_ns > self._moments[0]:
-            facts.moments[self._moments.popleft()] = exchanges(self._recent)
+            facts.moments[self._moments.popleft()] = exchanges(self._recent.values())
         lane = facts.lanes.get(packet.lane)
         if lane is None:
             lane = facts.lanes[packet.lane] = LaneFacts(packet.lane)
@@ -154,7 +155,10 @@ class _Scanner:
         if kind == "steps":
             self._step(packet)
             return
-        self._recent.append(packet)
+        recent = self._recent.get(packet.lane)
+        if recent is None:
+            recent = self._recent[packet.lane] = deque(maxlen=_KEPT)
+        recent.append(packet)
         if kind == "apdu":
             self._apdu(packet)
         elif kind in ("esipa", "es9plus"):
@@ -173,7 +177,7 @@ class _Scanner:
         before = self._ends.get(path, 0)
         self._ends[path] = before + 1
         if event.get("verdict") != "pass" and len(self._facts.windows) < _WINDOWS:
-            self._facts.windows[path, before] = exchanges(self._recent)
+            self._facts.windows[path, before] = exchanges(self._recent.values())
 
     def _apdu(self, packet: Packet) -> None:
         """Count ES10 functions: from the first STORE DATA to the last answer before the next function."""
@@ -235,7 +239,7 @@ class _Scanner:
             self._close(lane)
         self._facts.functions = _seen_once(self._functions.values())
         for moment in self._moments:
-            self._facts.moments[moment] = exchanges(self._recent)
+            self._facts.moments[moment] = exchanges(self._recent.values())
 
 
 def _seen_once(functions: Iterable[FunctionFacts]) -> list[FunctionFacts]:
@@ -253,59 +257,61 @@ def _seen_once(functions: Iterable[FunctionFacts]) -> list[FunctionFacts]:
     return list(kept.values())
 
 
-def exchanges(packets: Iterable[Packet], shown: int = SHOWN) -> list[Exchange]:
-    """Return the last exchanges of some packets: answers beside their requests, repeated requests counted.
+def exchanges(lanes: Iterable[Iterable[Packet]], shown: int = SHOWN) -> list[Exchange]:
+    """Return the last exchanges of some lanes in the order of time: answers beside their requests, polling counted.
 
-    What an AT lane says of card commands is left out where the APDU lane says the same.
+    What an AT lane says of card commands is left out where an APDU lane says the same.
     """
+    kept = [list(packets) for packets in lanes]
+    decoded = any(packets and packets[0].lane.startswith("apdu") for packets in kept)
+    found = [exchange for packets in kept for exchange in _rounds(_of_lane(packets, decoded))]
+    found.sort(key=lambda exchange: exchange.time_ns)
+    return found[-shown:]
+
+
+def _of_lane(packets: Sequence[Packet], decoded: bool) -> list[Exchange]:
     found: list[Exchange] = []
-    of_lane: dict[str, Exchange] = {}
-    relaying: set[str] = set()
-    packets = list(packets)
-    decoded = any(packet.lane.startswith("apdu") for packet in packets)
+    asked: Exchange | None = None
+    relaying = False
+    if len(packets) == _KEPT:  # what its first answers belong to is not kept any more
+        packets = list(dropwhile(lambda packet: packet.direction is Direction.RECEIVED, packets)) or packets
     for packet in packets:
         comment = packet.comment.replace("\n", " | ") or f"{len(packet.data)} bytes"
-        at = packet.lane.startswith("at:")
+        at = decoded and packet.lane.startswith("at:")
         if packet.direction is not Direction.RECEIVED:
-            relaying.discard(packet.lane)
-            if decoded and at and _RELAYED.match(comment):
-                relaying.add(packet.lane)
-                of_lane.pop(packet.lane, None)
-                continue
-            before = of_lane.get(packet.lane)
-            if before is not None and before.sent == comment and found and found[-1] is before:
-                before.count += 1
-                before.received = ""
-                continue
-            of_lane[packet.lane] = exchange = Exchange(packet.lane, packet.time_ns, sent=comment)
-            found.append(exchange)
+            relaying = at and _RELAYED.match(comment) is not None
+            asked = None
+            if not relaying:
+                asked = Exchange(packet.lane, packet.time_ns, sent=comment)
+                found.append(asked)
+        elif relaying and (_RELAYED.match(comment) or comment == "OK"):
             continue
-        if packet.lane in relaying and (_RELAYED.match(comment) or comment in ("OK", "") or "+CGLA" in comment):
-            continue
-        asked = of_lane.get(packet.lane)
-        if asked is not None and comment == asked.sent and not asked.received:
+        elif asked is not None and comment == asked.sent and not asked.received:
             continue  # the echo
-        if asked is not None and len(asked.received) < 240:
+        elif asked is not None and len(asked.received) < 240:
             asked.received = f"{asked.received} | {comment}" if asked.received else comment
         else:
-            of_lane.pop(packet.lane, None)
             found.append(Exchange(packet.lane, packet.time_ns, received=comment))
-    return _rounds(found)[-shown:]
+    return found
 
 
 def _rounds(found: list[Exchange], longest: int = 6) -> list[Exchange]:
-    """Count rounds of polling, a few different exchanges again and again, instead of keeping each."""
+    """Count rounds of polling, a few requests again and again, instead of keeping each; the last answers are kept."""
     kept: list[Exchange] = []
     for exchange in found:
         kept.append(exchange)
         for length in range(1, min(longest, len(kept) // 2) + 1):
             last, before = kept[-length:], kept[-2 * length : -length]
-            if all(
-                (a.lane, a.sent, a.received) == (b.lane, b.sent, b.received) for a, b in zip(last, before, strict=True)
-            ):
-                for again, earlier in zip(last, before, strict=True):
-                    earlier.count += again.count
-                    earlier.time_ns = again.time_ns
-                del kept[-length:]
+            if all(_again(one, other) for one, other in zip(last, before, strict=True)):
+                for one, other in zip(last, before, strict=True):
+                    one.count += other.count
+                del kept[-2 * length : -length]
                 break
     return kept
+
+
+def _again(one: Exchange, other: Exchange) -> bool:
+    """Whether two exchanges are the same question; of card commands and what comes unasked, the same answer too."""
+    if one.sent != other.sent:
+        return False
+    return one.received == other.received or (bool(one.sent) and not one.lane.startswith("apdu"))

@@ -136,16 +136,17 @@ def told(event: Event) -> str:
 
 def failures(facts: Facts) -> str:
     """Return what went wrong, with the exchanges just before; '' when nothing did."""
-    found = [_failed_step(step, facts) for step in facts.failing[:_SHOWN_FAILURES]]
-    errors = facts.loose_errors
-    found += [_error(event, facts) for event in errors[:_SHOWN_FAILURES]]
+    shown: list[Sequence[Exchange]] = []
+    steps, errors = facts.failing[:_SHOWN_FAILURES], facts.loose_errors
+    found = [_failed_step(step, facts, shown) for step in steps]
+    found += [_error(event, facts, shown) for event in errors[:_SHOWN_FAILURES]]
     left = len(facts.failing) + len(errors) - len(found)
     if left > 0:
         found.append(f'<p class="soft">and {left} more, in the journal</p>')
     return "".join(found)
 
 
-def _failed_step(step: Step, facts: Facts) -> str:
+def _failed_step(step: Step, facts: Facts, shown: list[Sequence[Exchange]]) -> str:
     error = facts.error_of(step)
     data = error["data"] if error is not None else {}
     exchanges = facts.trace.windows.get((step.path, step.number), [])
@@ -153,20 +154,27 @@ def _failed_step(step: Step, facts: Facts) -> str:
     return (
         f'<div class="failure"><p class="what">{word(step.verdict)} '
         f"{e(data.get('what') or step.message or step.name)}</p>"
-        f"<p>{_where(data)}in step <b>{e(step.path.replace('/', ' / '))}</b> {at}</p>"
-        f"{_hint(data)}{_stack(data)}{exchange_table(exchanges, step.ended_ns, 'the step ended')}</div>"
+        f"<p>{_where(data)}in step <b>{e(step.path.replace('/', ' / '))}</b> {at}</p>{_hint(data)}{_stack(data)}"
+        f"{_before(exchanges, step.ended_ns, 'the step ended', shown)}</div>"
     )
 
 
-def _error(event: Event, facts: Facts) -> str:
+def _error(event: Event, facts: Facts, shown: list[Sequence[Exchange]]) -> str:
     data = event["data"]
     moment = wall_ns(event["wall"])
     exchanges = facts.trace.moments.get(moment, []) if moment is not None else []
     return (
         f'<div class="failure"><p class="what">{e(data.get("what") or "an error without words")}</p>'
         f"<p>{_where(data)}at +{seconds(event['at']) or '?'}</p>{_hint(data)}{_stack(data)}"
-        f"{exchange_table(exchanges, moment, 'the error was recorded')}</div>"
+        f"{_before(exchanges, moment, 'the error was recorded', shown)}</div>"
     )
+
+
+def _before(exchanges: Sequence[Exchange], end: int | None, what: str, shown: list[Sequence[Exchange]]) -> str:
+    if exchanges and exchanges in shown:
+        return '<p class="soft">On the lanes: as above.</p>'
+    shown.append(exchanges)
+    return exchange_table(exchanges, end, what)
 
 
 def _where(data: Mapping[str, Any]) -> str:

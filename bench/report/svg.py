@@ -119,8 +119,8 @@ def power_curve(samples: Samples, facts: Facts) -> str:
     if not (origin - 1 <= samples.times[rows[0]] and samples.times[rows[-1]] <= origin + duration + 1 and duration > 0):
         origin = samples.times[rows[0]]  # not of the journal's time: the curve has an axis of its own
         duration = max(samples.times[rows[-1]] - origin, 1e-9)
-    amps_top = _round_up(max([1e-6, *(samples.amps[row] for row in rows)]))
-    volts_top = _round_up(max([1e-3, *(samples.volts[row] for row in rows)]))
+    amps_top = _round_up(1.1 * max([1e-6, *(samples.amps[row] for row in rows)]))  # room for the labels
+    volts_top = _round_up(1.1 * max([1e-3, *(samples.volts[row] for row in rows)]))
     lower = _CURRENT + 14
     bands = "".join(
         f'<rect class="band" x="{left:.3f}%" width="{width:.3f}%" y="0" height="{lower + _VOLTAGE}"/>'
