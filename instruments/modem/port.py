@@ -336,6 +336,9 @@ class AtPort:
                     return False
             except ModemError:
                 pass  # a refusal is an answer too
+            if self._dirty:
+                # Pings that went unanswered may be answered yet: no late OK may end the next command.
+                await self._clock.sleep(_QUIET)
             self._dirty = False
             return True
 

@@ -173,6 +173,26 @@ def test_a_late_answer_is_not_taken_for_the_next_one(double):
     assert with_modem(double, body) == ["+CSQ: 2,99"]
 
 
+def test_a_late_answer_to_a_ping_does_not_end_the_next_command(double):
+    pings = []
+
+    def at():
+        pings.append(None)
+        if len(pings) == 1:
+            time.sleep(0.3)  # the modem is still starting: this OK comes after the next ping was sent
+        return ["OK"]
+
+    double.script["AT"] = at
+    double.script["AT+CSQ"] = ["+CSQ: 2,99", "OK"]
+
+    async def body(modem):
+        assert not await modem.port.ping(timeout=0.1)
+        assert await modem.port.ping(timeout=2.0)
+        return await modem.command("AT+CSQ")
+
+    assert with_modem(double, body) == ["+CSQ: 2,99"]
+
+
 def test_nothing_is_sent_while_the_command_of_a_cancelled_task_runs(double):
     seen_before = []
 
