@@ -1,0 +1,58 @@
+"""What is derived at the end of a run: quickly here, else by a process; never at the cost of the run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.engine import derived
+from bench.run import folder as places
+from bench.run.journal import Journal
+
+
+def folder_of(runs: Path) -> Path:
+    folder = places.create(runs, "sim")
+    places.write_manifest(folder, {"run": folder.name, "recipe": "r", "station": "sim", "simulated": True})
+    journal = Journal.open(folder / places.JOURNAL, background=False)
+    journal.write("run-start", {"schema": 1})
+    journal.write("run-end", {"device": "pass", "bench": "pass", "exit_code": 0})
+    journal.close()
+    return folder
+
+
+def wait_for(path: Path) -> str:
+    deadline = time.monotonic() + 15
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return path.read_text()
+
+
+def test_a_short_record_has_its_report_at_once(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    derived.result(folder)
+    derived.report(folder)
+    assert (folder / places.RESULT).exists()
+    assert folder.name in (folder / "report.html").read_text()
+
+
+def test_a_long_record_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(tmp_path)
+    monkeypatch.setattr(derived, "_AT_ONCE", 10)
+    began = time.monotonic()
+    derived.report(folder)
+    took = time.monotonic() - began
+    assert folder.name in wait_for(folder / "report.html")
+    assert took < 0.2  # starting the process, not waiting for it
+
+
+def test_nothing_that_goes_wrong_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    derived.result(tmp_path / "nowhere")
+    derived.report(tmp_path / "nowhere")
+    derived.report(tmp_path / "nowhere", apart=True)
+    folder = folder_of(tmp_path)
+    monkeypatch.setattr("bench.report.html.gather", lambda folder: 1 / 0)
+    derived.report(folder)
+    assert not (folder / "report.html").exists()
