@@ -92,7 +92,7 @@ def _phase(step: Step, samples: Samples, facts: Facts) -> str:
     end = facts.duration if step.end is None else step.end
     figures = samples.statistics(step.start + facts.origin, end + facts.origin)
     if not figures.covered and not figures.samples:
-        return f'<tr><td>{e(step.name, 100)}</td><td class="n soft" colspan="4">no sample</td></tr>'
+        return f'<tr><td>{e(step.name, 100)}</td><td class="n soft">no sample</td><td colspan="3"></td></tr>'
     cells = (scaled(figures.energy, "J"), scaled(figures.amps_mean, "A"), scaled(figures.amps_max, "A"))
     shown = "".join(f'<td class="n">{cell}</td>' for cell in (*cells, seconds(figures.covered)))
     return f"<tr><td>{e(step.name, 100)}</td>{shown}</tr>"
@@ -230,7 +230,7 @@ def bench(facts: Facts) -> str:
     }
     if found:
         pairs = [(name, f"{e(data.get('value'), 300)}{_source(data)}") for name, data in found.items()]
-        parts.append(f"<h3>Identities</h3>{_list(pairs)}")
+        parts.append(f"<h3>Identities</h3>{_list(pairs, wide=True)}")
     services = facts.of(kinds.SERVICE_START, kinds.SERVICE_STOP)
     if services:
         parts.append(f"<h3>Services</h3>{log(services)}")
@@ -242,7 +242,7 @@ def bench(facts: Facts) -> str:
         ("Host", e(", ".join(text(host[key], 100) for key in ("name", "system", "machine") if host.get(key)))),
         ("Versions", e(versions)),
     ]
-    shown = _list([(name, value) for name, value in pairs if value])
+    shown = _list([(name, value) for name, value in pairs if value], wide=True)
     return "".join(parts) + (f"<h3>Host and software</h3>{shown}" if shown else "")
 
 
@@ -256,9 +256,9 @@ def _source(data: Mapping[str, Any]) -> str:
     return f" <small>from {e(data['source'], 100)}</small>" if data.get("source") else ""
 
 
-def _list(pairs: Iterable[tuple[str, str]]) -> str:
+def _list(pairs: Iterable[tuple[str, str]], *, wide: bool = False) -> str:
     items = "".join(f"<div><dt>{e(name, 100)}</dt><dd>{value}</dd></div>" for name, value in pairs)
-    return f'<dl class="facts">{items}</dl>' if items else ""
+    return f'<dl class="facts{" wide" if wide else ""}">{items}</dl>' if items else ""
 
 
 def parameters(facts: Facts) -> str:

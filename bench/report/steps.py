@@ -36,7 +36,7 @@ def steps_table(facts: Facts) -> str:
     rows = "".join(_step(step, facts) for step in facts.steps)
     real = '<th class="n host">Host time</th>' if facts.simulated_time else ""
     return (
-        '<table class="steps"><thead><tr><th>Step</th><th class="n">Began</th><th class="n">Took</th>'
+        '<table class="steps"><thead><tr><th>Step</th><th class="n began">Began</th><th class="n">Took</th>'
         f'{real}<th class="bar"></th></tr></thead><tbody>{rows}</tbody></table>'
     )
 
@@ -57,7 +57,7 @@ def _step(step: Step, facts: Facts) -> str:
     real = f'<td class="n host"><small>{seconds(step.real)}</small></td>' if facts.simulated_time else ""
     rows = (
         f'<tr class="s d{min(step.depth, 8)}"><td{indent}>{word(state)} '
-        f'<span class="name">{e(step.name, 200)}</span></td><td class="n">{began}</td>'
+        f'<span class="name">{e(step.name, 200)}</span></td><td class="n began">{began}</td>'
         f'<td class="n">{took}{limit}</td>{real}'
         f'<td class="bar"><span class="track {verdict_class(state)}">'
         f'<i style="left:{left:.3f}%;width:{width:.3f}%"></i></span></td></tr>'
@@ -221,7 +221,7 @@ def log(events: Iterable[Event], limit: int = 400) -> str:
         for event in events[:limit]
     )
     more = f'<p class="soft">and {len(events) - limit} more, in the journal</p>' if len(events) > limit else ""
-    return f"<table>{rows}</table>{more}"
+    return f'<table class="log">{rows}</table>{more}'
 
 
 def _in(event: Event) -> str:

@@ -94,19 +94,20 @@ svg path{vector-effect:non-scaling-stroke}svg .dot{fill:var(--amps)}
 .numbers{display:flex;flex-wrap:wrap;gap:8px 28px;margin:4px 0 14px}
 .numbers b{display:block;font-size:20px;line-height:1.2}.numbers span{color:var(--soft);font-size:13px}
 .scroll{overflow-x:auto}.scroll td{overflow-wrap:normal}
+.log td:first-child{width:84px}.wide{grid-template-columns:repeat(auto-fill,minmax(330px,1fr))}
 details>summary{cursor:pointer;color:var(--run)}
 footer{color:var(--soft);font-size:13px}
 @media(max-width:640px){
 main{padding:12px 10px 40px}section,header{padding:14px 12px;border-radius:8px}
 h1{font-size:21px}.verdict{flex:1 1 130px;min-width:0}
-.steps .bar,.steps .host{display:none}
+.steps .bar,.steps .host,.steps .began{display:none}
 .m{grid-template-columns:1fr auto;gap:0 10px}.m .limit,.m .source{font-size:13px}
 .m .source:empty,.m .limit:empty{display:none}
 .stack thead{display:none}.stack tr{display:block;padding:6px 0;border-bottom:1px solid var(--line)}
 .stack tr:last-child{border-bottom:0}.stack td{display:block;border:0;padding:1px 0;text-align:left;white-space:normal}
 .stack td:empty{display:none}.stack td[data-h]:before{content:attr(data-h) " ";color:var(--soft);
 font-family:system-ui,sans-serif}
-.facts{grid-template-columns:1fr 1fr}.facts dd{font-size:14px}
+.facts{grid-template-columns:1fr 1fr}.wide{grid-template-columns:1fr}.facts dd{font-size:14px}
 .ex td.lane{display:inline-block;margin-right:10px}
 }
 @media print{:root{--bg:#fff}section,header{break-inside:avoid;border-color:#bbb}main{max-width:none;padding:0}}
