@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -53,13 +55,15 @@ def step_of(answer: dict[str, Any]) -> str:
 
 
 def card_state(home: Path) -> dict[str, Any]:
-    """Open the card's stored state as the card itself does and return what is on it."""
+    """Power a copy of the card up, as the next run will the card itself, and return what is on it."""
     from fixtures.pki import Pki
     from fixtures.sim.euicc import VirtualEuicc
 
-    view = VirtualEuicc.open(
-        home / "sim" / "sim" / "card", pki=Pki.open(home), eid="89049032123451234512345678901235"
-    ).state()
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(home / "sim" / "sim" / "card", folder, dirs_exist_ok=True)
+        card = VirtualEuicc.open(Path(folder), pki=Pki.open(home), eid="89049032123451234512345678901235")
+        card.power_on()
+        view = card.state()
     return {
         "profiles": [(profile.iccid, profile.enabled) for profile in view.profiles],
         "enabled": sum(profile.enabled for profile in view.profiles),
