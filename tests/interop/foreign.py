@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -141,7 +142,15 @@ class Stream:
 @contextlib.contextmanager
 def terminal(port: str) -> Iterator[Stream]:
     """Open a serial port with the system's calls alone."""
-    fd = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            fd = os.open(port, os.O_RDWR | os.O_NOCTTY)
+            break
+        except OSError as error:  # exclusive use of a client that has just left ends a moment later
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
     try:
         yield Stream(fd, fd)
     finally:

@@ -244,7 +244,7 @@ def test_unequal_counts_hold_time_for_the_stall_and_no_longer() -> None:
         counter.sent(5)  # never written: the port was flushed, or someone else's
         begin = time.perf_counter()
         await clock.sleep(1)
-        assert 0.045 < time.perf_counter() - begin < 1.0
+        assert 0.45 < time.perf_counter() - begin < 10.0
         await clock.close()
 
     with ClockWorld() as world:
