@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -29,7 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for folder in (tmp_path / "runs").glob("2*"):
         owner = liveness.owner(folder)
         if liveness.alive(folder):
-            os.kill(int(owner["pid"]), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+                os.kill(int(owner["pid"]), signal.SIGKILL)
 
 
 def start(recipe: str, *parameters: str, **options: Any) -> client.RunHandle:
