@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bench.apdu.channel import CardAccess
+
+CardPlace = Literal["reader", "modem"]
+"""Where a SIM switch puts the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,31 @@ class Network(Instrument, Protocol):
         """Return what makes the emulator safe (RF off)."""
 
 
+class Reader(Instrument, Protocol):
+    """An eUICC reader (PC/SC part 5)."""
+
+    name: str
+    """The reader's name as PC/SC lists it."""
+    atr: bytes
+    """Answer to reset of the card in it, empty without a card."""
+
+    async def wait_card(self, *, present: bool = True, timeout: float) -> float:
+        """Wait until a card is in the reader (or gone from it); return the seconds it took. Raises CardGone."""
+
+    def card(self) -> CardAccess:
+        """Return the way to the card in this reader, held exclusively while a channel is open."""
+
+
+class SimSwitch(Instrument, Protocol):
+    """A SIM multiplexer: one card, wired to the reader or to the modem, never to both (break before make)."""
+
+    async def select(self, place: CardPlace) -> None:
+        """Wire the card to ``place`` and verify by reading back."""
+
+    async def selected(self) -> CardPlace:
+        """Return where the card is wired now, as the switch says."""
+
+
 class ByteStream(Protocol):
     """A connected byte stream."""
 
@@ -293,7 +321,7 @@ class EimOrder:
     order_id: str
     eid: str
     kind: str
-    """download, enable, disable, delete, list."""
+    """download, enable, disable, delete, list, or package for a list of PSMOs or eCOs."""
     state: str
     """pending, sent, running, done, failed, cancelled, expired."""
     result: Mapping[str, object] = field(default_factory=dict)
@@ -336,6 +364,18 @@ class EimService(Protocol):
     async def order_list(self, eid: str) -> EimOrder:
         """Order a signed PSMO listProfileInfo."""
 
+    async def order_package(
+        self, eid: str, *, psmos: Sequence[Mapping[str, object]] = (), ecos: Sequence[Mapping[str, object]] = ()
+    ) -> EimOrder:
+        """Order one signed eUICC Package with a list of PSMOs or a list of eCOs (SGP.32 section 2.11.1.1).
+
+        One mapping a command, its name as key: ``{"enable": {"iccid": "8900...", "rollback": True}}``,
+        ``{"setFallbackAttribute": {"iccid": ...}}``, ``{"getRAT": {}}``, ``{"addEim": {"configuration": bytes}}``,
+        ``{"deleteEim": {"eimId": ...}}``, ``{"listEim": {}}``. ``EimOrder.result["results"]`` holds one mapping a
+        result: ``name`` (as EuiccResultData), ``code``, ``text``, and what the command gave (``profiles``, ``eims``,
+        ``associationToken``).
+        """
+
     async def show(self, order_id: str) -> EimOrder:
         """Return the order as it is now."""
 
@@ -364,6 +404,8 @@ class PollResult:
     profile_changed: bool = False
     """The enabled profile changed: the card must be refreshed and the device must register again."""
     rolled_back: bool = False
+    immediate_enabled: bool = False
+    """A profile was enabled by ES10b.ImmediateEnable after its installation (SGP.32 section 3.4.4)."""
     apdus: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -379,6 +421,31 @@ class CardProfile:
     provider: str = ""
     profile_class: str = "operational"
     aid: bytes = b""
+    fallback: bool = False
+    """It has the Fallback Attribute (SGP.32 section 4.4)."""
+    fallback_allowed: bool = False
+    ecall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CardNotification:
+    """A notification or an eUICC Package Result stored on the card (SGP.32 section 5.9.11)."""
+
+    seq: int
+    event: str
+    """install, enable, disable, delete, or ``package-result``."""
+    address: str = ""
+    """FQDN of the notification receiver, empty for a package result."""
+    iccid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CardMemory:
+    """Extended card resource of EUICCInfo2 (ETSI TS 102 226 section 8.2.1.7.2), in bytes."""
+
+    applications: int
+    free_non_volatile: int
+    free_volatile: int
 
 
 class IpaService(Protocol):
@@ -405,3 +472,24 @@ class IpaService(Protocol):
 
     async def rollback(self) -> bool:
         """ES10b.ProfileRollback; returns whether the card rolled back."""
+
+    async def notifications(self) -> Sequence[CardNotification]:
+        """Return what waits on the card for delivery, oldest first."""
+
+    async def memory(self) -> CardMemory:
+        """Return the card's free memory (ES10b.GetEUICCInfo2)."""
+
+    async def configure_immediate_enable(self, *, flag: bool, smdp_oid: str = "", smdp_address: str = "") -> str:
+        """ES10b.ConfigureImmediateProfileEnabling; returns the card's result name (``ok``, ...)."""
+
+    async def execute_fallback(self) -> str:
+        """ES10b.ExecuteFallbackMechanism (SGP.32 section 3.4.6); returns the card's result name."""
+
+    async def return_from_fallback(self) -> str:
+        """ES10b.ReturnFromFallback (SGP.32 section 3.4.7); returns the card's result name."""
+
+    async def memory_reset(self, *options: str) -> Mapping[str, str]:
+        """ES10b.eUICCMemoryReset with options by their ASN.1 names; returns result names by result field.
+
+        Raises ConfigurationError for an option that is none.
+        """
