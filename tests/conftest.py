@@ -1,8 +1,17 @@
-"""What all tests share: property tests draw the same examples every time and are not timed."""
+"""What all tests share: property tests draw the same examples every time and are not timed; signals act as at a shell."""
 
 from __future__ import annotations
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("bench", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bench")
+
+# Under nohup, or in the background of a shell script, a test run inherits ignored signals and would hand them on to the
+# programs whose answer to Ctrl-C and to a lost terminal it asks about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
