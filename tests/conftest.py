@@ -1,4 +1,4 @@
-"""What all tests share: property tests draw the same examples every time and are not timed; signals act as at a shell."""
+"""What all tests share: property tests draw the same examples every time, untimed; signals act as at a shell."""
 
 from __future__ import annotations
 
