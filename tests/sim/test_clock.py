@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -201,6 +202,33 @@ def test_a_passive_limit_does_not_move_time_but_ends_with_it() -> None:
             async with clock.limit(5):
                 await clock.sleep(7)
         assert clock.now() == pytest.approx(before + 5)
+        await clock.close()
+
+    with ClockWorld() as world:
+        asyncio.run(main(world))
+
+
+def test_a_deadline_beside_the_run_is_met_on_the_way_and_moves_nothing() -> None:
+    async def main(world: ClockWorld) -> None:
+        clock = await SocketClock.connect(world.clock_path)
+        before = clock.now()
+        looked: list[float] = []
+
+        async def sample() -> None:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with clock.aside(0.1):
+                        await asyncio.Event().wait()
+                looked.append(clock.now() - before)
+
+        sampler = asyncio.create_task(sample())
+        await asyncio.sleep(0.05)  # real work: time stands still
+        assert looked == []
+        await clock.sleep(1.05)
+        assert looked == [pytest.approx(0.1 * count) for count in range(1, 11)]
+        assert clock.now() == pytest.approx(before + 1.05)
+        sampler.cancel()
+        await asyncio.gather(sampler, return_exceptions=True)
         await clock.close()
 
     with ClockWorld() as world:
