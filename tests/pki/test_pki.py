@@ -15,15 +15,15 @@ from bench.errors import BenchError
 from bench.rsp import certs, ecdsa, ids
 from bench.rsp.certs import Role
 from bench.rsp.errors import EncodeError
-from fixtures.pki import Pki, valid_eid
-from fixtures.pki.store import NAMES
+from fixtures.pki import BRAINPOOL, CURVES, P256, Pki, curve_name, valid_eid
+from fixtures.pki.store import NAMES, TLS_NAMES
 
 EID = "89049032123451234512345678901235"
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki.open(tmp_path_factory.mktemp("home"))
+@pytest.fixture(scope="module", params=CURVES)
+def pki(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Pki:
+    return Pki.open(tmp_path_factory.mktemp("home")).on(request.param)
 
 
 def openssl(*arguments: str | Path) -> str:
@@ -53,7 +53,7 @@ def test_made_quickly(tmp_path: Path) -> None:
 def test_private_files_are_private_and_none_is_left_over(pki: Pki) -> None:
     pki.euicc(EID)
     keys = list(pki.folder.rglob("*.key.pem"))
-    assert len(keys) >= len(NAMES) + 1
+    assert len(keys) >= len(NAMES) + 1 - (len(TLS_NAMES) if pki.curve == BRAINPOOL else 0)
     for path in keys:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(pki.folder.stat().st_mode) == 0o700
@@ -99,6 +99,46 @@ def test_euiccs(pki: Pki) -> None:
         pki.euicc("../ci")
 
 
+def test_a_home_of_one_curve_gets_the_other_and_loses_nothing(tmp_path: Path) -> None:
+    base = Pki.open(tmp_path)
+    base.euicc(EID)
+    before = {path: path.read_bytes() for path in base.folder.rglob("*.pem")}
+    assert not (base.folder / BRAINPOOL).exists()
+    other = Pki.open(tmp_path).on(BRAINPOOL)
+    assert {path: path.read_bytes() for path in before} == before
+    assert other.eim.curve == other.euicc(EID).curve == BRAINPOOL
+    assert (base.curve, base.eim.curve, other.curve) == (P256, P256, BRAINPOOL)
+    assert other.ci.key_id != base.ci.key_id
+    assert other.euicc(EID).issuers == (other.eum.certificate,)
+    assert other.dp_tls.certificate == base.dp_tls.certificate
+    assert other.issue("eim_tls").curve == P256
+    assert other.ci_files == base.ci_files
+    assert other.on(P256).folder == base.folder
+    assert other.on(BRAINPOOL) is other
+    assert Pki.open(tmp_path).on(BRAINPOOL).dp_pb.spki == other.dp_pb.spki
+
+
+def test_processes_that_ask_together_get_one_other_curve(tmp_path: Path) -> None:
+    Pki.open(tmp_path)
+    code = (
+        "import sys, pathlib; from fixtures.pki import Pki;"
+        "p = Pki.open(pathlib.Path(sys.argv[1])).on('brainpoolP256r1');"
+        f"print(p.ci.certificate.hex(), p.euicc('{EID}').spki.hex())"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert len({process.communicate(timeout=60)[0] for process in processes}) == 1
+    assert all(process.returncode == 0 for process in processes)
+
+
+def test_names_of_curves() -> None:
+    assert [curve_name(text) for text in ("P-256", "secp256r1", "BrainpoolP256r1")] == [P256, P256, BRAINPOOL]
+    with pytest.raises(BenchError, match="no curve of RSP"):
+        curve_name("P-384")
+
+
 def test_one_credential_renewed(tmp_path: Path) -> None:
     pki = Pki.open(tmp_path)
     before, untouched = pki.eim, pki.eim_tls
@@ -138,8 +178,9 @@ def test_a_folder_that_is_no_pki_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_openssl_verifies_the_chain(pki: Pki, name: str) -> None:
-    certificate = pki.folder / f"{name}.crt.pem"
-    assert openssl("verify", "-x509_strict", "-CAfile", pki.ci_files, certificate).endswith("OK\n")
+    folder = _folder(pki, name)
+    said = openssl("verify", "-x509_strict", "-CAfile", folder / "ci.crt.pem", folder / f"{name}.crt.pem")
+    assert said.endswith("OK\n")
 
 
 def test_openssl_verifies_the_euiccs_signature(pki: Pki, tmp_path: Path) -> None:
@@ -147,7 +188,7 @@ def test_openssl_verifies_the_euiccs_signature(pki: Pki, tmp_path: Path) -> None
     pki.euicc(EID)
     certificate = pki.folder / "euicc" / f"{EID}.crt.pem"
     eum = pki.folder / "eum.crt.pem"
-    said = openssl("verify", "-CAfile", pki.ci_files, "-untrusted", eum, certificate)
+    said = openssl("verify", "-CAfile", pki.folder / "ci.crt.pem", "-untrusted", eum, certificate)
     assert "error 47 at 0 depth lookup: permitted subtree violation" in said
     parsed = certs.load(pki.euicc(EID).certificate)
     (tmp_path / "tbs").write_bytes(parsed.tbs_certificate_bytes)
@@ -160,7 +201,7 @@ def test_openssl_verifies_the_euiccs_signature(pki: Pki, tmp_path: Path) -> None
 def test_openssl_sees_the_extensions_of_sgp_26(pki: Pki) -> None:
     pki.euicc(EID)
     text = {
-        name: openssl("x509", "-in", pki.folder / f"{name}.crt.pem", "-noout", "-text")
+        name: openssl("x509", "-in", _folder(pki, name) / f"{name}.crt.pem", "-noout", "-text")
         for name in (*NAMES, f"euicc/{EID}")
     }
     for name, oid in (("ci", 0), ("eum", 2), ("dp_tls", 3), ("dp_auth", 4), ("dp_pb", 5), (f"euicc/{EID}", 1)):
@@ -174,9 +215,10 @@ def test_openssl_sees_the_extensions_of_sgp_26(pki: Pki) -> None:
     assert "DNS:smdpp.bench.example, DNS:localhost, IP Address:127.0.0.1" in text["dp_tls"]
     assert "DNS:eim.bench.example, DNS:localhost, IP Address:127.0.0.1" in text["eim_tls"]
     assert "Policy" not in text["eim"]
-    for shown in text.values():
+    for name, shown in text.items():
         assert "ecdsa-with-SHA256" in shown
-        assert "NIST CURVE: P-256" in shown
+        brainpool = pki.curve == BRAINPOOL and name not in TLS_NAMES
+        assert ("ASN1 OID: brainpoolP256r1" if brainpool else "NIST CURVE: P-256") in shown
         assert "Key Usage: critical" in shown
 
 
@@ -210,6 +252,10 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> Non
         if not ends:
             return
     raise AssertionError("the handshake did not end")
+
+
+def _folder(pki: Pki, name: str) -> Path:
+    return pki.on(P256).folder if name in TLS_NAMES else pki.folder
 
 
 def _timed(home: Path) -> float:
