@@ -85,6 +85,10 @@ def verify(certificate: bytes, signature_do: bytes, data: bytes) -> None:
     key.verify(der, data, ec.ECDSA(hashes.SHA256()))
 
 
+def _several(keys: bytes | list[bytes]) -> list[bytes]:
+    return [keys] if isinstance(keys, bytes) else keys
+
+
 def swapped(digits: str) -> bytes:
     digits = digits.ljust(20, "F")
     return bytes.fromhex("".join(digits[at + 1] + digits[at] for at in range(0, 20, 2)))
@@ -113,6 +117,7 @@ class Device:
         self.sequence = 0
         self.challenge = os.urandom(16)
         self.transaction = b""
+        self.dp_pb = b""
         self.free = 300_000
         self.profile_version = b"\x02\x03\x01"
         self.forbidden: bytes | None = None
@@ -132,13 +137,16 @@ class Device:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def info1(
-        self, svn: bytes = b"\x02\x05\x00", verification: bytes | None = None, signing: bytes | None = None
+        self,
+        svn: bytes = b"\x02\x05\x00",
+        verification: bytes | list[bytes] | None = None,
+        signing: bytes | list[bytes] | None = None,
     ) -> bytes:
         return t(
             0xBF20,
             t(0x82, svn),
-            t(0xA9, t(0x04, verification or self.ci_key_id)),
-            t(0xAA, t(0x04, signing or self.ci_key_id)),
+            t(0xA9, *(t(0x04, key) for key in _several(verification or self.ci_key_id))),
+            t(0xAA, *(t(0x04, key) for key in _several(signing or self.ci_key_id))),
         )
 
     def info2(self) -> bytes:
@@ -219,6 +227,13 @@ class Device:
         return answer
 
     @property
+    def curve(self) -> ec.EllipticCurve:
+        """Curve of CERT.DPpb, which the one-time keys are on (the card's own before it was seen)."""
+        key = load_der_x509_certificate(self.dp_pb or self.ci).public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        return key.curve
+
+    @property
     def code_required(self) -> bool:
         return value_of(self.signed2, 0x30, 0x01) != b"\x00"
 
@@ -228,7 +243,7 @@ class Device:
 
     def prepare_body(self, code: str | None = None, *, keep_key: bool = False) -> dict[str, Any]:
         if self.one_time_key is None or not keep_key:
-            self.one_time_key = ec.generate_private_key(ec.SECP256R1())
+            self.one_time_key = ec.generate_private_key(self.curve)
         self.otpk = self.one_time_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         hash_cc = b""
         if code is not None:
@@ -267,7 +282,7 @@ class Device:
         reference = initialise[2][1]
         assert (value_of(reference, 0x80), value_of(reference, 0x81)) == (b"\x88", b"\x10")
         host_id = value_of(reference, 0x84)
-        point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), initialise[3][1])
+        point = ec.EllipticCurvePublicKey.from_encoded_point(self.curve, initialise[3][1])
         shared = self.one_time_key.exchange(ec.ECDH(), point)
         info = b"\x88\x10" + bytes((len(host_id),)) + host_id + b"\x10" + bytes.fromhex(self.eid)
         keys = X963KDF(hashes.SHA256(), 48, info).derive(shared)
