@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from typing import Any, Final
 from bench.run.events import boot_id
 
 LOCK: Final = "run.lock"
+_EXEC: Final = 0.1
+"""Seconds that a started process may take to its exec."""
 
 
 def start_time(pid: int) -> int:
@@ -61,7 +64,28 @@ def owner(folder: Path) -> Mapping[str, Any]:
 
 
 def alive(folder: Path) -> bool:
-    """Return whether the supervisor of this run is there."""
+    """Return whether the supervisor of this run is there.
+
+    A lock whose owner has ended is looked at again for up to 0.1 s: a process that the supervisor had just started
+    keeps a copy of the descriptor until the kernel has carried out its exec.
+    """
+    until = time.monotonic() + _EXEC
+    while True:
+        locked = _locked(folder)
+        if locked is False:
+            return False
+        who = owner(folder)
+        here = who.get("boot") == boot_id()
+        if locked is None:  # a file system without locks: the process itself is looked for
+            return here and same_process(who)
+        # From another container the owner cannot be seen: there the lock alone decides.
+        if not here or same_process(who) or time.monotonic() > until:
+            return True
+        time.sleep(0.002)
+
+
+def _locked(folder: Path) -> bool | None:
+    """Return whether somebody holds the lock, None where the file system has no locks."""
     try:
         fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -70,10 +94,8 @@ def alive(folder: Path) -> bool:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # a file system without locks: the process itself is looked for
-        who = owner(folder)
-        return who.get("boot") == boot_id() and same_process(who)
-    else:
-        return False
+    except OSError:
+        return None
     finally:
         os.close(fd)
+    return False

@@ -27,14 +27,6 @@ OFF_WITHIN = 2.0
 FROZEN_WITHIN = 6.0
 
 
-def gone(folder: Path) -> bool:
-    """Whether the supervisor lets go of the run: a process it starts at its end holds the lock until its exec."""
-    deadline = time.monotonic() + 5
-    while liveness.alive(folder) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not liveness.alive(folder)
-
-
 def off_after(bench: Bench, since: float, within: float) -> float:
     """Wait until the output is off; return the seconds after ``since``."""
     deadline = since + within + 5
@@ -55,7 +47,7 @@ def ended(handle: client.RunHandle, code: int) -> list[Mapping[str, Any]]:
     assert json.loads((handle.folder / "run.json").read_text())["end"]["exit_code"] == code
     assert (handle.folder / "result.json").exists()
     assert unsafe.marked(handle.folder.parent) == []
-    assert gone(handle.folder)
+    assert not liveness.alive(handle.folder)
     return list(events)
 
 

@@ -17,14 +17,6 @@ from .conftest import Bench
 from .double import RECIPES, events_of, write_bench
 
 
-def gone(folder: Path) -> bool:
-    """Whether the supervisor lets go of the run: a process it starts at its end holds the lock until its exec."""
-    deadline = time.monotonic() + 5
-    while liveness.alive(folder) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not liveness.alive(folder)
-
-
 def test_passing_run_leaves_complete_folder(bench: Bench) -> None:
     code, events, folder = bench.run("quick")
     assert code == 0
@@ -53,7 +45,7 @@ def test_passing_run_leaves_complete_folder(bench: Bench) -> None:
     suite = xml.etree.ElementTree.parse(folder / "junit.xml").getroot()[0]
     assert suite.get("failures") == suite.get("errors") == "0"
     assert unsafe.marked(folder.parent) == []
-    assert gone(folder)
+    assert not liveness.alive(folder)
     assert not (folder / "control").exists()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,29 @@ def test_marks_of_unsafe_stations(tmp_path: Path) -> None:
     (tmp_path / ".unsafe" / "gone").touch()
     assert unsafe.marked(tmp_path) == []
     assert not (tmp_path / ".unsafe" / "gone").exists()
+
+
+def test_a_started_process_that_still_holds_the_lock_of_an_ended_run_is_waited_for(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    code = (
+        "import os, sys, time; from pathlib import Path; from bench.run import liveness\n"
+        "liveness.hold(Path(sys.argv[1]))\n"
+        "if os.fork() == 0:\n"
+        "    os.close(1); time.sleep(0.03); os._exit(0)\n"  # as one between vfork and the end of its exec
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, timeout=20, stdout=subprocess.PIPE)
+    assert not liveness.alive(folder)
+
+
+def test_a_lock_whose_owner_cannot_be_seen_is_believed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    fd = liveness.hold(folder)
+    try:
+        gone = {**liveness.owner(folder), "start": 1}
+        os.pwrite(fd, json.dumps(gone).encode() + b"\n", 0)
+        assert liveness.alive(folder)
+    finally:
+        os.close(fd)
 
 
 def test_summary_nests_measurements_and_ends_what_never_ended() -> None:
