@@ -61,8 +61,8 @@ class Equipment:
     def _configured(self, order: Order, config: BenchConfig) -> StationConfig:
         """Return the station as this run uses it: without a modem that the recipe does not need, the EID pinned."""
         station = config.station(order.station)
-        if not self._needs & {"modem", "card", "ipa", "radio"}:
-            station = replace(station, modem=None, card=None)
+        if not self._needs & {"modem", "card", "ipa", "radio", "reader", "switch"}:
+            station = replace(station, modem=None, card=None, switch=None)
         if station.world is not None:
             options = dict(order.world)
             if order.clock is not None:
@@ -122,9 +122,11 @@ class Equipment:
         with contextlib.suppress(BenchError):
             from bench.station import opening  # noqa: F401
 
-            for part in (self.station.power, self.station.network, self.station.modem):
+            for part in (self.station.power, self.station.network, self.station.modem, self.station.switch):
                 if part is not None and part.driver and not part.driver.startswith("$"):
                     warm_driver(part.driver)
+            if self.station.card is not None and self.station.card.at != "modem":
+                warm_driver(self.station.card.driver)
             if "ipa" in self._needs:
                 from bench.apdu import es10  # noqa: F401
 
@@ -159,7 +161,7 @@ class Equipment:
     async def provide(self, station: Station) -> None:
         """Give the recipe's station its parts, and connect the services with each other."""
         assert self.open is not None
-        for part in ("power", "modem", "network", "card", "data"):
+        for part in ("power", "modem", "network", "reader", "switch", "card", "data"):
             station.provide(part, getattr(self.open, part))
         if self.open.card is not None and self.station.eid:
             self.open.card = PinnedCard(self.open.card, self.station)

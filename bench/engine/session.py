@@ -214,13 +214,13 @@ class Session:
         assert self.equipment.open is not None
         opened, config = self.equipment.open, self.equipment.station
         instruments = {}
-        for kind in ("power", "modem", "network"):
-            part = getattr(config, kind)
+        for kind in ("power", "modem", "network", "switch", "reader"):
+            part = getattr(config, kind) if kind != "reader" else config.card if opened.reader is not None else None
             if part is not None:
                 identity = opened.identities.get(kind)
                 instruments[kind] = {
                     "driver": part.driver,
-                    "at": getattr(part, "resource", "") or getattr(part, "port", ""),
+                    "at": getattr(part, "resource", "") or getattr(part, "port", "") or getattr(part, "reader", ""),
                     "simulated": config.simulated,
                     "identity": identity.key() if identity is not None else "",
                     "firmware": identity.firmware if identity is not None else "",

@@ -15,6 +15,7 @@ from bench.errors import DeviceFailure, Refused
 from bench.run import events as kinds
 from bench.run.verdict import Verdict
 from bench.station.interfaces import (
+    CardPlace,
     DataPath,
     EimService,
     HttpAnswer,
@@ -22,7 +23,9 @@ from bench.station.interfaces import (
     Modem,
     Network,
     PowerSupply,
+    Reader,
     Registration,
+    SimSwitch,
     SmdppService,
 )
 
@@ -89,6 +92,16 @@ class Station:
         return self._part("card", None)
 
     @property
+    def reader(self) -> Reader:
+        """The eUICC reader."""
+        return self._part("reader", Reader)
+
+    @property
+    def switch(self) -> SimSwitch:
+        """The SIM switch between reader and modem; ``card_to`` is what a recipe usually wants."""
+        return self._part("switch", SimSwitch)
+
+    @property
     def data(self) -> DataPath:
         """The device's data path; ``data.bearer`` says whether it is the radio."""
         return self._part("data", DataPath)
@@ -133,6 +146,10 @@ class Station:
     def provide_ipa(self, maker: Callable[[], IpaService]) -> None:
         """Give what makes the IPA at first use (called by the runner)."""
         self._ipa = maker
+
+    def record_event(self, kind: str, data: Mapping[str, object], *, step: str = "") -> None:
+        """Append an event to the journal (for the engine's own parts; recipes write notes and measurements)."""
+        self._record.event(kind, data, step=step)
 
     def trust(self, *files: str) -> None:
         """Trust the certificates of these PEM files in ``https_get`` (called by the runner)."""
@@ -184,6 +201,18 @@ class Station:
         if not choices:
             raise RecipeError("station.ask without choices", hint="give what can be answered, such as ('done', 'skip')")
         return await self._asker(text, choices, timeout)
+
+    # --- where the card is ----------------------------------------------------------------------------------------
+
+    async def card_to(self, place: CardPlace, *, timeout: float = 60.0) -> None:
+        """Wire the card to ``reader`` or ``modem`` and wait until that side sees it; see ``bench.engine.card``.
+
+        Does nothing on a station whose card stays where it is, so that one recipe serves all. ``timeout`` in seconds
+        of station time. Raises CardGone, DeviceFailure, InstrumentError.
+        """
+        from bench.engine.card import move
+
+        await move(self, place, timeout=timeout)
 
     # --- what several instruments can tell ------------------------------------------------------------------------
 
@@ -254,6 +283,8 @@ def parts_known(config: StationConfig) -> Mapping[str, bool]:
         "modem": config.modem is not None,
         "network": config.network is not None,
         "card": config.card is not None,
+        "reader": config.card is not None and config.card.at != "modem",
+        "switch": config.switch is not None and config.card is not None and config.card.at == "switch",
         "data": config.data is not None,
         "eim": True,
         "smdpp": True,

@@ -16,6 +16,7 @@ step-start         title, timeout
 step-end           verdict, elapsed (station time), message
 measurement        name, value, unit, lower, upper, verdict, source
 verdict            device or bench, reason: written when it is decided
+card               at (reader or modem), before: a SIM switch has wired the card there
 note               text
 log                text, level, source (print, logging, warnings)
 hold               what, until: something is kept as it is for a person
@@ -49,6 +50,7 @@ STEP_START: Final = "step-start"
 STEP_END: Final = "step-end"
 MEASUREMENT: Final = "measurement"
 VERDICT: Final = "verdict"
+CARD: Final = "card"
 NOTE: Final = "note"
 LOG: Final = "log"
 HOLD: Final = "hold"

@@ -14,6 +14,7 @@ from bench.station.model import (
     NetworkConfig,
     PowerConfig,
     StationConfig,
+    SwitchConfig,
 )
 from bench.station.placeholders import placeholders
 from bench.station.tables import Document, did_you_mean
@@ -26,7 +27,7 @@ def checked(station: StationConfig, instruments: Mapping[str, InstrumentConfig],
     """Return the station with the values of its instruments merged in; complaints go to ``document``."""
     path = ("stations", station.name)
     changes: dict[str, Any] = {"simulated": station.simulated or station.world is not None}
-    for kind in ("power", "modem", "network"):
+    for kind in ("power", "modem", "network", "switch"):
         part = getattr(station, kind)
         if part is not None:
             changes[kind] = _merged(part, instruments, (*path, kind), document)
@@ -73,8 +74,18 @@ def _check_card(station: StationConfig, path: tuple[str, ...], document: Documen
     assert card is not None
     if card.at == "modem" and station.modem is None:
         document.complain((*path, "at"), "the card is at the modem, but the station has no modem", "add modem = {...}")
+    if card.at == "switch":
+        for kind in ("switch", "modem"):
+            if getattr(station, kind) is None:
+                document.complain(
+                    (*path, "at"), f"the card is at the switch, but the station has no {kind}", f"add {kind} = {{...}}"
+                )
     if card.at != "modem":
-        document.complain((*path, "at"), f"'{card.at}' is not available yet", 'use at = "modem"')
+        check_driver(card.driver, (*path, "driver"), document)
+    else:
+        for key in ("reader", "pcsclite_csock"):
+            if getattr(card, key):
+                document.complain((*path, key), f"'{key}' is of no use: the card is at the modem", 'at = "reader"')
     if card.slot != 1:
         document.complain((*path, "slot"), f"slot {card.slot} is not available yet", "use slot = 1")
     if card.eid:
@@ -119,13 +130,13 @@ def _comes_with_power(port: str) -> bool:
     return port.startswith(("usb:", "/dev/serial/by-", "$world"))
 
 
-Part = TypeVar("Part", PowerConfig, ModemConfig, NetworkConfig)
+Part = TypeVar("Part", PowerConfig, ModemConfig, NetworkConfig, SwitchConfig)
 
 
 def _merged(part: Part, instruments: Mapping[str, InstrumentConfig], path: tuple[str, ...], document: Document) -> Part:
     """Return the part with driver, address and pin taken from ``[instruments.NAME]`` when it names one."""
     kind = str(path[-1])
-    address = "port" if isinstance(part, ModemConfig) else "resource"
+    address = "port" if isinstance(part, ModemConfig | SwitchConfig) else "resource"
     if part.instrument:
         own = [key for key in ("driver", address, "serial") if getattr(part, key, "")]
         for key in own:

@@ -27,6 +27,7 @@ from bench.station.model import (
     PowerConfig,
     SmdppConfig,
     StationConfig,
+    SwitchConfig,
     WorldConfig,
 )
 from bench.station.tables import Document, build, did_you_mean
@@ -44,6 +45,7 @@ __all__ = [
     "PowerConfig",
     "SmdppConfig",
     "StationConfig",
+    "SwitchConfig",
     "WorldConfig",
     "default_home",
     "find",

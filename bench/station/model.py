@@ -86,12 +86,32 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class CardConfig:
-    """``card``: where the eUICC is and which one it must be."""
+    """``card``: where the eUICC is and which one it must be.
+
+    At ``reader`` and ``switch``: ``reader`` is the PC/SC name of the reader or a part of it, or a serial number; empty
+    for the only one there is. ``pcsclite_csock`` is the socket of a PC/SC daemon of one's own, empty for the host's.
+    """
 
     at: Literal["modem", "reader", "switch"] = "modem"
     slot: Annotated[int, Bounds(1, 8)] = 1
     eid: str = ""
     reader: str = ""
+    driver: str = "pcsc"
+    pcsclite_csock: str = ""
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchConfig:
+    """``switch``: what wires one card to the reader or to the modem (a relay board on a serial port)."""
+
+    port: str = ""
+    instrument: str = ""
+    driver: str = ""
+    serial: str = ""
+    baudrate: Annotated[int, Bounds(300, 4_000_000, "Bd")] = 115_200
+    options: Options = field(default_factory=dict)
     origin: str = ""
 
 
@@ -134,6 +154,7 @@ class StationConfig:
     modem: ModemConfig | None = None
     network: NetworkConfig | None = None
     card: CardConfig | None = None
+    switch: SwitchConfig | None = None
     data: DataConfig | None = None
     dut: DutConfig | None = None
     world: WorldConfig | None = None

@@ -20,10 +20,20 @@ from bench.apdu.channel import CardAccess
 from bench.errors import BenchError, ConfigurationError, InstrumentError
 from bench.station import safe
 from bench.station.clock import Clock, RealClock
-from bench.station.config import ModemConfig, NetworkConfig, PowerConfig, StationConfig
+from bench.station.config import CardConfig, ModemConfig, NetworkConfig, PowerConfig, StationConfig, SwitchConfig
 from bench.station.data import open_path
 from bench.station.drivers import DriverOptions, PowerLimits, WrongInstrument, load_driver
-from bench.station.interfaces import DataPath, Identity, Instrument, Modem, Network, PowerSupply, SafeAction
+from bench.station.interfaces import (
+    DataPath,
+    Identity,
+    Instrument,
+    Modem,
+    Network,
+    PowerSupply,
+    Reader,
+    SafeAction,
+    SimSwitch,
+)
 from bench.station.locks import Lock, Owner, acquire
 from bench.trace.lane import Lane
 
@@ -43,10 +53,13 @@ class OpenStation:
     power: PowerSupply | None = None
     modem: Modem | None = None
     network: Network | None = None
+    reader: Reader | None = None
+    switch: SimSwitch | None = None
     card: CardAccess | None = None
     data: DataPath | None = None
     identities: dict[str, Identity] = field(default_factory=dict)
-    """Kind (``power``, ``network``, ``modem``) to what was read back; a modem without power is not in it."""
+    """Kind (``power``, ``network``, ``reader``, ``switch``, ``modem``) to what was read back; a modem without power is
+    not in it."""
     locks: list[Lock] = field(default_factory=list)
 
     @property
@@ -66,7 +79,7 @@ class OpenStation:
         Returns what could not be closed properly, never raises.
         """
         complaints = []
-        for kind in ("modem", "network", "power"):
+        for kind in ("modem", "reader", "switch", "network", "power"):
             instrument: Instrument | None = getattr(self, kind)
             setattr(self, kind, None)
             if instrument is None:
@@ -168,7 +181,14 @@ class _Opening:
             jobs.append(self._network(config.network))
         if config.modem is not None:
             jobs.append(self._modem(config.modem))
+        if config.switch is not None:
+            jobs.append(self._switch(config.switch))
+        if config.card is not None and config.card.at != "modem":
+            jobs.append(self._reader(config.card))
         await _all(jobs)
+        if self.station.reader is not None:
+            self.station.card = self.station.reader.card()
+            await self._look_at_reader(self.station.reader)
         if self.station.modem is not None:
             if config.card is not None and config.card.at == "modem":
                 self.station.card = self.station.modem.card()
@@ -232,6 +252,42 @@ class _Opening:
         )
         self.station.modem = cast(Modem, await self._open(options))
 
+    async def _switch(self, switch: SwitchConfig) -> None:
+        name = switch.instrument or "switch"
+        await self._lock(f"port {_real(switch.port)}")
+        options = DriverOptions(
+            name=name,
+            driver=switch.driver,
+            port=switch.port,
+            serial=switch.serial,
+            baudrate=switch.baudrate,
+            lane=self.lanes(f"switch:{name}"),
+            clock=self.station.clock,
+            extra=switch.options,
+            origin=switch.origin,
+        )
+        opened = self.station.switch = cast(SimSwitch, await self._open(options))
+        self._check_serial(options, opened.identity)
+        self.station.identities["switch"] = opened.identity
+
+    async def _reader(self, card: CardConfig) -> None:
+        extra = dict(card.options)
+        if card.pcsclite_csock:
+            extra["pcsclite_csock"] = card.pcsclite_csock
+        options = DriverOptions(
+            name="reader",
+            driver=card.driver,
+            resource=card.reader,
+            apdu_lane=self.lanes("apdu:card"),
+            clock=self.station.clock,
+            extra=extra,
+            origin=card.origin,
+        )
+        reader = self.station.reader = cast(Reader, await self._open(options))
+        # Two users of one reader meet here whatever part of its name each of them gave.
+        await self._lock(f"reader {_identity(reader.identity, options)} {reader.name}")
+        self.station.identities["reader"] = reader.identity
+
     async def _open(self, options: DriverOptions) -> Instrument:
         driver = load_driver(options.driver, where=options.origin)
         try:
@@ -262,6 +318,11 @@ class _Opening:
             hint="nothing was switched: correct 'resource' or 'serial'",
         )
 
+    async def _look_at_reader(self, reader: Reader) -> None:
+        """Compare the EID where a card is in the reader now; otherwise the recipe's first use of the card does."""
+        if self.config.eid and self.station.card is not None and reader.atr:
+            await check_eid(self.station.card, self.config, may_be_unreadable=True)
+
     async def _look_at_modem(self, modem: Modem) -> None:
         """Read IMEI and EID where the device has power; without power the recipe checks them after switching on."""
         power = self.station.power
@@ -279,7 +340,7 @@ class _Opening:
                 where=self.config.modem.origin if self.config.modem else "",
                 hint="nothing was switched: correct 'port' or 'imei'",
             )
-        if self.config.eid and self.station.card is not None:
+        if self.config.eid and self.station.card is not None and self.station.reader is None:
             await check_eid(self.station.card, self.config, may_be_unreadable=True)
 
     # --- locks ----------------------------------------------------------------------------------------------------
