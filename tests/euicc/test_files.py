@@ -84,7 +84,8 @@ def test_short_file_identifiers_and_lengths(terminal: Terminal) -> None:
     assert terminal.ok("00b0870004").hex() == "08091010"
     assert terminal.ok("00b0000405").hex() == "0000000010"
     assert status(terminal, "00b0000901") == "6b00"
-    assert status(terminal, "00b09f0001") == "6a82"
+    assert status(terminal, "00b09c0001") == "6a82"
+    assert status(terminal, "00b09f0001") == "6a86"  # 31 is no short FID
     assert status(terminal, "00b0ff0001") == "6a86"
     assert terminal.ok("00b0830004").hex() == "00000002"  # AD
     assert terminal.ok("00b2010c04").hex() == "11f2ff00"  # ECC by SFI 1
@@ -102,7 +103,7 @@ def test_records_of_ef_dir(terminal: Terminal) -> None:
     assert status(terminal, "00b2000226") == "6a83"
     assert terminal.ok("00b2000326") == first
     assert terminal.ok("00a2010404a0000000") == b"\x01"
-    assert status(terminal, "00a20104021234") == "6a83"
+    assert status(terminal, "00a20104021234") == "6282"
     assert status(terminal, "00b2010526") == "6a86"
 
 

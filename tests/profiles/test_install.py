@@ -9,7 +9,7 @@ from bench.rsp.tlv import build
 from fixtures.profiles import InstallError, Package, Status, find, install
 from fixtures.profiles.access import allowed, allowed_instruction
 from fixtures.profiles.aka import DEFAULT_DELTA, Algorithm
-from fixtures.profiles.files import Df
+from fixtures.profiles.files import Df, Ef
 from fixtures.profiles.image import Image
 from fixtures.profiles.status import sima_response
 from fixtures.profiles.templates import RULES, Structure, oid
@@ -211,8 +211,12 @@ def test_file_management_that_cannot_be_read(commands: tuple[bytes, ...]) -> Non
 
 
 def test_a_link_is_the_file_it_leads_to() -> None:
-    image = install(with_elements(gfm(build(0x80), fcp(0x62, FILE, "83022FFA", "C7047FD06F07")))).image
-    assert image.mf.files[0x2FFA] is image.ef("7FD0/6F07")
+    image = install(with_elements(gfm(build(0x80), fcp(0x62, FILE, "83022FFA", "8801E8", "C7047FD06F07")))).image
+    link, file = image.mf.files[0x2FFA], image.ef("7FD0/6F07")
+    assert isinstance(link, Ef) and file is not None
+    # the same content under another identifier and another short one
+    assert (link.path, link.content, link.rule) == (file.path, file.content, file.rule)
+    assert (link.fid, link.sfi, file.fid, file.sfi) == (0x2FFA, 0x1D, 0x6F07, 7)
 
 
 def test_template_defaults_of_files_that_are_not_listed() -> None:
