@@ -30,3 +30,19 @@ class CardAccess(Protocol):
 
     async def reset(self) -> None:
         """Reset the card in the way this carrier can (cold reset, AT+CFUN, ...) and wait until it answers again."""
+
+
+class CarriesRefresh(Protocol):
+    """What a way to the card may say of itself beside ``CardAccess``."""
+
+    carries_refresh: bool
+    """Somebody behind this carrier fetches and carries out REFRESH: True in a modem, False in a reader."""
+
+
+def carries_refresh(card: CardAccess) -> bool:
+    """Return whether the carrier carries out a REFRESH of the card; True for one that does not say.
+
+    Where it is False, functions that switch the profile are called with refreshFlag FALSE, and the card is reset after
+    a switch (SGP.22 section 5.7.16).
+    """
+    return bool(getattr(card, "carries_refresh", True))

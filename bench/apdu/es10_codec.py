@@ -6,9 +6,11 @@ that automatic tagging gives is written (``80 01 FF`` for refreshFlag, ``A0 {80 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, IntFlag
+from typing import Literal
 
+from bench.errors import ConfigurationError
 from bench.rsp import ids, tlv
 
 GET_EID = bytes.fromhex("BF3E035C015A")
@@ -18,6 +20,8 @@ GET_EUICC_CHALLENGE = bytes.fromhex("BF2E00")
 GET_CONFIGURED_ADDRESSES = bytes.fromhex("BF3C00")
 GET_RAT = bytes.fromhex("BF4300")
 GET_CONNECTIVITY_PARAMETERS = bytes.fromhex("BF5F00")
+PROFILE_TAGS = bytes.fromhex("5A4F9F7090919295999F7B9F269F67")
+"""Tags of ProfileInfo for a whole look at a profile: also policy rules, and those that SGP.32 adds."""
 RETRIEVE_PACKAGE_RESULTS = bytes.fromhex("BF2B04A0028200")
 
 
@@ -57,6 +61,63 @@ class MemoryReset(IntFlag):
     IMMEDIATE_ENABLE_CONFIGURATION = 0x02
 
 
+class MemoryResetV10(IntFlag):
+    """Options of the v1.0 IoT eUICC memory reset (BF34): bits 3 and 4 mean other things than in ``MemoryReset``."""
+
+    OPERATIONAL_PROFILES = 0x80
+    FIELD_LOADED_TEST_PROFILES = 0x40
+    DEFAULT_SMDP_ADDRESS = 0x20
+    EIM_CONFIGURATION = 0x10
+    AUTO_ENABLE_CONFIGURATION = 0x08
+
+
+RESET_OPTIONS = {
+    "deleteOperationalProfiles": MemoryReset.OPERATIONAL_PROFILES,
+    "deleteFieldLoadedTestProfiles": MemoryReset.FIELD_LOADED_TEST_PROFILES,
+    "resetDefaultSmdpAddress": MemoryReset.DEFAULT_SMDP_ADDRESS,
+    "deletePreLoadedTestProfiles": MemoryReset.PRELOADED_TEST_PROFILES,
+    "deleteProvisioningProfiles": MemoryReset.PROVISIONING_PROFILES,
+    "resetEimConfigData": MemoryReset.EIM_CONFIGURATION,
+    "resetImmediateEnableConfig": MemoryReset.IMMEDIATE_ENABLE_CONFIGURATION,
+}
+"""The options by their names in the ASN.1 text."""
+
+
+_RESET_OPTIONS_V10 = {
+    "deleteOperationalProfiles": MemoryResetV10.OPERATIONAL_PROFILES,
+    "deleteFieldLoadedTestProfiles": MemoryResetV10.FIELD_LOADED_TEST_PROFILES,
+    "resetDefaultSmdpAddress": MemoryResetV10.DEFAULT_SMDP_ADDRESS,
+    "resetEimConfigData": MemoryResetV10.EIM_CONFIGURATION,
+    "resetImmediateEnableConfig": MemoryResetV10.AUTO_ENABLE_CONFIGURATION,
+}
+Generation = Literal["consumer", "1.0", "1.2"]
+"""What a card is by EUICCInfo2: a consumer eUICC, an IoT eUICC of SGP.32 v1.0, or of v1.1 and later."""
+
+
+def reset_options(options: Iterable[str], *, generation: Generation = "1.2") -> tuple[int, bool]:
+    """Return the flags for ``memory_reset``, and whether they are those of BF34 (``consumer``).
+
+    Raises ConfigurationError for an option that a card of this generation has not, and for none at all.
+    """
+    known: Mapping[str, int] = RESET_OPTIONS
+    if generation != "1.2":
+        known = {name: flag for name, flag in _RESET_OPTIONS_V10.items() if generation == "1.0" or flag >= 0x20}
+    flags = 0
+    for option in options:
+        if option not in known:
+            raise ConfigurationError(
+                f"{option!r} is no option of the memory reset of this card",
+                where="eUICCMemoryReset",
+                hint="known: " + ", ".join(known),
+            )
+        flags |= known[option]
+    if not flags:
+        raise ConfigurationError(
+            "no option of the memory reset", where="eUICCMemoryReset", hint="known: " + ", ".join(known)
+        )
+    return flags, generation != "1.2"
+
+
 def integer(value: int) -> bytes:
     """Return the content of a DER INTEGER."""
     return value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True)
@@ -73,6 +134,23 @@ def bits(flags: int) -> bytes:
         return b"\x00"
     unused = (flags & -flags).bit_length() - 1
     return bytes((unused, flags))
+
+
+def oid(dotted: str) -> bytes:
+    """Return the content of an OBJECT IDENTIFIER. Raises ValueError for what is none."""
+    try:
+        arcs = [int(part) for part in dotted.split(".") if part.isascii() and part.isdecimal()]
+    except ValueError:  # more digits than Python converts
+        arcs = []
+    if len(arcs) < 2 or len(arcs) != dotted.count(".") + 1 or arcs[0] > 2 or (arcs[0] < 2 and arcs[1] > 39):
+        raise ValueError(f"{dotted!r} is no object identifier")
+    content = bytearray()
+    for arc in (arcs[0] * 40 + arcs[1], *arcs[2:]):
+        octets = [arc & 0x7F]
+        while arc := arc >> 7:
+            octets.append(0x80 | arc & 0x7F)
+        content += bytes(reversed(octets))
+    return bytes(content)
 
 
 def boolean(value: bool) -> bytes:
@@ -141,6 +219,16 @@ def add_initial_eim(configurations: Sequence[bytes]) -> bytes:
     return tlv.build(0xBF57, tlv.build(0xA0, *configurations))
 
 
+def load_crl(crl: bytes) -> bytes:
+    """BF35 LoadCRL; ``crl``: CertificateList as DER, whose tag A0 replaces."""
+    return tlv.build(0xBF35, tlv.build(0xA0, tlv.first(crl).value))
+
+
+def ipae_activation(*, activate: bool = True) -> bytes:
+    """BF42 IpaeActivation with bit activateIpae (0)."""
+    return tlv.build(0xBF42, tlv.build(0x80, bits(0x80 if activate else 0)))
+
+
 def get_certs(ci_key_id: bytes | None = None) -> bytes:
     """BF56 GetCerts, of the chain below one CI key or of the card's first."""
     return tlv.build(0xBF56, tlv.build(0x80, ci_key_id) if ci_key_id is not None else b"")
@@ -151,20 +239,26 @@ def with_refresh_flag(tag: int, refresh: bool) -> bytes:
     return tlv.build(tag, tlv.build(0x80, boolean(refresh)))
 
 
-def profile_command(tag: int, iccid: str, refresh: bool) -> bytes:
-    """BF31 EnableProfile and BF32 DisableProfile of ES10c, for consumer eUICCs."""
-    identifier = tlv.build(0xA0, tlv.build(0x5A, ids.iccid_bytes(iccid)))
-    return tlv.build(tag, identifier, tlv.build(0x81, boolean(refresh)))
+def profile_command(tag: int, profile: str | bytes, refresh: bool) -> bytes:
+    """BF31 EnableProfile and BF32 DisableProfile of ES10c, for consumer eUICCs; ``profile``: ICCID digits or AID."""
+    return tlv.build(tag, tlv.build(0xA0, _identifier(profile)), tlv.build(0x81, boolean(refresh)))
 
 
-def delete_profile(iccid: str) -> bytes:
-    """BF33 DeleteProfile of ES10c, for consumer eUICCs."""
-    return tlv.build(0xBF33, tlv.build(0x5A, ids.iccid_bytes(iccid)))
+def delete_profile(profile: str | bytes) -> bytes:
+    """BF33 DeleteProfile of ES10c, for consumer eUICCs; ``profile``: ICCID digits or AID."""
+    return tlv.build(0xBF33, _identifier(profile))
+
+
+def _identifier(profile: str | bytes) -> bytes:
+    return tlv.build(0x4F, profile) if isinstance(profile, bytes) else tlv.build(0x5A, ids.iccid_bytes(profile))
 
 
 def set_nickname(iccid: str, nickname: str) -> bytes:
-    """BF29 SetNickname; at most 64 bytes of UTF-8."""
-    return tlv.build(0xBF29, tlv.build(0x5A, ids.iccid_bytes(iccid)), tlv.build(0x90, nickname.encode()))
+    """BF29 SetNickname; raises ValueError for a name of more than 64 bytes of UTF-8."""
+    coded = nickname.encode()
+    if len(coded) > 64:
+        raise ValueError(f"a nickname has at most 64 bytes, this one has {len(coded)}")
+    return tlv.build(0xBF29, tlv.build(0x5A, ids.iccid_bytes(iccid)), tlv.build(0x90, coded))
 
 
 def set_default_dp_address(address: str, *, consumer: bool = False) -> bytes:

@@ -7,6 +7,7 @@ All functions raise CardAnswerError for bytes that fit none of them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from bench.apdu.es10_codec import EVENT_NAMES
 from bench.rsp import ids, names, tlv
 from bench.rsp.errors import DecodeError
 
+_ID_TYPES = {1: "oid", 2: "fqdn", 3: "proprietary"}
 _CLASSES = {0: "test", 1: "provisioning", 2: "operational"}
 
 
@@ -62,6 +64,26 @@ class KeyData:
     kind: str
     der: bytes
 
+    @property
+    def public_key(self) -> bytes:
+        """The SubjectPublicKeyInfo as DER, of a certificate the one in it. Raises CardAnswerError."""
+        if self.kind == "spki":
+            return self.der
+        try:
+            members = tlv.first(self.der).children()[0].children()
+        except (DecodeError, IndexError) as error:
+            raise CardAnswerError("the certificate cannot be read", where="eIM configuration") from error
+        # version [0]?, serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo (RFC 5280 section 4.1)
+        at = 6 if members and members[0].tag == 0xA0 else 5
+        if len(members) <= at or members[at].tag != 0x30:
+            raise CardAnswerError("the certificate has no public key", where="eIM configuration")
+        return members[at].raw
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the SubjectPublicKeyInfo, in hex: the same for a key and a certificate of it."""
+        return hashlib.sha256(self.public_key).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class EimConfiguration:
@@ -78,6 +100,18 @@ class EimConfiguration:
     """Numbers of the bits that are set: eimRetrieveHttps 0, eimRetrieveCoaps 1, ..."""
     ci_key_id: bytes = b""
     indirect_download: bool = False
+
+    @property
+    def id_type_name(self) -> str:
+        """``oid``, ``fqdn``, ``proprietary``, the number of another type, empty without one."""
+        if self.id_type is None:
+            return ""
+        return _ID_TYPES.get(self.id_type, str(self.id_type))
+
+    @property
+    def protocol_names(self) -> tuple[str, ...]:
+        """``eimRetrieveHttps`` ..., in the order of their bits."""
+        return tuple(names.bit("EimSupportedProtocol", number) for number in sorted(self.protocols))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ The rules are a generator from responses to commands, so they can be tested and 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
 
 from bench.apdu.channel import LogicalChannel
 from bench.apdu.errors import StatusWordError
@@ -16,13 +17,23 @@ from bench.apdu.status import describe
 MAX_ANSWER = 1 << 18
 """Bytes of one collected answer; four times what 256 STORE DATA blocks can ask for."""
 
+_REFUSES_CLASS = (0x6E00, 0x6D00)
+
 Collector = Generator[Command, Response, Response]
 
 
-def collect(command: Command, *, limit: int = MAX_ANSWER) -> Collector:
+@dataclass
+class ResponseClass:
+    """Class byte of GET RESPONSE that a card takes: 00 by TS 102 221, 80 on some; kept over the life of a channel."""
+
+    value: int = 0x00
+
+
+def collect(command: Command, *, limit: int = MAX_ANSWER, response_class: ResponseClass | None = None) -> Collector:
     """Yield the commands to send and be sent their responses; return the whole answer with its final status word.
 
-    - ``61xx``: GET RESPONSE for xx bytes (00 = 256), again until something else comes;
+    - ``61xx``: GET RESPONSE for xx bytes (00 = 256), again until something else comes; a card that refuses its class
+      (6E00, 6D00) is asked once more with the other one, 0n or 8n, which ``response_class`` remembers;
     - ``6Cxx``: the same command once more with Le = xx;
     - ``9Fxx``: as 61xx, the 2G form;
     - everything else ends the answer: judging the status word is the caller's.
@@ -33,6 +44,8 @@ def collect(command: Command, *, limit: int = MAX_ANSWER) -> Collector:
     data = bytearray()
     current = command
     corrected = False
+    known = response_class if response_class is not None else ResponseClass()
+    other_class = False
     while True:
         response = yield current
         data += response.data
@@ -42,6 +55,11 @@ def collect(command: Command, *, limit: int = MAX_ANSWER) -> Collector:
                 status_word=response.status_word,
                 where=str(command),
             )
+        if current.ins == 0xC0 and response.status_word in _REFUSES_CLASS and not other_class:
+            other_class = True
+            known.value ^= 0x80
+            current = replace(current, cla=known.value)
+            continue
         if response.sw1 == 0x6C:
             if corrected:
                 raise StatusWordError(
@@ -60,7 +78,7 @@ def collect(command: Command, *, limit: int = MAX_ANSWER) -> Collector:
                     where=str(command),
                 )
             corrected = False
-            current = get_response(response.sw2)
+            current = replace(get_response(response.sw2), cla=known.value)
             continue
         return Response(bytes(data), response.status_word)
 

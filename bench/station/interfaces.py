@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bench.apdu.channel import CardAccess
+
+if TYPE_CHECKING:
+    from bench.apdu.es10_info import AuthorisationRule, ConnectivityParameters, EuiccInfo1, EuiccInfo2, IsdRSelection
+    from bench.apdu.es10_views import Certificates, EimConfiguration
 
 CardPlace = Literal["reader", "modem"]
 """Where a SIM switch puts the card."""
@@ -346,8 +350,12 @@ class EimService(Protocol):
     async def register(self, eid: str) -> None:
         """Let the eIM serve this eUICC (idempotent)."""
 
-    async def initial_configuration(self) -> bytes:
-        """Return the EimConfigurationData (DER, tag 30) for AddInitialEim (SGP.32 section 5.9.4)."""
+    async def initial_configuration(self, eid: str = "", *, token: bool = False) -> bytes:
+        """Return the EimConfigurationData (DER, tag 30) for AddInitialEim (SGP.32 section 5.9.4).
+
+        With ``eid`` an association with this eUICC begins anew: first key, counterValue of the last package.
+        ``token``: the eUICC is to make an associationToken.
+        """
 
     async def order_download(self, eid: str, activation_code: str) -> EimOrder:
         """Order an indirect profile download (SGP.32 section 3.2.3.2)."""
@@ -371,10 +379,17 @@ class EimService(Protocol):
 
         One mapping a command, its name as key: ``{"enable": {"iccid": "8900...", "rollback": True}}``,
         ``{"setFallbackAttribute": {"iccid": ...}}``, ``{"getRAT": {}}``, ``{"addEim": {"configuration": bytes}}``,
-        ``{"deleteEim": {"eimId": ...}}``, ``{"listEim": {}}``. ``EimOrder.result["results"]`` holds one mapping a
+        ``{"addEim": {"eimId": ...}}`` (another eIM, its key made by this one), ``{"updateEim": {"newKey": True}}``
+        (this eIM gets another key), ``{"deleteEim": {"eimId": ...}}``, ``{"listEim": {}}``. ``EimOrder.result["results"]`` holds one mapping a
         result: ``name`` (as EuiccResultData), ``code``, ``text``, and what the command gave (``profiles``, ``eims``,
         ``associationToken``).
         """
+
+    async def order_replay(self, order_id: str) -> EimOrder:
+        """Order that the package of an earlier order is handed out again, to the byte: the eUICC has to refuse it."""
+
+    async def state_changes(self, eid: str) -> Sequence[Mapping[str, object]]:
+        """Return what the IPA told of changes of state (GetEimPackage): ``cause``, ``rplmn``; oldest first."""
 
     async def show(self, order_id: str) -> EimOrder:
         """Return the order as it is now."""
@@ -493,3 +508,59 @@ class IpaService(Protocol):
 
         Raises ConfigurationError for an option that is none.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class EuiccDescription:
+    """What a card says of itself: ISD-R's FCI, EUICCInfo1 and 2, EID and addresses."""
+
+    eid: str
+    selection: IsdRSelection
+    info1: EuiccInfo1
+    info2: EuiccInfo2
+    default_smdp: str = ""
+    root_smds: str = ""
+
+
+class EuiccAdministration(Protocol):
+    """The card's functions for the person at the bench, beside ``IpaService``; the bundled IPA has both.
+
+    Methods that change something return the card's result name (``ok``, ``catBusy`` ...). A profile is named by its
+    ICCID digits. Where the carrier does not carry out REFRESH the card is reset after a switch.
+    """
+
+    async def describe(self) -> EuiccDescription:
+        """Return what the card says of itself."""
+
+    async def eim_configurations(self) -> Sequence[EimConfiguration]:
+        """Return the configuration of every associated eIM (ES10b.GetEimConfigurationData)."""
+
+    async def certificates(self, ci_key_id: bytes | None = None) -> Certificates:
+        """Return EUM and eUICC certificate under a CI key (ES10b.GetCerts), under the card's first when None."""
+
+    async def rules(self) -> Sequence[AuthorisationRule]:
+        """Return the Rules Authorisation Table (ES10b.GetRAT)."""
+
+    async def connectivity(self) -> ConnectivityParameters | None:
+        """Return the enabled profile's connectivity parameters, None when it has none."""
+
+    async def set_default_smdp(self, address: str) -> str:
+        """Set the default SM-DP+ address, remove it when empty."""
+
+    async def enable_profile(self, iccid: str) -> str:
+        """ES10c.EnableProfile (consumer eUICC)."""
+
+    async def disable_profile(self, iccid: str) -> str:
+        """ES10c.DisableProfile (consumer eUICC)."""
+
+    async def delete_profile(self, iccid: str) -> str:
+        """ES10c.DeleteProfile (consumer eUICC)."""
+
+    async def set_nickname(self, iccid: str, nickname: str) -> str:
+        """ES10c.SetNickname; raises ConfigurationError for more than 64 bytes of UTF-8."""
+
+    async def enable_emergency_profile(self) -> str:
+        """ES10b.EnableEmergencyProfile (SGP.32 section 5.9.22)."""
+
+    async def disable_emergency_profile(self) -> str:
+        """ES10b.DisableEmergencyProfile (SGP.32 section 5.9.23)."""

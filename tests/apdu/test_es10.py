@@ -387,7 +387,7 @@ def test_functions_with_one_number() -> None:
         await es10.execute_fallback(refresh=False)
         assert es10.switched
         await es10.set_default_dp_address("dp.test")
-        assert await es10.memory_reset(0x04) is False
+        assert (await es10.memory_reset(0x04)).results == {"resetResult": "nothingToDelete", "resetEimResult": "ok"}
 
     call(script, use)
 

@@ -1,0 +1,170 @@
+"""The exchange below the ES10 functions: STORE DATA chains, whole answers, deadlines, status words, result codes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from bench.apdu import es10_views as views
+from bench.apdu.channel import LogicalChannel
+from bench.apdu.errors import CardNeedsReset, Es10Error, StatusWordError
+from bench.apdu.es10_results import function_name, result_name
+from bench.apdu.exchange import ResponseClass, collect
+from bench.apdu.iso7816 import Command, Response
+from bench.apdu.status import describe
+from bench.apdu.store_data import DEFAULT_SEGMENT, chain
+from bench.errors import InstrumentTimeout
+from bench.rsp import tlv
+
+ORDINARY_DEADLINE = 10.0
+"""Seconds for one APDU."""
+LOADING_DEADLINE = 240.0
+"""Seconds for LoadBoundProfilePackage or LoadEuiccPackage as a whole."""
+
+_CONDITIONAL = frozenset({0xBF21, 0xBF36, 0xBF38, 0xBF41, 0xBF5A})
+"""Functions that a healthy card may answer with 6985: they need a download session in the right state."""
+_RESET_HINT = "reset the card and open ISD-R again"
+
+
+class Now(Protocol):
+    """A clock in seconds, such as the station's."""
+
+    def now(self) -> float:
+        """Return seconds since an arbitrary start."""
+
+
+class Es10Exchange:
+    """One open channel to ISD-R: requests in, whole answers out. ``Es10`` documents parameters and errors."""
+
+    def __init__(
+        self,
+        channel: LogicalChannel,
+        *,
+        segment: int = DEFAULT_SEGMENT,
+        clock: Now | None = None,
+        deadline: float = ORDINARY_DEADLINE,
+        loading_deadline: float = LOADING_DEADLINE,
+        on_exchange: Callable[[int, bytes, bytes], None] | None = None,
+    ) -> None:
+        self._channel = channel
+        self._segment = segment
+        self._clock = clock
+        self._deadline = deadline
+        self._loading_deadline = loading_deadline
+        self._on_exchange = on_exchange
+        self.apdus = 0
+        """Command APDUs sent, GET RESPONSE and repeats included."""
+        self.calls: Counter[str] = Counter()
+        """Functions called, by name."""
+        self.switched = False
+        """A function of this channel changed the enabled profile."""
+        self.proactive: int | None = None
+        """Length of the proactive command (REFRESH, say) that the card announced last with 91xx."""
+        self._response_class = ResponseClass()
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+    # --- the exchange ---------------------------------------------------------------------------------------------
+
+    async def call(self, request: bytes, *, whole: float | None = None, tag: int | None = None) -> bytes:
+        """Send one ES10 request (or unit of a BPP) and return the card's whole answer, b'' when it has none.
+
+        ``whole``: seconds for all APDUs of it together, instead of the ordinary deadline for each. ``tag`` names the
+        function where the request does not begin with its tag.
+        """
+        if tag is None:
+            tag = _tag(request)
+        self.calls[function_name(tag)] += 1
+        until = None if whole is None or self._clock is None else self._clock.now() + whole
+        data = b""
+        for command in chain(request, segment=self._segment):
+            response = await self._transceive(command, tag, whole, until)
+            if not response.ok:
+                self._refused(tag, command, response)
+            if response.proactive is not None:
+                self.proactive = response.proactive
+            data = response.data
+            if data:
+                break  # an answer before the last block ends the function: the card refused the rest of a BPP
+        if self._on_exchange is not None:
+            self._on_exchange(tag, request, data)
+        return data
+
+    async def _transceive(self, command: Command, tag: int, whole: float | None, until: float | None) -> Response:
+        collector = collect(command, response_class=self._response_class)
+        outgoing = next(collector)
+        while True:
+            timeout = self._deadline if whole is None else whole
+            if until is not None and self._clock is not None:
+                timeout = until - self._clock.now()
+                if timeout <= 0:
+                    raise InstrumentTimeout(
+                        f"the card did not end it within {whole:g} s",
+                        where=function_name(tag),
+                        hint="raise the deadline for a slow card or carrier, or look for a card that is stuck",
+                    )
+            self.apdus += 1
+            response = Response.parse(await self._channel.transmit(bytes(outgoing), timeout=timeout))
+            try:
+                outgoing = collector.send(response)
+            except StopIteration as end:
+                final: Response = end.value
+                return final
+
+    def _refused(self, tag: int, command: Command, response: Response) -> None:
+        where = f"{function_name(tag)}, {command}"
+        word = response.status_word
+        if word == 0x6985 and (self.switched or tag not in _CONDITIONAL):
+            raise CardNeedsReset(
+                "the card answers 6985 to every function"
+                + (" since the enabled profile changed" if self.switched else ""),
+                status_word=word,
+                where=where,
+                hint=_RESET_HINT,
+            )
+        raise StatusWordError(f"the card answered {describe(word)}", status_word=word, where=where, hint=_hint(word))
+
+    # --- what the functions are made of ---------------------------------------------------------------------------
+
+    async def _function(self, request: bytes) -> tlv.Tlv:
+        tag = _tag(request)
+        return views.answer(await self.call(request), tag)
+
+    async def _result(self, request: bytes, *, allowed: Iterable[int] = (0,)) -> int:
+        """Call a function that answers one number; raise Es10Error unless it is one of ``allowed``."""
+        tag = _tag(request)
+        code = views.result_code(await self.call(request), tag)
+        if code not in allowed:
+            raise Es10Error(function_name(tag), code, result_name(tag, code))
+        return code
+
+    def _no_error(self, found: tlv.Tlv, *tags: int) -> tlv.Tlv:
+        code = views.error_code(found, *tags)
+        if code is not None:
+            raise Es10Error(function_name(found.tag), code, result_name(found.tag, code))
+        return found
+
+    async def _switch(self, request: bytes) -> None:
+        """Call a function that changes the enabled profile."""
+        await self._result(request)
+        self.switched = True
+
+
+def _tag(request: bytes) -> int:
+    """Return the outer tag of a request, two bytes for BFxx."""
+    if len(request) >= 2 and request[0] & 0x1F == 0x1F:
+        return int.from_bytes(request[:2], "big")
+    return request[0] if request else 0
+
+
+def _hint(word: int) -> str:
+    if word == 0x6881:
+        return "the logical channel is closed, as after a reset: open it again"
+    if word == 0x9300:
+        return "a proactive session of the card is under way: fetch its command and answer it, or reset the card"
+    if word in (0x6700, 0x6A80, 0x6F00):
+        return "if it comes with long requests only, try segment = 120"
+    return ""
