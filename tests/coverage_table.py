@@ -9,6 +9,7 @@ tests/coverage_items.py without a test makes the run fail. ``--sgp32-coverage`` 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +140,10 @@ class Plugin:
         self._undo: Callable[[], None] | None = None
 
     def watch(self) -> None:
-        """Wrap the card's transmit."""
+        """Wrap the card's transmit, once some test module has imported the card."""
+        module = sys.modules.get("fixtures.sim.euicc.card")
+        if self._undo is not None or not hasattr(module, "VirtualEuicc"):
+            return
         from fixtures.sim.euicc.card import VirtualEuicc
 
         original = VirtualEuicc.transmit
@@ -158,11 +162,12 @@ class Plugin:
                         self.table.faults.append(f"{self.test}: {error!r} at {bytes(command).hex()}")
             return answer
 
-        VirtualEuicc.transmit = transmit  # type: ignore[method-assign]
+        setattr(VirtualEuicc, "transmit", transmit)  # noqa: B010
         self._undo = lambda: setattr(VirtualEuicc, "transmit", original)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.watch()
         self.test = item.nodeid
         try:
             return (yield)  # type: ignore[return-value]
@@ -259,6 +264,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    plugin = Plugin(config)
-    config.pluginmanager.register(plugin, "sgp32-coverage")
-    plugin.watch()
+    config.pluginmanager.register(Plugin(config), "sgp32-coverage")
