@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,7 @@ from bench.rsp import certs, codec, ecdsa, ids, packages, tlv
 from bench.rsp.forms import Form
 from bench.rsp.tlv import build
 from fixtures.pki import Pki
-from fixtures.sim.euicc import EuiccOptions, isd_r
+from fixtures.sim.euicc import EuiccOptions, functions
 
 from . import parties
 from .parties import ADDRESS, BOOT_ICCID, EID, EIM_ID, OPER_ICCID, Bench, Eim, Refused, Smdpp, Terminal, install, pir
@@ -72,11 +73,17 @@ def test_info(terminal: Terminal, pki: Pki, oracle: ModuleType) -> None:
     value = agreed(oracle, "EUICCInfo2", info2)
     assert value["ipaMode"] == 0
     assert value["iotSpecificInfo"]["iotVersion"] == [bytes((1, 2, 0))]
-    # named bits: usim, isim, csim, milenage, test algorithm, javacard, ber-tlv, get-identity, profiles A and B
+    # named bits: usim, isim, milenage, test algorithm, ber-tlv, get-identity; no CSIM, no applet ever runs
     octets, count = value["uiccCapability"]
     named = {n for n in range(count) if octets[n // 8] >> (7 - n % 8) & 1}
-    assert named == {1, 2, 3, 4, 8, 14, 19, 22, 23, 24}
-    assert value["rspCapability"] == (b"\x90", 4)
+    assert named >= {1, 2, 4, 8, 19, 22}
+    assert not named & {3, 14, 15}
+    assert value["rspCapability"] == (b"\xd0", 4)  # additional profiles, CRLs, test profiles
+    assert value["iotSpecificInfo"] == {
+        "iotVersion": [bytes((1, 2, 0))],
+        "ecallSupported": None,
+        "fallbackSupported": None,
+    }
     resource = {part.tag: int.from_bytes(part.value, "big") for part in tlv.parse(value["extCardResource"])}
     assert resource[0x81] == 1
     before = resource[0x82]
@@ -487,7 +494,7 @@ def test_an_internal_error_is_6f00_with_the_state_before(
         raise RuntimeError("a fault of the simulator")
 
     with monkeypatch.context() as context:
-        context.setitem(isd_r._FUNCTIONS, 0xBF43, broken)
+        context.setitem(terminal.card._isd_r._functions, 0xBF43, replace(functions.COMMON[0xBF43], execute=broken))
         with pytest.raises(Refused, match="6F00"):
             terminal.es10(bytes.fromhex("bf4300"))
     assert terminal.card.faults == 1
