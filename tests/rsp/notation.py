@@ -22,6 +22,8 @@ def _several(text: str) -> tuple[bytes, str]:
             digits = len(text) - len(text.lstrip("0123456789abcdefABCDEF"))
             content, text = bytes.fromhex(text[:digits]), text[digits:]
         length = len(content)
-        data += tag + (bytes((length,)) if length < 128 else bytes((0x81, length))) + content
+        octets_of_length = length.to_bytes(max(1, (length.bit_length() + 7) // 8), "big")
+        header = octets_of_length if length < 128 else bytes((0x80 | len(octets_of_length),)) + octets_of_length
+        data += tag + header + content
         text = text.lstrip()
     return data, text
