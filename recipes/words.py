@@ -1,0 +1,46 @@
+"""What recipes say of orders, results and profiles that are not as they must be: every party's reason in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.errors import DeviceFailure
+from bench.station.interfaces import CardNotification, CardProfile, EimOrder, PollResult
+
+
+def order_failed(order: EimOrder, poll: PollResult | None, what: str) -> DeviceFailure:
+    """Return the failure with everything the eIM, the SM-DP+ and the card said about it."""
+    reasons = [reason(order.error), reason(order.result)]
+    if poll is not None:
+        reasons += [reason(download) for download in poll.downloads if not download.get("installed")]
+        reasons += [reason(result) for result in poll.results]
+    text = "; ".join(dict.fromkeys(item for item in reasons if item)) or "no reason was given"
+    return DeviceFailure(f"{what} failed: order {order.state}: {text}", where=f"eIM order {order.order_id}")
+
+
+def reason(data: Mapping[str, Any]) -> str:
+    """Return the parts of an error mapping that tell a person why, subject and reason code first."""
+    parts = []
+    if data.get("subject_code"):
+        parts.append(f"SM-DP+ subject {data['subject_code']} reason {data.get('reason_code', '?')}")
+    if data.get("form") and str(data["form"]) != "signed":
+        parts.append(f"eUICC package result {data['form']}")
+    parts += [str(data[key]) for key in ("what", "error", "name", "message") if data.get(key)]
+    return ", ".join(dict.fromkeys(parts))
+
+
+def results_of(order: EimOrder) -> list[Mapping[str, Any]]:
+    """Return the results of an order's commands, in order; none for an eIM that does not tell them."""
+    found = order.result.get("results", ())
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, Sequence) else []
+
+
+def listing(profiles: Iterable[CardProfile]) -> str:
+    """Return the profiles of the card in one line."""
+    return ", ".join(f"{p.iccid} {p.name} ({'enabled' if p.enabled else 'disabled'})" for p in profiles) or "none"
+
+
+def waiting(notifications: Iterable[CardNotification]) -> str:
+    """Return what waits on the card in one line."""
+    return ", ".join(f"{item.seq} {item.event}" for item in notifications) or "nothing"
