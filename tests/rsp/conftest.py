@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from fixtures.pki import Pki
+
+from . import oracle
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +18,10 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """Our ASN.1 text as pycrate compiles it."""
+    pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as second ASN.1 implementation")
+    return oracle.compile_with_pycrate(tmp_path_factory.mktemp("pycrate"))

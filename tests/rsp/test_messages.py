@@ -19,12 +19,6 @@ ELSEWHERE = {"ExpirationDate": "extension of a CRL, which no message of the benc
 ALL = messages()
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as second ASN.1 implementation")
-    return oracle.compile_with_pycrate(tmp_path_factory.mktemp("pycrate"))
-
-
 @pytest.mark.parametrize(("module", "name", "data"), ALL, ids=[f"{item[1]}-{n}" for n, item in enumerate(ALL)])
 def test_our_codec_reads_and_writes_the_literal_bytes(module: str, name: str, data: bytes) -> None:
     value = codec.decode(name, data, module=module, accept=())

@@ -12,8 +12,6 @@ from bench.rsp.asn1.schema import SCHEMA
 
 from . import oracle
 
-pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as second ASN.1 implementation")
-
 # Types that carry a time (of a CRL extension) are in no message of the bench.
 TYPES = [
     (module, name)
@@ -21,11 +19,6 @@ TYPES = [
     for name in SCHEMA[module]["types"]
     if name != "ExpirationDate"
 ]
-
-
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    return oracle.compile_with_pycrate(tmp_path_factory.mktemp("pycrate"))
 
 
 @pytest.mark.parametrize("chunk", range(6))
