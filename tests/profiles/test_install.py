@@ -70,7 +70,7 @@ def test_header_results() -> None:
         return build(0xA0, body) + tail
 
     assert refused(changed("800102", "800104"))[0] is Status.UNSUPPORTED_PROFILE_VERSION
-    assert refused(changed("a50481008400", "a50481008500"))[0] is Status.FEATURE_NOT_SUPPORTED  # tuak128
+    assert refused(changed("a50481008400", "a50481008600"))[0] is Status.FEATURE_NOT_SUPPORTED  # cave
     assert refused(changed("a50481008400", "a50481008c00"))[0] is Status.RUNTIME_NOT_SUPPORTED  # multos
     assert refused(changed("060667810f010205", "060667810f01020c"))[0] is Status.TEMPLATE_NOT_SUPPORTED
     library = build(0xA8, build(0x30, build(0x80, bytes(5)), build(0x81, b"\x01\x00")))
@@ -118,7 +118,13 @@ def test_keys() -> None:
     zero = build(0x81, b"\x00")
     assert refused(aka_package(milenage, zero, build(0x82, bytes(15)), opc))[:2] == (Status.INVALID_PARAMETER, 7)
     assert refused(aka_package(milenage, zero, k))[:2] == (Status.INVALID_PARAMETER, 7)
-    assert refused(aka_package(tuak, zero, k, opc))[:2] == (Status.FEATURE_NOT_SUPPORTED, 7)
+    assert refused(aka_package(tuak, zero, k, opc))[:2] == (Status.INVALID_PARAMETER, 7)  # TOPc has 32 bytes
+    topc = build(0x83, bytes(range(32)))
+    assert refused(aka_package(tuak, zero, k, topc, build(0x87, b"\x00")))[:2] == (Status.INVALID_PARAMETER, 7)
+    twice = find(aka_package(tuak, build(0x81, b"\x02"), build(0x82, bytes(32)), topc, build(0x87, b"\x02")))
+    assert (twice.algorithm, twice.k, twice.opc, twice.keys.iterations, twice.keys.res_length) == (
+        Algorithm.TUAK, bytes(32), bytes(range(32)), 2, 16,
+    )  # fmt: skip
     assert refused(aka_package(build(0x80, b"\x09"), zero, k, opc))[:2] == (Status.INVALID_PARAMETER, 7)
     assert refused(aka_package(milenage, zero, k, opc, build(0x84, b"\x40")))[:2] == (Status.INVALID_PARAMETER, 7)
     assert find(aka_package(xor, zero, k)).algorithm is Algorithm.XOR
