@@ -421,6 +421,8 @@ class PollResult:
     rolled_back: bool = False
     immediate_enabled: bool = False
     """A profile was enabled by ES10b.ImmediateEnable after its installation (SGP.32 section 3.4.4)."""
+    fallback: str = ""
+    """``executed`` or ``returned`` when the IPA used the fallback mechanism by itself (SGP.32 section 3.4.6)."""
     apdus: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -528,6 +530,9 @@ class EuiccAdministration(Protocol):
     Methods that change something return the card's result name (``ok``, ``catBusy`` ...). A profile is named by its
     ICCID digits. Where the carrier does not carry out REFRESH the card is reset after a switch.
     """
+
+    def registered(self, plmn: str) -> None:
+        """Tell the IPA the registered PLMN (5 or 6 digits); the eIM learns it once, with the next GetEimPackage."""
 
     async def describe(self) -> EuiccDescription:
         """Return what the card says of itself."""

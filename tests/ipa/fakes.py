@@ -114,6 +114,8 @@ class FakeCard:
     answers: dict[str, list[bytes] | Callable[[bytes], bytes]] = field(default_factory=dict)
     results: dict[int, bytes] = field(default_factory=dict)
     notifications: dict[int, bytes] = field(default_factory=dict)
+    profiles: dict[str, bool] = field(default_factory=dict)
+    """ICCID as on the wire, in hex, to whether it is enabled."""
     words: dict[str, int] = field(default_factory=dict)
     """Outer tag in hex to the status word that is answered instead."""
     always: int | None = None
@@ -159,6 +161,12 @@ class FakeCard:
             return tlv("BF3E", tlv("5A", bytes.fromhex(EID)))
         if tag == "BF55":
             return tlv("BF55", tlv("A0", *self.eims))
+        if tag == "BF2D":
+            listed = [
+                tlv("E3", tlv("5A", bytes.fromhex(iccid)), tlv("9F70", bytes((enabled,))))
+                for iccid, enabled in self.profiles.items()
+            ]
+            return tlv("BF2D", tlv("A0", *listed))
         if tag == "BF28":
             metas = [self._metadata(seq, raw) for seq, raw in self.notifications.items()]
             return tlv("BF28", tlv("A0", *metas))

@@ -12,6 +12,7 @@ import pytest
 
 from bench.apdu.errors import CardGone, CardNeedsReset
 from bench.rsp import ecdsa, packages
+from bench.rsp import tlv as walk
 from bench.station.clock import RealClock
 from fixtures.ipa.hostpath import HostDataPath
 from fixtures.ipa.ipa import Ipa, create
@@ -226,7 +227,11 @@ def test_a_flipped_byte_of_the_package_names_its_command(tag: int, base: Path, t
                 marker = {0xBF23: b"\x5f\x37\x40", 0x87: b"\x87\x18", 0x88: b"\x88", 0x86: b"\x86\x82"}[tag]
                 start = answer.index(b"\xbf\x23") if tag == 0xBF23 else answer.index(b"\x87\x18")
                 at = answer.index(marker, start + (26 if tag in (0x88, 0x86) else 0))
-                answer[at + 10] ^= 0x01
+                if tag == 0x88:  # in its MAC: the IPA compares what it protects
+                    _, header, length = walk.header(bytes(answer[at:]))
+                    answer[at + header + length - 1] ^= 0x01
+                else:
+                    answer[at + 10] ^= 0x01
                 return bytes(answer)
 
             lab.relay._bound = flipped  # type: ignore[method-assign, assignment]
@@ -236,6 +241,28 @@ def test_a_flipped_byte_of_the_package_names_its_command(tag: int, base: Path, t
             assert commands[tag] in str(report["error"])
             assert len(lab.card.euicc.state().profiles) == 1
             assert result.notifications == 1, "the failed result was delivered and removed"
+
+    asyncio.run(run())
+
+
+def test_metadata_that_are_not_those_shown_cancel_the_session(base: Path, tmp_path: Path, server_tls: Tls) -> None:
+    async def run() -> None:
+        async with Lab.make(base, tmp_path / "home", server_tls) as lab:
+            lab.order_download()
+            usual = lab.relay._bound
+
+            def other(found: object) -> object:
+                answer = bytearray(usual(found))  # type: ignore[arg-type]
+                at = answer.index(b"\xbf\x25", answer.index(b"\x87\x18"))  # StoreMetadata is not encrypted
+                answer[answer.index(b"\x91", at) + 2] ^= 0x20
+                return bytes(answer)
+
+            lab.relay._bound = other  # type: ignore[method-assign, assignment]
+            report = (await lab.ipa.poll(packages=1)).downloads[0]
+            assert "metadata" in str(report["error"])
+            assert lab.relay.failed == ["cancelled"]
+            sent = b"".join(command for command, _ in lab.card.log if b"\xbf\x41" in command)
+            assert sent.endswith(bytes.fromhex("810104")), "CancelSession with metadataMismatch"
 
     asyncio.run(run())
 
