@@ -367,8 +367,8 @@ def test_t36_a_wrong_res_is_rejected_softly() -> None:
     radio = Radio(H)
     vector = radio.subscriber.vector
 
-    def wrong(rand: bytes) -> object:
-        made = vector(rand)
+    def wrong(rand: bytes, amf: bytes) -> object:
+        made = vector(rand, amf)
         made.xres = bytes(8)
         return made
 
