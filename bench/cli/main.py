@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
+    "euicc": ("bench.cli.euicc:euicc", "Look into the card of a station; adopt it for the bundled eIM, give it back."),
+    "doctor": ("bench.cli.doctor:doctor", "Check configuration, drivers, locks, services, certificates and the card."),
     "sim": ("bench.cli.sim:sim", "The simulated bench on its own, for other programs."),
 }
 """Name: (module:attribute, one line of help). The help is here so that ``bench --help`` imports nothing."""
@@ -57,16 +59,43 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         rows = [(name, text) for name, (_, text) in COMMANDS.items()]
-        rows += [(name, f"({target})") for name, target in sorted(_foreign().items()) if name not in COMMANDS]
+        rows += [(name, _help_of(target)) for name, target in sorted(_foreign().items()) if name not in COMMANDS]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-def _foreign() -> dict[str, str]:
-    """Return the commands that other installed packages add (entry-point group ``bench.commands``)."""
-    from importlib.metadata import entry_points
+def _foreign() -> Mapping[str, str]:
+    """Return the commands that other packages add (entry-point group ``bench.commands``): name to module:attribute."""
+    from bench.station.entrypoints import entry_points_of
 
-    return {entry.name: entry.value for entry in entry_points(group="bench.commands")}
+    return entry_points_of("bench.commands")
+
+
+def _help_of(target: str) -> str:
+    """Return a command's line of help from its source: the first line of its docstring; nothing is imported.
+
+    Where there is no source to read, the target itself.
+    """
+    import ast
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    module, _, attribute = target.partition(":")
+    top, *below = module.split(".")
+    try:
+        spec = find_spec(top)  # of the outermost package: this does not import it
+        if spec is None:
+            return f"({target} is not installed)"
+        places = [Path(place).joinpath(*below) for place in spec.submodule_search_locations or ()]
+        places = places if below else [Path(spec.origin or "").with_suffix("")]
+        files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+        source = next(file for file in files if file.is_file()).read_text("utf-8")
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == attribute:
+                return (ast.get_docstring(node) or f"({target})").splitlines()[0]
+    except (OSError, ValueError, SyntaxError, ImportError, StopIteration):
+        pass
+    return f"({target})"
 
 
 @click.group(

@@ -168,7 +168,7 @@ def recipe(
 
 def installed() -> Mapping[str, str]:
     """Return the recipes of all installed packages: name to ``module:function``, none imported."""
-    from bench.station.drivers import entry_points_of
+    from bench.station.entrypoints import entry_points_of
 
     return entry_points_of("bench.recipes")
 

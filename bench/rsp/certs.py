@@ -111,6 +111,25 @@ def eid_of(der: bytes) -> str | None:
     return None
 
 
+def self_issued(der: bytes) -> bool:
+    """Return whether issuer and subject are the same name. Raises DecodeError."""
+    issuer, subject = _names(der)
+    return issuer == subject
+
+
+def issued_by(der: bytes, issuer: bytes) -> bool:
+    """Return whether ``der`` names ``issuer`` as its issuer and has its signature. Raises DecodeError."""
+    wanted = authority_key_id(der)
+    if _names(der)[0] != _names(issuer)[1] or (wanted is not None and _ski(issuer) not in (None, wanted)):
+        return False
+    return _verified(der, issuer)
+
+
+def subject_text(der: bytes) -> str:
+    """Return the texts of the subject for people, whatever is in it. Raises DecodeError."""
+    return _shown(_names(der)[1]).strip("'\"")
+
+
 def roles(der: bytes) -> frozenset[str]:
     """Return the OIDs of certificatePolicies."""
     extension = _extension(der, ExtensionOID.CERTIFICATE_POLICIES)
@@ -156,6 +175,23 @@ def check_chain(
     except Exception as error:  # cryptography parses fields when they are asked for, and raises several kinds
         raise ChainError("unreadable", f"the certificate cannot be read: {error}", where=_where(leaf_der)) from error
     return chain[-1]
+
+
+def check_root(der: bytes, *, now: datetime.datetime | None = None) -> None:
+    """Check that a certificate is a self-signed CI that is valid now; its role OID may be missing (a lab's own CI).
+
+    Raises ChainError.
+    """
+    try:
+        if not self_issued(der) or not _verified(der, der):
+            raise ChainError("signature", "the certificate is not signed by itself", where=_where(der))
+        _check_validity(der, now if now is not None else datetime.datetime.now(datetime.UTC))
+        _check_critical(der)
+        _check_ca(der, below=0)
+    except ChainError:
+        raise
+    except Exception as error:  # as in check_chain
+        raise ChainError("unreadable", f"the certificate cannot be read: {error}", where=_where(der)) from error
 
 
 def _issuer(der: bytes, candidates: Sequence[bytes]) -> bytes:
@@ -293,7 +329,7 @@ def _check_names(chain: Sequence[bytes], role: Role) -> None:
         extension = _extension(issuer, ExtensionOID.NAME_CONSTRAINTS)
         if extension is not None:
             limited = _check_constraint(extension, leaf, issuer) or limited
-        eins = _permitted_eins(issuer)
+        eins = permitted_eins(issuer)
         if eins:
             eid = eid_of(leaf) or ""
             if not any(eid.startswith(ein) for ein in eins):
@@ -347,7 +383,7 @@ def _within(subject: x509.Name, base: x509.Name) -> bool:
     return True
 
 
-def _permitted_eins(der: bytes) -> list[str]:
+def permitted_eins(der: bytes) -> list[str]:
     """Return the EIN prefixes of the extension of SGP.26 variants A, B and C, [] when there is none."""
     extension = _extension(der, PERMITTED_EINS)
     if extension is None:

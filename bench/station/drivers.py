@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from bench.errors import ConfigurationError, Refused
 from bench.station.clock import Clock, RealClock
+from bench.station.entrypoints import entry_points_of
 from bench.station.interfaces import Instrument, SafeAction
 from bench.station.tables import did_you_mean
 from bench.trace.lane import Lane, NullLane
@@ -114,29 +113,6 @@ class SafeDriver(Protocol):
 
         Never raises for what the instrument does: the result says it.
         """
-
-
-@functools.cache
-def entry_points_of(group: str) -> Mapping[str, str]:
-    """Return name -> ``module:attribute`` of a group, nothing imported.
-
-    A source checkout works without being installed, and with lines newer than its installation: what its
-    pyproject.toml declares is added, where the same name is not declared by an installed package.
-    """
-    from importlib.metadata import entry_points
-
-    found = {entry.name: entry.value for entry in entry_points(group=group)}
-    checkout = Path(__file__).resolve().parents[2] / "pyproject.toml"
-    if checkout.is_file():
-        import tomllib
-
-        try:
-            project = tomllib.loads(checkout.read_text(encoding="utf-8")).get("project", {})
-        except (OSError, tomllib.TOMLDecodeError):
-            project = {}
-        if project.get("name") == "esim-bench":
-            found = {**project.get("entry-points", {}).get(group, {}), **found}
-    return found
 
 
 _entry_points = entry_points_of
