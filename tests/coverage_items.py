@@ -191,18 +191,19 @@ def _possible(
 def observed(function: Function, command: bytes, response: bytes) -> list[str]:
     """Return the items of one exchange of a function. What does not decode is an item that says so."""
     items = [f"{function.tag:04X} {function.name}"]
-    pairs = [(function.response, response, False)]
     if function.tag != 0xBF36:
-        pairs.insert(0, (function.request, command, True))
-    for (module, name), data, bits in pairs:
+        module, name = function.request
         try:
-            value = codec.decode(name, data, module=module)
+            value = codec.decode(name, command, module=module)
         except ValueError:
-            if data == response:
-                items.append(f"undecodable {name}")
-            return items[:1] if data != response else items
-        items += _present(*_start(module, name), value, bits=bits, mark=function.mark)
-    return items
+            return items  # a test of what the card does with it
+        items += _present(*_start(module, name), value, bits=True, mark=function.mark)
+    module, name = function.response
+    try:
+        value = codec.decode(name, response, module=module)
+    except ValueError:
+        return [*items, f"undecodable {name}"]
+    return [*items, *_present(*_start(module, name), value, bits=False, mark=function.mark)]
 
 
 def _present(module: str, descriptor: dict[str, Any], path: str, value: Any, *, bits: bool, mark: str) -> Iterator[str]:

@@ -199,7 +199,10 @@ class _BitString(ber.BitString):  # type: ignore[misc]
             return bytes((int(f"{content[0]:08b}"[::-1], 2),)), content[0].bit_length()
         if not content or content[0] > 7 or (len(content) == 1 and content[0]):
             raise CodecDecodeError(f"{content.hex()!r} is no content of a BIT STRING", offset=offset, location=self)
-        return content[1:], 8 * (len(content) - 1) - content[0]
+        unused = content[0]
+        if unused:  # BER lets these bits be anything: they are not part of the value
+            content = content[:-1] + bytes((content[-1] & (0xFF << unused & 0xFF),))
+        return content[1:], 8 * (len(content) - 1) - unused
 
     def decode_constructed_contents(self, data: bytearray, offset: int, length: int | None) -> tuple[Any, int]:
         raise CodecDecodeError("a BIT STRING in pieces is not supported", offset=offset, location=self)
