@@ -1,0 +1,1 @@
+"""What rewires the device: SIM switches, relay boards."""
