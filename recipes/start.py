@@ -11,8 +11,6 @@ from bench.station.interfaces import CardProfile, EimOrder, ProfileOrder
 from recipes.job import Job, Phase
 from recipes.words import listing, order_failed, results_of
 
-_KEPT_FOR_FALLBACK = "returnFallbackProfile"
-
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -144,12 +142,12 @@ async def _to_bootstrap(
             where=f"card {job.eid}: {listing(profiles)}",
             hint="enable one by another way, such as with the card in a reader on a station with data.path = 'host'",
         )
-    if enabled is not None and enabled.iccid == start.iccid and start.fallback:
-        # The profile that was left cannot be deleted before its return (returnFallbackProfile).
-        if await (await job.ipa()).return_from_fallback() == "ok":
-            job.station.note("returned from the fallback of an earlier run")
-            await job.refresh(operational)
-            enabled = next((profile for profile in await job.profiles() if profile.enabled), None)
+    # A profile that was left by fallback cannot be deleted before its return (returnFallbackProfile).
+    fallen = enabled is not None and enabled.iccid == start.iccid and start.fallback
+    if fallen and await (await job.ipa()).return_from_fallback() == "ok":
+        job.station.note("returned from the fallback of an earlier run")
+        await job.refresh(operational)
+        enabled = next((profile for profile in await job.profiles() if profile.enabled), None)
     on_bootstrap = enabled is not None and enabled.iccid == start.iccid
     await job.connect(bootstrap if on_bootstrap else operational, suffix="left-over")
     # A result or notification of the last run is delivered first: the eIM discards results out of order.

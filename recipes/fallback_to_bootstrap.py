@@ -1,0 +1,142 @@
+"""Loss of connectivity on the operational profile: fallback to the bootstrap profile, and the return."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.errors import DeviceFailure
+from recipes import start
+from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.words import listing
+
+_LOOK_AGAIN = 1.0
+"""Seconds between two looks at the registration."""
+
+
+@recipe(
+    title="Fallback to bootstrap",
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network"),
+    effects=("switches-profile", "consumes-profile"),
+)
+async def fallback_to_bootstrap(
+    station: Station,
+    operational_cell: Annotated[int, Range(1, 16)] = 2,
+    lost_within: Annotated[float, Unit("s"), Range(5, 3600)] = 120.0,
+    profile: str = "operational",
+    bootstrap_iccid: str = "",
+    bootstrap_plmn: str = "00101",
+    bootstrap_rat: Rat = "",
+    bootstrap_apn: str = "bootstrap.iot",
+    operational_plmn: str = "99970",
+    operational_rat: Rat = "",
+    operational_apn: str = "internet",
+    boot_within: Boot = 60.0,
+    register_within: Register = FROM_RAT,
+    download_within: Download = 900.0,
+    switch_within: Switch = 120.0,
+) -> None:
+    """Give the bootstrap profile the Fallback Attribute, switch to the operational one, take its network away.
+
+    Decisive: with ``operational_cell`` off the device loses its registration ``lost_within``. Then
+    ExecuteFallbackMechanism brings it to the bootstrap profile, where it registers and tells the eIM; with the network
+    back ReturnFromFallback brings it to the operational profile again. The attribute is taken away at the end. The
+    bootstrap profile's metadata must allow fallback. SGP.32 sections 3.4.6 and 3.4.7.
+    """
+    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
+    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
+    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
+    begin = await start.reach(
+        job,
+        profile,
+        bootstrap=bootstrap,
+        operational=operational,
+        bootstrap_iccid=bootstrap_iccid,
+        installed=True,
+        network=True,
+    )
+    home, away = begin.bootstrap.iccid, begin.target.iccid
+    await _set_attribute(job, home)
+    try:
+        order = await job.switch(away, operational)
+        await job.settled(away, operational, order, "the switch", suffix="operational")
+        await _lose_network(job, operational_cell, lost_within)
+        await _fall_back(job, home, bootstrap)
+        await station.network.set_cell(True, cell=operational_cell)
+        await _return(job, away, operational)
+    finally:
+        await station.network.set_cell(True, cell=operational_cell)
+    unset = await station.eim.order_package(job.eid, psmos=[{"unsetFallbackAttribute": {}}])
+    await job.carry_out("unset-fallback", unset, "unsetFallbackAttribute")
+    await start.switch_back(job, home, bootstrap)
+
+
+async def _set_attribute(job: Job, iccid: str) -> None:
+    """Set the Fallback Attribute by a signed package, and read it back from the card."""
+    order = await job.station.eim.order_package(job.eid, psmos=[{"setFallbackAttribute": {"iccid": iccid}}])
+    await job.carry_out("set-fallback", order, f"setFallbackAttribute of {iccid}")
+    profiles = await job.profiles()
+    if [profile.iccid for profile in profiles if profile.fallback] != [iccid]:
+        raise DeviceFailure(f"the card does not list {iccid} as Fallback Profile", where=listing(profiles))
+
+
+async def _lose_network(job: Job, cell: int, within: float) -> None:
+    """Take the cell away and wait until the device has lost its registration: otherwise the run has shown nothing."""
+    station = job.station
+    async with station.step("lose-network") as step:
+        modem = await job.modem()
+        before = station.clock.now()
+        await station.network.set_cell(False, cell=cell)
+        while True:
+            seen = await modem.registration()
+            if not seen.registered:
+                break
+            if station.clock.now() - before > within:
+                raise DeviceFailure(
+                    f"the device is still registered on {seen.plmn} {within:g} s after cell {cell} was switched off: "
+                    "connectivity was not lost, and no fallback was needed",
+                    where=f"+CEREG stat {seen.status}",
+                    hint="operational_cell must be the cell that serves the operational profile",
+                )
+            await station.clock.sleep(_LOOK_AGAIN)
+        step.measure("time_to_loss", station.clock.now() - before, unit="s")
+
+
+async def _fall_back(job: Job, home: str, bootstrap: Phase) -> None:
+    async with job.station.step("fallback") as step:
+        told = len(await job.station.eim.state_changes(job.eid))
+        before = job.station.clock.now()
+        answer = await (await job.ipa()).execute_fallback()
+        if answer != "ok":
+            raise DeviceFailure(f"the card answered {answer}", where="ES10b.ExecuteFallbackMechanism")
+        await job.refresh(bootstrap)
+        await job.register(bootstrap)
+        step.measure("time_to_service", job.station.clock.now() - before, unit="s")
+        await job.verify_identity(home)
+        await job.open_data(bootstrap)
+        await job.poll("deliver", measured=True)
+        await _told(job, told)
+
+
+async def _return(job: Job, away: str, operational: Phase) -> None:
+    async with job.station.step("return"):
+        told = len(await job.station.eim.state_changes(job.eid))
+        answer = await (await job.ipa()).return_from_fallback()
+        if answer != "ok":
+            raise DeviceFailure(f"the card answered {answer}", where="ES10b.ReturnFromFallback")
+        await job.refresh(operational)
+        await job.register(operational)
+        await job.verify_identity(away)
+        await job.open_data(operational)
+        await job.poll("deliver")
+        await _told(job, told)
+
+
+async def _told(job: Job, before: int) -> None:
+    """Require that the IPA has told the eIM of a fallback (stateChangeCause of GetEimPackage)."""
+    causes = [str(change.get("cause")) for change in (await job.station.eim.state_changes(job.eid))[before:]]
+    if "fallback" not in causes:
+        raise DeviceFailure(
+            f"the eIM was told of {', '.join(causes) or 'no state change'}, not of a fallback",
+            where="stateChangeCause in ESipa.GetEimPackage",
+        )

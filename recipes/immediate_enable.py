@@ -1,0 +1,89 @@
+"""A downloaded profile is enabled at once, without an order for it."""
+
+from __future__ import annotations
+
+from bench.engine.recipe import FROM_RAT, Station, recipe
+from bench.errors import DeviceFailure, EimUnreachable
+from recipes import start
+from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.words import listing
+
+
+@recipe(
+    title="Immediate enable",
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    effects=("switches-profile", "deletes-profile", "consumes-profile"),
+)
+async def immediate_enable(
+    station: Station,
+    profile: str = "operational",
+    bootstrap_iccid: str = "",
+    bootstrap_plmn: str = "00101",
+    bootstrap_rat: Rat = "",
+    bootstrap_apn: str = "bootstrap.iot",
+    operational_plmn: str = "99970",
+    operational_rat: Rat = "",
+    operational_apn: str = "internet",
+    boot_within: Boot = 60.0,
+    register_within: Register = FROM_RAT,
+    download_within: Download = 900.0,
+    switch_within: Switch = 120.0,
+) -> None:
+    """Configure immediate enabling by a signed package, download a profile, and require that it is enabled at once.
+
+    Decisive: no enable is ordered, and after the download the card lists the new profile as enabled. The device
+    registers with it; the eIM has the installation result and is told of the change (immediateEnableProfile); the
+    SM-DP+ has the notifications of install and enable. Immediate enabling is switched off at the end. SGP.32 sections
+    3.4.4 and 5.9.17.
+    """
+    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
+    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
+    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
+    begin = await start.reach(
+        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid
+    )
+    target = begin.target
+    await _configure(job, on=True, address=target.smdp_address)
+    try:
+        told = len(await station.eim.state_changes(job.eid))
+        async with station.step("download") as step:
+            order = await station.eim.order_download(job.eid, target.activation_code)
+            poll = await job.poll("poll", measured=True)
+            if not any(download.get("installed") for download in poll.downloads):
+                await job.require_done(order, "the download", poll)
+            profiles = await job.profiles()
+            step.note(listing(profiles))
+            if not poll.immediate_enabled or not any(p.iccid == target.iccid and p.enabled for p in profiles):
+                raise DeviceFailure(
+                    f"{target.iccid} was installed but not enabled at once",
+                    where=listing(profiles),
+                    hint="does the IPA call ES10b.ImmediateEnable, and does the card allow it for this SM-DP+?",
+                )
+        try:
+            await job.refresh(operational)
+            await job.register(operational)
+            await job.verify_identity(target.iccid)
+            await job.open_data(operational)
+            delivered = await job.poll("deliver-result", measured=True)
+        except (DeviceFailure, EimUnreachable) as error:
+            # Nothing is there to roll back to: an immediate enable gives no such authorisation (SGP.32 3.3.2).
+            station.note(f"the device is out of reach on the new profile: {error}")
+            raise
+        await job.require_done(order, "the download", delivered)
+        async with station.step("known-everywhere"):
+            causes = [str(change.get("cause")) for change in (await station.eim.state_changes(job.eid))[told:]]
+            if "immediateEnableProfile" not in causes:
+                raise DeviceFailure(
+                    f"the eIM was told of {', '.join(causes) or 'no state change'}, not of an immediate enable",
+                    where="stateChangeCause in ESipa.GetEimPackage",
+                )
+            await job.require_events(target.matching_id, "install", "enable")
+    finally:
+        await _configure(job, on=False)
+
+
+async def _configure(job: Job, *, on: bool, address: str = "") -> None:
+    """Switch immediate enabling on (for downloads from ``address`` only) or off by a signed package."""
+    values: dict[str, object] = {"flag": on} | ({"smdpAddress": address} if address else {})
+    order = await job.station.eim.order_package(job.eid, psmos=[{"configureImmediateEnable": values}])
+    await job.carry_out(f"configure-{'on' if on else 'off'}", order, "configureImmediateEnable")

@@ -1,0 +1,172 @@
+"""A download that is cut in the middle leaves nothing behind, and completes on a new session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Annotated
+
+from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
+from bench.errors import BenchError, DeviceFailure
+from bench.station.interfaces import PollResult
+from recipes import start
+from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.words import listing
+
+_REGISTERED_AGAIN = 5.0
+"""Seconds that a cut link stays cut, so that whatever was under way has noticed it."""
+
+
+@recipe(
+    title="Interrupted download",
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network"),
+    effects=("cuts-power-during-write", "switches-profile", "deletes-profile", "consumes-profile"),
+)
+async def interrupted_download(
+    station: Station,
+    cut: Annotated[str, Choices("power", "link")] = "power",
+    share: Annotated[float, Range(0.01, 0.99)] = 0.6,
+    bootstrap_cell: Annotated[int, Range(1, 16)] = 1,
+    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
+    profile: str = "operational",
+    bootstrap_iccid: str = "",
+    bootstrap_plmn: str = "00101",
+    bootstrap_rat: Rat = "",
+    bootstrap_apn: str = "bootstrap.iot",
+    operational_plmn: str = "99970",
+    operational_rat: Rat = "",
+    operational_apn: str = "internet",
+    boot_within: Boot = 60.0,
+    register_within: Register = FROM_RAT,
+    download_within: Download = 900.0,
+    switch_within: Switch = 120.0,
+) -> None:
+    """Cut power or link after ``share`` of the time that an undisturbed download took; then download again.
+
+    The profile is downloaded once undisturbed and deleted, so that the length is known. ``cut`` is ``power``: of the
+    device, or of the card alone where a SIM switch holds it in a reader; or ``link``: ``bootstrap_cell`` of the
+    emulator goes off. Decisive: the download was not complete at the cut. Nothing may be half installed: the card lists
+    the profiles of before. With power and link back the eIM's order ends, and a new one installs the profile. SGP.32
+    sections 3.2.3.2 and 5.9.1, SGP.22 section 3.1.5.
+    """
+    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
+    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
+    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
+    if cut == "link" and not job.by_radio:
+        raise DeviceFailure(
+            "the IPA's traffic does not take the radio: no cell can cut it",
+            where=f"data path {station.data.bearer}",
+            hint="use cut=power on this station",
+        )
+    begin = await start.reach(
+        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, network=True
+    )
+    whole = await _undisturbed(job, begin.target.activation_code, begin.target.iccid)
+    await start.delete(job, begin.target.iccid, step_name="delete-undisturbed")
+    before = await job.profiles()
+
+    target = await station.smdpp.order(profile)
+    order = await station.eim.order_download(job.eid, target.activation_code)
+    try:
+        await _interrupted(job, cut, share * whole, bootstrap_cell, hold)
+    finally:
+        await station.network.set_cell(True, cell=bootstrap_cell)
+        await station.power.set_output(True)
+    await station.card_to("modem")
+    await job.modem_ready()
+    async with station.step("nothing-half-installed") as step:
+        now = await job.profiles()
+        step.note(listing(now))
+        if now != before:
+            raise DeviceFailure(
+                f"after the cut the card lists {listing(now)}, before {listing(before)}", where="GetProfilesInfo"
+            )
+    await job.connect(bootstrap, suffix="again")
+    async with station.step("first-order-ends") as step:
+        await job.poll("poll")
+        ended = await station.eim.show(order.order_id)
+        if not ended.final:
+            ended = await station.eim.cancel(order.order_id)
+        step.note(f"the interrupted order is {ended.state}: {ended.error.get('what', 'no error')}")
+        if ended.state == "done":
+            step.note("the download completed by itself with the new poll")
+    if ended.state != "done":
+        target = await station.smdpp.order(profile)
+        await job.download(await station.eim.order_download(job.eid, target.activation_code), target.iccid)
+    await job.require_events(target.matching_id, "install")
+    after = await job.profiles()
+    if [profile.iccid for profile in after if profile.iccid == target.iccid] != [target.iccid]:
+        raise DeviceFailure(f"{target.iccid} is not on the card exactly once", where=listing(after))
+
+
+async def _undisturbed(job: Job, activation_code: str, iccid: str) -> float:
+    """Return the seconds that a whole download takes here."""
+    async with job.station.step("undisturbed") as step:
+        order = await job.station.eim.order_download(job.eid, activation_code)
+        ipa = await job.ipa()
+        before = job.station.clock.now()
+        poll = await ipa.poll(packages=_PACKAGES, timeout=job.download_within)
+        elapsed = job.station.clock.now() - before
+        await job.require_done(order, "the undisturbed download", poll)
+        if not any(profile.iccid == iccid for profile in await job.profiles()):
+            raise DeviceFailure(f"{iccid} was not installed", where="GetProfilesInfo")
+        step.measure("duration", elapsed, unit="s")
+    return elapsed
+
+
+_PACKAGES = 1
+"""The trigger only: the poll that finds nothing more belongs to no download."""
+
+
+async def _interrupted(job: Job, cut: str, after: float, cell: int, hold: float) -> None:
+    """Poll, and cut after some seconds: the poll must end by that, and not by itself."""
+    station = job.station
+    ipa = await job.ipa()
+    async with station.step("interrupted") as step:
+        polling: asyncio.Future[object] = asyncio.ensure_future(
+            _outcome(ipa.poll(packages=_PACKAGES, timeout=job.download_within))
+        )
+        try:
+            await _sleep(job, after, polling)
+            complete = polling.done()
+            if not complete:
+                step.note(f"{cut} cut after {after:.3f} s")
+                if cut == "link":
+                    await station.network.set_cell(False, cell=cell)
+                elif job.moves:
+                    await station.switch.select("modem")
+                else:
+                    await station.power.set_output(False)
+                    await station.power.wait_dead(timeout=30.0)
+            outcome = await polling
+        finally:
+            polling.cancel()
+        if cut == "link" and not complete:
+            await station.clock.sleep(_REGISTERED_AGAIN)
+        elif not complete:
+            await station.clock.sleep(hold)
+        installed = isinstance(outcome, PollResult) and any(item.get("installed") for item in outcome.downloads)
+        if complete or installed:
+            raise DeviceFailure(
+                "the download was complete before the cut: nothing was interrupted",
+                where=f"cut={cut} after {after:.3f} s",
+                hint="choose a smaller share",
+            )
+        step.note(f"the poll ended with: {outcome}" if isinstance(outcome, BenchError) else "the poll ended early")
+
+
+async def _outcome(poll: Awaitable[PollResult]) -> object:
+    """Return what a poll gave, or its error: being interrupted is no failure of it."""
+    try:
+        return await poll
+    except BenchError as error:
+        return error
+
+
+async def _sleep(job: Job, seconds: float, polling: asyncio.Future[object]) -> None:
+    """Sleep in station time, or until the poll has ended."""
+    sleeping: asyncio.Future[object] = asyncio.ensure_future(job.station.clock.sleep(seconds))
+    try:
+        await asyncio.wait([sleeping, polling], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeping.cancel()

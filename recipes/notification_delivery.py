@@ -1,0 +1,162 @@
+"""Notifications reach the SM-DP+ through the eIM, also those that arose while the eIM was out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.errors import BenchError, DeviceFailure, EimUnreachable
+from bench.station.interfaces import CardNotification, EimOrder
+from recipes import start
+from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.words import waiting
+
+
+@recipe(
+    title="Notification delivery",
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network"),
+    effects=("switches-profile", "deletes-profile", "consumes-profile"),
+)
+async def notification_delivery(
+    station: Station,
+    operational_cell: Annotated[int, Range(1, 16)] = 2,
+    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
+    profile: str = "operational",
+    bootstrap_iccid: str = "",
+    bootstrap_plmn: str = "00101",
+    bootstrap_rat: Rat = "",
+    bootstrap_apn: str = "bootstrap.iot",
+    operational_plmn: str = "99970",
+    operational_rat: Rat = "",
+    operational_apn: str = "internet",
+    boot_within: Boot = 60.0,
+    register_within: Register = FROM_RAT,
+    download_within: Download = 900.0,
+    switch_within: Switch = 120.0,
+) -> None:
+    """Install, enable, disable and delete a profile and follow each notification to the SM-DP+.
+
+    The switch to the operational profile happens with its network (``operational_cell``) off. Decisive: the eIM is out
+    of reach then, the poll fails, and what waits on the card still waits after a power cycle. With the network back all
+    is delivered in the order of its sequence numbers and removed from the card. Where the IPA's traffic does not take
+    the radio the eIM cannot be taken away so: then the card leaves the reader before it is polled. SGP.32 section 3.7.
+    """
+    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
+    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
+    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
+    begin = await start.reach(
+        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, network=True
+    )
+    target = begin.target
+    await job.download(await station.eim.order_download(job.eid, target.activation_code), target.iccid)
+    await _none_left(job, "install-delivered")
+    await job.require_events(target.matching_id, "install")
+    try:
+        async with station.step("network-off"):
+            await station.network.set_cell(False, cell=operational_cell)
+        enable = await job.switch(target.iccid, operational, rollback=False)
+        kept = await _kept(job, target.iccid)
+        await _not_delivered(job)
+        await job.power_cycle(hold)
+        await job.modem_ready()
+        await _same(job, kept)
+    finally:
+        await station.network.set_cell(True, cell=operational_cell)
+    await job.register(operational)
+    await job.open_data(operational)
+    await _deliver(job, enable, kept)
+    await start.switch_back(job, begin.bootstrap.iccid, bootstrap)
+    await start.delete(job, target.iccid)
+    await _none_left(job, "all-delivered")
+    await _at_the_server(job, target.matching_id)
+
+
+async def _waiting(job: Job) -> list[CardNotification]:
+    return list(await (await job.ipa()).notifications())
+
+
+async def _none_left(job: Job, name: str) -> None:
+    """Require that nothing waits on the card any more."""
+    async with job.station.step(name):
+        left = await _waiting(job)
+        if left:
+            raise DeviceFailure(
+                f"after the poll {waiting(left)} still waits on the card", where="ES10b.ListNotification"
+            )
+
+
+async def _kept(job: Job, iccid: str) -> Sequence[CardNotification]:
+    """Require that the switch has left its notifications and its result on the card."""
+    async with job.station.step("kept") as step:
+        kept = await _waiting(job)
+        step.note(f"waiting: {waiting(kept)}")
+        missing = [
+            event
+            for event in ("enable", "package-result")
+            if not any(item.event == event and item.iccid in ("", iccid) for item in kept)
+        ]
+        if missing:
+            raise DeviceFailure(
+                f"the card does not keep {' and '.join(missing)} of the switch", where=f"waiting: {waiting(kept)}"
+            )
+    return kept
+
+
+async def _not_delivered(job: Job) -> None:
+    """Require that the eIM is out of reach now: otherwise nothing has to be kept, and the run has shown nothing."""
+    if not job.by_radio:
+        job.station.note("the IPA's traffic does not take the radio: the eIM is not polled instead")
+        return
+    async with job.station.step("eim-out-of-reach") as step:
+        try:
+            await (await job.ipa()).poll(timeout=job.download_within)
+        except EimUnreachable as error:
+            step.note(str(error))
+            return
+        except BenchError as error:
+            raise DeviceFailure(f"the poll without network ended otherwise than by the network: {error}") from error
+        raise DeviceFailure(
+            "the eIM was reachable: nothing had to be kept",
+            where="ESipa",
+            hint="operational_cell must be the cell that serves the operational profile",
+        )
+
+
+async def _same(job: Job, kept: Sequence[CardNotification]) -> None:
+    """Require that what waited on the card before the power cycle still waits there, in the same order."""
+    async with job.station.step("kept-over-power-cycle"):
+        now = await _waiting(job)
+        if [(item.seq, item.event) for item in now] != [(item.seq, item.event) for item in kept]:
+            raise DeviceFailure(f"after the power cycle the card keeps {waiting(now)}, before {waiting(kept)}")
+
+
+async def _deliver(job: Job, enable: EimOrder, kept: Sequence[CardNotification]) -> None:
+    """Poll with the network back: everything arrives at the eIM in order, and only then it is gone from the card."""
+    poll = await job.poll("deliver", measured=True)
+    await job.require_done(enable, "the switch", poll)
+    await _none_left(job, "delivered")
+    async with job.station.step("in-order") as step:
+        expected = [item.seq for item in kept if item.event != "package-result"]
+        at_eim = [int(str(item.get("seq"))) for item in await job.station.eim.notifications(job.eid)]
+        arrived = [seq for seq in at_eim if seq in expected]
+        if arrived != sorted(expected):
+            raise DeviceFailure(
+                f"the eIM received {arrived or 'none'}, the card kept {sorted(expected)}", where="ESipa"
+            )
+        step.note(f"arrived in order: {', '.join(map(str, arrived))}")
+
+
+async def _at_the_server(job: Job, matching_id: str) -> None:
+    """Require install, enable, disable and delete at the SM-DP+, in the order in which the card made them."""
+    async with job.station.step("at-the-server"):
+        found = (await job.station.smdpp.state(matching_id)).notifications
+        events = [str(item.get("event")) for item in sorted(found, key=lambda item: int(str(item.get("seq"))))]
+        if events != ["install", "enable", "disable", "delete"]:
+            raise DeviceFailure(
+                f"the SM-DP+ has the notifications {', '.join(events) or 'none'}, not install, enable, disable, delete",
+                where=f"matching id {matching_id}",
+            )
+        arrived = [str(item.get("event")) for item in found]
+        if arrived != events:
+            raise DeviceFailure(f"they arrived in the order {', '.join(arrived)}", where=f"matching id {matching_id}")

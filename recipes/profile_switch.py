@@ -1,0 +1,72 @@
+"""Switch between two installed profiles, both directions, again and again: how long is the device away each time?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from bench.engine.recipe import FROM_RAT, Range, Station, recipe
+from bench.errors import DeviceFailure, EimUnreachable
+from bench.station.interfaces import EimOrder
+from recipes import start
+from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+
+
+@recipe(
+    title="Profile switch",
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    effects=("switches-profile", "consumes-profile"),
+)
+async def profile_switch(
+    station: Station,
+    repetitions: Annotated[int, Range(1, 10_000)] = 1,
+    profile: str = "operational",
+    bootstrap_iccid: str = "",
+    bootstrap_plmn: str = "00101",
+    bootstrap_rat: Rat = "",
+    bootstrap_apn: str = "bootstrap.iot",
+    operational_plmn: str = "99970",
+    operational_rat: Rat = "",
+    operational_apn: str = "internet",
+    boot_within: Boot = 60.0,
+    register_within: Register = FROM_RAT,
+    download_within: Download = 900.0,
+    switch_within: Switch = 120.0,
+) -> None:
+    """Enable the operational profile and the bootstrap profile in turn by signed packages, ``repetitions`` times each.
+
+    Each direction is proved: the device registers on the profile's network, ICCID and IMSI are read back through the
+    modem, data flows, and the eUICC's signed result is verified at the eIM. The profile is downloaded when the card
+    does not have it yet. SGP.32 section 3.4.1.
+    """
+    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
+    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
+    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
+    begin = await start.reach(
+        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, installed=True
+    )
+    home, away = begin.bootstrap.iccid, begin.target.iccid
+    for repetition in range(1, repetitions + 1):
+        async with station.step(f"round-{repetition}" if repetitions > 1 else "round"):
+            await _turn(job, "there", away, operational, back=home, to=bootstrap)
+            await _turn(job, "back", home, bootstrap, back=away, to=operational)
+
+
+async def _turn(job: Job, name: str, iccid: str, phase: Phase, *, back: str, to: Phase) -> EimOrder:
+    """Switch to a profile, measure how long the device was without service, prove it."""
+    async with job.station.step(name) as step:
+        before = job.station.clock.now()
+        order = await job.switch(iccid, phase)
+        try:
+            await job.register(phase)
+            step.measure("without_service", job.station.clock.now() - before, unit="s")
+            await job.verify_identity(iccid)
+            await job.open_data(phase)
+            poll = await job.poll("deliver", measured=True)
+        except (DeviceFailure, EimUnreachable):
+            await job.roll_back(back, to)
+            raise
+        await job.require_done(order, f"the switch to {iccid}", poll)
+        enabled = [profile.iccid for profile in await job.profiles() if profile.enabled]
+        if enabled != [iccid]:
+            raise DeviceFailure(f"the card lists {enabled or 'none'} as enabled, not {iccid}", where="GetProfilesInfo")
+    return order
