@@ -204,6 +204,25 @@ class Interpretation:
         accepted="any qualifier",
     )
 
+    refresh_before_profile: bool = _point(
+        False,
+        "card",
+        "Is REFRESH announced (91xx) to a terminal that has sent no TERMINAL PROFILE?",
+        {"False": "no: 9000, and the switch waits for the reset", "True": "yes"},
+        reason="a terminal shows by TERMINAL PROFILE that it fetches; one foreign IPA takes 91xx for an error",
+        source="TS 102 223 section 6.2 (m); field findings: cards that hold a REFRESH on readers",
+        accepted="both: the IPA resets a card at a reader after every switch",
+    )
+    signed_info2: Literal["sgp32", "sgp22"] = _point(
+        "sgp32",
+        "card",
+        "Has the EUICCInfo2 in euiccSigned1 the members of SGP.32 (90 ipaMode, B4 iotSpecificInfo)?",
+        {"sgp32": "yes", "sgp22": "no: as in RSPDefinitions, which v1.0 used here"},
+        reason="v1.2 has an EuiccSigned1 of its own; an IPA of v1.0 that encodes again loses them, and the signature",
+        source="fact sheet appendix 4 (EuiccSigned1 only in v1.2); seen with a foreign IPA",
+        accepted="both: signatures are verified over received bytes",
+    )
+
     # --- eIM configuration --------------------------------------------------------------------------------------------
 
     add_eim_needs_counter: bool = _point(

@@ -17,6 +17,8 @@ from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
 EID = "89049032123451234512345678901235"
 ISD_R = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
 USIM = bytes.fromhex("A0000000871002")
+TERMINAL_PROFILE = "8010000008FFFFFFFF7F1100DF"
+"""A terminal that fetches proactive commands."""
 K = bytes.fromhex("465b5ce8b199b49faa5f0a2ee238a6bc")
 OPC = bytes.fromhex("cd63cb71954a9f4e48a5994e37a02baf")
 BOOT_ICCID = "8900101000000000019"
@@ -82,6 +84,7 @@ class Terminal:
         return data
 
     def open_isd_r(self) -> None:
+        self.ok(TERMINAL_PROFILE)
         self.channel = self.ok("0070000001")[0]
         self.ok(bytes((self._cla(False), 0xA4, 4, 0, 16)) + ISD_R)
 
