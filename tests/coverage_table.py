@@ -3,7 +3,7 @@
 It looks at the real card in every test of this process: commands are put together from STORE DATA blocks, responses
 from 61xx and GET RESPONSE, and both are decoded. In a full run (no path, no -k, no -m, nothing deselected) an item of
 tests/coverage_items.py without a test makes the run fail. ``--sgp32-coverage`` prints the table in any run,
-``--sgp32-coverage=FILE`` writes it; ``--sgp32-coverage-of`` says which items a partial run must have.
+``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards that were told which code to give.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ class Table:
     """Item -> tests (in the order they came), and what went wrong while looking."""
 
     seen: dict[str, list[str]] = field(default_factory=dict)
+    genuine: set[str] = field(default_factory=set)
+    """Items of cards without ``EuiccOptions.force``: the code had its reason."""
     faults: list[str] = field(default_factory=list)
 
-    def note(self, item: str, test: str) -> None:
+    def note(self, item: str, test: str, *, forced: bool = False) -> None:
+        if not forced:
+            self.genuine.add(item)
         tests = self.seen.setdefault(item, [])
         if test not in tests[-1:] and test not in tests:
             tests.append(test)
@@ -35,7 +39,7 @@ class Table:
     def merge(self, other: dict[str, Any]) -> None:
         for item, tests in other["seen"].items():
             for test in tests:
-                self.note(item, test)
+                self.note(item, test, forced=item not in other["genuine"])
         self.faults += other["faults"]
 
 
@@ -155,7 +159,10 @@ class Plugin:
                 try:
                     observer = card.__dict__.get("_coverage")
                     if observer is None:
-                        observer = card.__dict__["_coverage"] = Observer(lambda item: self.table.note(item, self.test))
+                        forced = bool(card._core.options.force)
+                        observer = card.__dict__["_coverage"] = Observer(
+                            lambda item: self.table.note(item, self.test, forced=forced)
+                        )
                     observer.exchange(bytes(command), answer)
                 except Exception as error:  # the table must never change what a test sees
                     if len(self.table.faults) < 20:
@@ -179,7 +186,9 @@ class Plugin:
         self.deselected = self.deselected or bool(items)
 
     def pytest_testnodedown(self, node: Any) -> None:
-        self.table.merge(getattr(node, "workeroutput", {}).get(WORKER_OUTPUT, {"seen": {}, "faults": []}))
+        self.table.merge(
+            getattr(node, "workeroutput", {}).get(WORKER_OUTPUT, {"seen": {}, "genuine": [], "faults": []})
+        )
 
     @property
     def full(self) -> bool:
@@ -201,7 +210,11 @@ class Plugin:
         if self._undo is not None:
             self._undo()
         if hasattr(self.config, "workeroutput"):
-            self.config.workeroutput[WORKER_OUTPUT] = {"seen": self.table.seen, "faults": self.table.faults}
+            self.config.workeroutput[WORKER_OUTPUT] = {
+                "seen": self.table.seen,
+                "genuine": sorted(self.table.genuine),
+                "faults": self.table.faults,
+            }
             return
         if session.exitstatus == pytest.ExitCode.OK and (
             self.table.faults or wrong(self.table) or (self.full and self.missing())
@@ -245,11 +258,13 @@ def report(table: Table, missing: list[str]) -> list[str]:
     lines = []
     for item in needed:
         tests = table.seen.get(item, [])
-        lines.append(f"{len(tests):5}  {item:90}  {tests[0] if tests else 'MISSING'}")
+        how = "" if not tests or item in table.genuine else " (forced)"
+        lines.append(f"{len(tests):5}  {item:90}  {tests[0] if tests else 'MISSING'}{how}")
     extra = sorted(item for item in table.seen if item not in needed)
     if extra:
         lines += ["", "seen beside the items:", *(f"{len(table.seen[i]):5}  {i:90}  {table.seen[i][0]}" for i in extra)]
-    lines += ["", f"{len(needed) - len(missing)} of {len(needed)} items"]
+    forced = sum(1 for item in needed if item in table.seen and item not in table.genuine)
+    lines += ["", f"{len(needed) - len(missing)} of {len(needed)} items, {forced} of them forced only"]
     return lines
 
 
