@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from enum import IntEnum
+from typing import Any
 
 # Outer tag -> function. Request and response of a function have the same tag.
 _FUNCTIONS = {
@@ -247,3 +248,36 @@ def bit(kind: str, position: int) -> str:
         if kind in BITS[module]:
             return BITS[module][kind].get(position, str(position))
     return str(position)
+
+
+_CANCEL_SESSION = 0xBF41
+
+
+@functools.cache
+def codes(tag: int, *, esipa: bool = False) -> dict[int, str]:
+    """Return, for the answers with this outer tag, the tags of the fields that are named codes and their paths.
+
+    ``codes(0xBF31)`` is ``{0x80: "EnableProfileResponse.enableResult"}``: give the path to ``result``. ``esipa``: the
+    answer of an eIM or SM-DP+ to CancelSession, which has the tag of the card's.
+    """
+    from bench.rsp.asn1.schema import NUMBERS, SCHEMA
+
+    found: dict[int, str] = {}
+    for module in ("SGP32Definitions", "RSPDefinitions"):
+        for name, descriptor in SCHEMA[module]["types"].items():
+            if "Response" not in name or _outer(descriptor) != tag:
+                continue
+            if tag == _CANCEL_SESSION and esipa is not name.endswith(("Esipa", "Es9")):
+                continue
+            if descriptor["type"] in SCHEMA[module]["types"]:  # a tagged CHOICE that we had to split
+                name, descriptor = descriptor["type"], SCHEMA[module]["types"][descriptor["type"]]  # noqa: PLW2901
+            for member in descriptor.get("members", ()):
+                for path in (f"{name}.{member['name']}", member["type"]):
+                    if path in NUMBERS[module]:
+                        found.setdefault(member["tag"]["number"] | 0x80 if "tag" in member else 0x02, path)
+    return found
+
+
+def _outer(descriptor: dict[str, Any]) -> int:
+    number: int = descriptor.get("tag", {"number": 0})["number"]
+    return 0xBF00 | number if number >= 31 else 0

@@ -26,23 +26,6 @@ _SEGMENTS: Final = {
 }
 """Units of a Bound Profile Package as STORE DATA carries them (SGP.22 section 2.5.5)."""
 
-_SIMPLE_RESULTS: Final = {
-    0xBF30: "NotificationSentResponse",
-    0xBF31: "EnableProfileResponse",
-    0xBF32: "DisableProfileResponse",
-    0xBF33: "DeleteProfileResponse",
-    0xBF34: "EuiccMemoryResetResponse.resetResult",
-    0xBF5A: "ImmediateEnableResponse",
-    0xBF64: "EuiccMemoryResetResponse.resetResult",
-    0xBF65: "SetDefaultDpAddressResponse",
-}
-"""Functions whose answer is one code in tag 80."""
-_ESIPA_ERRORS: Final = {
-    0xBF39: "InitiateAuthenticationResponseEsipa.initiateAuthenticationErrorEsipa",
-    0xBF3A: "GetBoundProfilePackageResponseEsipa.getBoundProfilePackageErrorEsipa",
-    0xBF3B: "AuthenticateClientResponseEsipa.authenticateClientErrorEsipa",
-    0xBF41: "CancelSessionResponseEsipa.cancelSessionErrorEsipa",
-}
 _EVENTS: Final = ("install", "enable", "disable", "delete")
 
 
@@ -92,6 +75,16 @@ def _code(kind: str, value: bytes | None) -> str:
     code = int.from_bytes(value, "big")
     name = names.result(kind, code)
     return name if code == 0 or name == str(code) else f"{name}({code})"
+
+
+def _coded(tag: int, value: bytes, *, esipa: bool = False) -> str:
+    """Name the result codes or the error in an answer by the standard's own names; empty when there are none."""
+    told: list[str] = []
+    for field, path in names.codes(tag, esipa=esipa).items():
+        content = first(value, field)
+        if content and len(content) <= 2:
+            told.append(f"{path.rpartition('.')[2]} {_code(path, content)}" if told else _code(path, content))
+    return ", ".join(told)
 
 
 def _swapped(value: bytes) -> str:
@@ -190,39 +183,33 @@ def _answer(tag: int, value: bytes) -> str:
         return installation_result(value)
     if tag == 0xBF51:
         return _package_result(value)
-    if tag == 0xBF58:
-        return _code("ProfileRollbackResponse.cmdResult", first(value, 0x02))
     if tag in (0xBF38, 0xBF21):
         error = first(value, 0xA1, 0x02)
         kind = "AuthenticateErrorCode" if tag == 0xBF38 else "DownloadErrorCode"
         return "ok" if error is None else f"error {_code(kind, error)}"
-    if tag == 0xBF41:
-        error = first(value, 0x81)
-        return "ok" if error is None else f"error {_code('CancelSessionResponse.cancelSessionResponseError', error)}"
-    if tag == 0xBF57:
-        error = first(value, 0x81)
-        return "ok" if error is None else _code("AddInitialEimResponse.addInitialEimError", error)
+    if tag in (0xBF41, 0xBF57):
+        code = _coded(tag, value)
+        return f"error {code}" if code else "ok"
     if tag == 0xBF3E:
         return (first(value, 0x5A) or b"").hex()
     if tag == 0xBF2D:
         error = first(value, 0x81)
         if error is not None:
-            return f"error {int.from_bytes(error[:2], 'big')}"
+            return f"error {_coded(tag, value)}"
         profiles = [content for kind, content in walk(first(value, 0xA0) or b"") if kind == 0xE3]
         return ", ".join(
             _swapped(first(profile, 0x5A) or b"") + (" enabled" if first(profile, 0x9F70) == b"\x01" else "")
             for profile in profiles
         )
-    if tag in _SIMPLE_RESULTS:
-        return _code(_SIMPLE_RESULTS[tag], first(value, 0x80))
     if tag == 0xBF2B:
         told = [notification(kind, content) for kind, content in walk(first(value, 0xA0) or b"", 8)]
-        return ", ".join(told)
-    return ""
+        told += [_package_result(content) for kind, content in walk(first(value, 0xA2) or b"", 8) if kind == 0xBF51]
+        return ", ".join(told) or _coded(tag, value)
+    return _coded(tag, value)
 
 
 def _eim_package(value: bytes) -> str:
-    """Tell what GetEimPackage answers."""
+    """Tell what GetEimPackage answers, or TransferEimPackage brings."""
     for tag, content in walk(value, 1):
         if tag == 0x02:
             return _code("GetEimPackageResponse.eimPackageError", content)
@@ -233,27 +220,79 @@ def _eim_package(value: bytes) -> str:
             return "ProfileDownloadTrigger" + (f" {code.decode('utf-8', 'replace')}" if code else "")
         if tag == 0xBF52:
             return "IpaEuiccDataRequest"
+        if tag == 0xBF53:
+            return _acknowledged(content)
         return f"{tag:X}"
     return ""
 
 
+def _acknowledged(value: bytes) -> str:
+    numbers = [str(int.from_bytes(number[:4], "big")) for tag, number in walk(value) if tag == 0x80]
+    return f"acknowledged {', '.join(numbers)}"
+
+
 def _eim_result(value: bytes) -> str:
-    """Tell what ProvideEimPackageResult, or HandleNotification's BF50, brings."""
+    """Tell what ProvideEimPackageResult, HandleNotification's BF50 (v1.0: A1) or TransferEimPackage brings back."""
     for tag, content in walk(value):
         if tag == 0xBF51:
             return _package_result(content)
         if tag == 0x30:
             result = first(content, 0xBF51)
-            pending = [notification(kind, inner) for kind, inner in walk(first(content, 0xA0) or b"", 8)]
+            listed = first(content, 0xA0) or first(content, 0xBF2B, 0xA0) or b""
+            pending = [notification(kind, inner) for kind, inner in walk(listed, 8)]
             return ", ".join([*([_package_result(result)] if result is not None else []), *pending])
         if tag == 0xBF54:
             result = first(content, 0xBF37)
-            return "download: " + (installation_result(result) if result is not None else "error")
+            if result is not None:
+                return f"download: {installation_result(result)}"
+            reason = first(content, 0x30, 0x80)
+            known = reason is not None and len(reason) == 1  # v1.0 has other data there
+            return "download: error" + (f" {_code('ProfileDownloadTriggerResult', reason)}" if known else "")
         if tag == 0xBF52:
-            return "IpaEuiccData"
-        if tag == 0xA0:
-            return f"error {int.from_bytes((first(content, 0x02) or b'')[:2], 'big')}"
+            error = first(content, 0xA1, 0x02) or first(content, 0x81)
+            bare = first(content, 0xA0) is None and error is not None and len(error) == 1
+            return "IpaEuiccData" + (f" error {_code('IpaEuiccDataErrorCode', error)}" if bare else "")
+        if tag in (0xA0, 0x02, 0xBF61):
+            code = content if tag == 0x02 else first(content, 0x81 if tag == 0xBF61 else 0x02)
+            return f"error {_code('EimPackageResultErrorCode', code)}"
+        if tag in (0x05, 0xBF60):
+            return "received"
     return ""
+
+
+def _esipa_request(tag: int, value: bytes) -> str:
+    if tag == 0xBF4F:
+        cause = first(value, 0x81)
+        changed = f" {_code('StateChangeCause', cause)}" if cause and len(cause) == 1 else ""
+        return (first(value, 0x5A) or b"").hex() + changed
+    if tag == 0xBF50:
+        return _eim_result(value)
+    if tag == 0xBF4E:
+        return _eim_package(value)
+    if tag == 0xBF3D:
+        result = first(value, 0xBF50) or first(value, 0xA1)
+        pending = list(walk(first(value, 0xA0) or b"", 1))
+        return _eim_result(result) if result is not None else notification(*pending[0]) if pending else ""
+    if tag == 0xBF3B:
+        return _answer(0xBF38, first(value, 0xBF38) or b"")
+    if tag == 0xBF3A:
+        return _answer(0xBF21, first(value, 0xBF21) or b"")
+    if tag == 0xBF41:
+        reason = first(value, 0xA1, 0xA0, 0x30, 0x82)
+        return _code("CancelSessionReason", reason) if reason else ""
+    return ""
+
+
+def _esipa_answer(tag: int, value: bytes) -> str:
+    if tag == 0xBF4F:
+        return _eim_package(value)
+    if tag == 0xBF4E:
+        return _eim_result(value)
+    if tag == 0xBF50:
+        acknowledged = first(value, 0xBF53)
+        return _acknowledged(acknowledged) if acknowledged is not None else _coded(tag, value)
+    error = _coded(tag, value, esipa=True) if first(value, 0xA0) is None else ""
+    return f"error {error}" if error else "ok"
 
 
 def esipa(data: bytes, *, answer: bool) -> str:
@@ -264,29 +303,7 @@ def esipa(data: bytes, *, answer: bool) -> str:
         return "204 no content" if answer else "empty body"
     for tag, value in walk(data, 1):
         name = names.function(tag) or f"{tag:X}"
-        detail = ""
-        if tag == 0xBF4F:
-            detail = _eim_package(value) if answer else (first(value, 0x5A) or b"").hex()
-        elif tag == 0xBF50 and not answer:
-            detail = _eim_result(value)
-        elif tag == 0xBF50:
-            acknowledged = first(value, 0xBF53)
-            numbers = [str(int.from_bytes(n[:4], "big")) for t, n in walk(acknowledged or b"") if t == 0x80]
-            detail = f"acknowledged {', '.join(numbers)}" if acknowledged is not None else ""
-        elif tag == 0xBF3D and not answer:
-            result = first(value, 0xBF50)
-            pending = list(walk(first(value, 0xA0) or b"", 1))
-            detail = _eim_result(result) if result is not None else notification(*pending[0]) if pending else ""
-        elif answer:
-            error = first(value, 0x81) or first(value, 0x82) if first(value, 0xA0) is None else None
-            detail = f"error {_code(_ESIPA_ERRORS.get(tag, ''), error)}" if error else "ok"
-        elif tag == 0xBF3B:
-            detail = _answer(0xBF38, first(value, 0xBF38) or b"")
-        elif tag == 0xBF3A:
-            detail = _answer(0xBF21, first(value, 0xBF21) or b"")
-        elif tag == 0xBF41:
-            reason = first(value, 0xA1, 0xA0, 0x30, 0x82)
-            detail = _code("CancelSessionReason", reason) if reason else ""
+        detail = _esipa_answer(tag, value) if answer else _esipa_request(tag, value)
         return f"{name} {'answer' if answer else 'request'}{': ' + detail if detail else ''}"
     return f"{len(data)} bytes"
 
