@@ -32,11 +32,13 @@ class CardAccess(Protocol):
         """Reset the card in the way this carrier can (cold reset, AT+CFUN, ...) and wait until it answers again."""
 
 
-class CarriesRefresh(Protocol):
+class CarrierTraits(Protocol):
     """What a way to the card may say of itself beside ``CardAccess``."""
 
     carries_refresh: bool
-    """Somebody behind this carrier fetches and carries out REFRESH: True in a modem, False in a reader."""
+    """Somebody behind this carrier fetches and carries out REFRESH: a modem, or a reader's driver."""
+    local: bool
+    """Nothing but the bench uses the card: a reset of it disturbs nobody. False where a modem holds it."""
 
 
 def carries_refresh(card: CardAccess) -> bool:
@@ -46,3 +48,11 @@ def carries_refresh(card: CardAccess) -> bool:
     a switch (SGP.22 section 5.7.16).
     """
     return bool(getattr(card, "carries_refresh", True))
+
+
+def is_local(card: CardAccess) -> bool:
+    """Return whether the card may be reset without asking anybody; False for a carrier that does not say.
+
+    There a card that waits for its reset after a switch (6985 to everything, or no REFRESH at all) is given it at once.
+    """
+    return bool(getattr(card, "local", False))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bench.apdu import es10_views as views
 from bench.apdu.channel import LogicalChannel
-from bench.apdu.errors import CardNeedsReset, Es10Error, StatusWordError
+from bench.apdu.errors import CardAnswerError, CardNeedsReset, Es10Error, StatusWordError
 from bench.apdu.es10_results import function_name, result_name
 from bench.apdu.exchange import ResponseClass, collect
 from bench.apdu.iso7816 import Command, Response
@@ -16,6 +16,7 @@ from bench.apdu.status import describe
 from bench.apdu.store_data import DEFAULT_SEGMENT, chain
 from bench.errors import InstrumentTimeout
 from bench.rsp import tlv
+from bench.rsp.errors import RspError
 
 ORDINARY_DEADLINE = 10.0
 """Seconds for one APDU."""
@@ -46,6 +47,7 @@ class Es10Exchange:
         deadline: float = ORDINARY_DEADLINE,
         loading_deadline: float = LOADING_DEADLINE,
         on_exchange: Callable[[int, bytes, bytes], None] | None = None,
+        old: bool = False,
     ) -> None:
         self._channel = channel
         self._segment = segment
@@ -53,6 +55,7 @@ class Es10Exchange:
         self._deadline = deadline
         self._loading_deadline = loading_deadline
         self._on_exchange = on_exchange
+        self._old = old
         self.apdus = 0
         """Command APDUs sent, GET RESPONSE and repeats included."""
         self.calls: Counter[str] = Counter()
@@ -78,6 +81,8 @@ class Es10Exchange:
         if tag is None:
             tag = _tag(request)
         self.calls[function_name(tag)] += 1
+        if self._old and tag >= 0xBF00 and tag != 0xBF36:
+            request = self._converted(request, "command", "1.0", tag)
         until = None if whole is None or self._clock is None else self._clock.now() + whole
         data = b""
         for command in chain(request, segment=self._segment):
@@ -91,7 +96,18 @@ class Es10Exchange:
                 break  # an answer before the last block ends the function: the card refused the rest of a BPP
         if self._on_exchange is not None:
             self._on_exchange(tag, request, data)
+        if self._old and data:
+            data = self._converted(data, "response", "1.2", tag)
         return data
+
+    @staticmethod
+    def _converted(data: bytes, kind: Literal["command", "response"], to: Literal["1.0", "1.2"], tag: int) -> bytes:
+        from bench.rsp import dialect
+
+        try:
+            return dialect.convert(data, kind=kind, to=to)
+        except RspError as error:
+            raise CardAnswerError(f"between SGP.32 v1.0 and v1.2: {error}", where=function_name(tag)) from error
 
     async def _transceive(self, command: Command, tag: int, whole: float | None, until: float | None) -> Response:
         collector = collect(command, response_class=self._response_class)

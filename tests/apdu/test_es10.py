@@ -31,9 +31,9 @@ def store(request: str) -> str:
     return f"80e29100{len(request) // 2:02x}{request}"
 
 
-def call(script: list[tuple[str, str]], use: Callable[[Es10], Awaitable[T]], **options: int) -> T:
+def call(script: list[tuple[str, str]], use: Callable[[Es10], Awaitable[T]], *, segment: int = 255) -> T:
     channel = ScriptedChannel(script)
-    es10 = Es10(channel, **options)
+    es10 = Es10(channel, segment=segment)
 
     async def run() -> T:
         return await use(es10)
