@@ -26,15 +26,26 @@ def sim() -> None:
 @click.option("--clock", default="real", show_default=True, help="real, scaled:FACTOR or instant.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of everything random in the world.")
 @click.option("--world", multiple=True, metavar="NAME=VALUE", help="Further option of the world.")
+@click.option("--readers", type=click.IntRange(1, 16), help="PC/SC readers, each with a card of its own (sim-pcsc).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when everything listens.")
 @click.pass_obj
-def up(obj: Mapping[str, Any], station: str, clock: str, seed: int, world: tuple[str, ...], as_json: bool) -> None:
+def up(
+    obj: Mapping[str, Any],
+    station: str,
+    clock: str,
+    seed: int,
+    world: tuple[str, ...],
+    readers: int | None,
+    as_json: bool,
+) -> None:
     """Start world, eIM and SM-DP+, say where they listen, stay in the foreground until a signal."""
     from bench.cli.run import pairs
     from bench.station import config
 
     bench = config.load(Path(obj["config"]) if obj.get("config") else None)
     options = {"clock": clock, "seed": seed, **pairs(world)}
+    if readers is not None:
+        options["readers"] = readers
     chosen = bench.station(station).with_world(**options)
     asyncio.run(_up(bench, chosen, as_json))
 

@@ -160,6 +160,8 @@ class Equipment:
 
     async def provide(self, station: Station) -> None:
         """Give the recipe's station its parts, and connect the services with each other."""
+        from bench.station.data import HostPath
+
         assert self.open is not None
         for part in ("power", "modem", "network", "reader", "switch", "card", "data"):
             station.provide(part, getattr(self.open, part))
@@ -175,8 +177,14 @@ class Equipment:
         world = self.services.get(_WORLD)
         announced = world.announcement if world is not None else None
         await routes.connect_routes(announced, self.services.get("eim"), self.services.get("smdpp"))
+        if isinstance(self.open.data, HostPath):
+            self.open.data.routes = routes.names(*(self._announced(role) for role in ("eim", "smdpp")))
         if "ipa" in self._needs:
             station.provide_ipa(self._ipa)
+
+    def _announced(self, role: str) -> Mapping[str, Any] | None:
+        service = self.services.get(role)
+        return None if service is None else service.announcement
 
     def _ipa(self) -> Any:
         """Make the IPA: called at its first use, when the modem has told its IMEI."""

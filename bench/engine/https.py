@@ -41,7 +41,9 @@ async def get(
         raise ConfigurationError(f"'{url}' is not ASCII", where="https_get", hint="escape it") from None
     try:
         async with clock.timeout(timeout):
-            to = (await path.resolve(host, server=dns[0], timeout=timeout))[0] if dns and not path.proxy else host
+            # A proxy resolves at its end, the host by itself; a socket of the device's interface needs the address.
+            asked = bool(dns) and not path.proxy and path.bearer != "host"
+            to = (await path.resolve(host, server=dns[0], timeout=timeout))[0] if asked else host
             stream = await path.connect(to, port, timeout=timeout)
             connection = _Tls(stream, host, trust, where)
             try:

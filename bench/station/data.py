@@ -125,12 +125,38 @@ class _Path:
 
 
 class HostPath(_Path):
-    """The host's own network: not the radio."""
+    """The host's own network: not the radio. The servers of this bench are found by their names too."""
 
     bearer = "host"
 
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.routes: dict[str, str] = {}
+        """Names of servers of this bench that no public DNS knows, and the ``host:port`` they listen on."""
+
     async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(host, port)
+        route = self.routes.get(host.lower())
+        if route is not None:
+            host, _, routed = route.rpartition(":")
+            host, port = host.strip("[]"), int(routed)
+        with self.clock.busy():  # the host's network knows nothing of station time
+            return await asyncio.open_connection(host, port)
+
+    async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
+        """Resolve as the host does; ``server`` is the device's and not asked. Raises as ``connect``."""
+        route = self.routes.get(name.lower())
+        if route is not None:
+            return (route.rpartition(":")[0].strip("[]"),)
+        where = f"the host's resolver, for {name}"
+        try:
+            async with asyncio.timeout(timeout):
+                with self.clock.busy():
+                    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        except TimeoutError:
+            raise InstrumentTimeout(f"no answer within {timeout:g} s", where=where) from None
+        except OSError as error:
+            raise InstrumentError(f"it is not known: {_reason(error)}", where=where) from error
+        return tuple(dict.fromkeys(str(address[4][0]) for address in found))
 
 
 class InterfacePath(_Path):

@@ -8,7 +8,10 @@ is ever sent again from here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from bench.apdu.channel import CardAccess, LogicalChannel
 from bench.apdu.errors import CardGone
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         return card
 
 
+T = TypeVar("T")
 _STORE_DATA: Final = 0xE2
 _ORDINARY, _LOADING = 10.0, 240.0
 """Seconds for one APDU; a card may install for minutes after a STORE DATA."""
@@ -37,6 +41,8 @@ _OPEN: Final = 20.0
 """Seconds for taking the card and opening a channel: several APDUs, and the start of a card."""
 _RESET: Final = 20.0
 _CLOSE: Final = 5.0
+_FINDS: Final = 1.2
+"""Seconds in which a daemon that polls every 0.4 s sees a card that was put in."""
 _LOOK: Final = 5.0
 """Seconds for what no card takes part in."""
 
@@ -122,13 +128,7 @@ class PcscCard:
             if unfinished:
                 terminal.refresh = True
                 terminal.give_back()
-            try:
-                return terminal.open(aid)
-            except DaemonGone:
-                # A context of a daemon that was restarted: the new one is asked once, nothing was sent to the card.
-                if terminal.channels:
-                    raise
-                return terminal.open(aid)
+            return _patiently(terminal, lambda: terminal.open(aid))
 
         number, generation, fci = await self.owner.run(open_, timeout=_OPEN, what="opening a channel")
         self.unfinished = False
@@ -139,15 +139,31 @@ class PcscCard:
         terminal = self.terminal
 
         def reset() -> None:
-            try:
-                terminal.reset()
-            except DaemonGone:
-                terminal.lost()
-                terminal.reset()
+            terminal.lost()
+            _patiently(terminal, terminal.reset)
             terminal.give_back()
 
         await self.owner.run(reset, timeout=_RESET, what="a cold reset")
         self.unfinished = False
+
+
+def _patiently(terminal: Terminal, work: Callable[[], T]) -> T:
+    """Do ``work`` that begins with a card not in use, again while reader and daemon find their way to it.
+
+    A context of a daemon that was restarted fails once; a card that was just put in, or exchanged, is seen when the
+    daemon polls next. Nothing of ours was under way, so that nothing is done twice.
+    """
+    until = time.monotonic() + _FINDS
+    while True:
+        fresh = not terminal.channels
+        try:
+            return work()
+        except CardGone:
+            if not fresh or time.monotonic() >= until:
+                raise
+        if isinstance(terminal.link, PcscLink):
+            with contextlib.suppress(CardGone):
+                terminal.link.present(terminal.link.present()[1], wait_ms=SLICE_MS)
 
 
 class PcscReader:

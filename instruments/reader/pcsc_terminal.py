@@ -108,7 +108,7 @@ class Terminal:
                     hint="is it an eUICC?",
                 )
         except CardGone:
-            self.lost()
+            self._start_again()
             raise
         except BaseException:
             self._unused()
@@ -116,10 +116,20 @@ class Terminal:
         return number, self.generation, answer.data
 
     def _connected(self) -> None:
-        if not self.link.connected:
-            self.lost()
-            self.link.connect()
+        if self.link.connected:
+            return
+        self.lost()
+        self.link.connect()
+        try:
             self._present_self()
+        except CardGone:
+            self._start_again()
+            raise
+
+    def _start_again(self) -> None:
+        """Have the reader activate anew whatever card it has: it may not have noticed that it is another one."""
+        self.refresh = True
+        self.give_back()
 
     def _present_self(self) -> None:
         """Say what this terminal can do; a card that does not know the command is none the worse."""
