@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from bench.rsp import bsp, certs, download, ecdsa, ids, packages, tlv
 from bench.rsp.tlv import build
 from fixtures.pki import Credential, Pki
-from fixtures.profiles import Parameters, metadata
+from fixtures.profiles import Package, Parameters, metadata
 from fixtures.profiles import build as build_package
-from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
+from fixtures.sim.euicc import EuiccOptions, Preloaded, VirtualEuicc
 
 EID = "89049032123451234512345678901235"
 ISD_R = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
@@ -37,6 +39,18 @@ def bootstrap() -> bytes:
 @cache
 def operational() -> bytes:
     return build_package(Parameters(OPER_ICCID, "999700000000002", K, OPC, "OPER", "internet"))
+
+
+def numbered(number: int, **changes: object) -> bytes:
+    """An operational package of its own ICCID and IMSI."""
+    digits = f"890010100000000{100 + number}"
+    values: dict[str, object] = {"iccid": digits + ids.luhn_digit(digits), "imsi": f"00101000000{1000 + number}"}
+    values |= {"k": K, "opc": OPC, "spn": f"S{number}", "apn": "internet", "profile_type": f"P{number}"}
+    return build_package(Parameters(**(values | changes)))  # type: ignore[arg-type]
+
+
+def iccid_of(package: bytes) -> str:
+    return Package.parse(package).iccid
 
 
 class Refused(Exception):
@@ -82,6 +96,29 @@ class Terminal:
         if status != 0x9000 and status >> 8 != 0x91:
             raise Refused(status)
         return data
+
+    def dump(self) -> str:
+        """Everything that the card keeps."""
+        return self.card._core.state.dump()
+
+    def reset(self) -> None:
+        """Reset the card and select its ISD-R again."""
+        self.card.reset()
+        self.open_isd_r()
+
+    def unchanged(self, request: bytes | str, expected: str) -> None:
+        """Send a request that must be answered so and change nothing."""
+        before = self.dump()
+        answer = self.es10(bytes.fromhex(request) if isinstance(request, str) else request).hex()
+        assert answer == expected, answer
+        assert self.dump() == before
+
+    def refused(self, request: bytes | str, status: int) -> None:
+        """Send a request that must be answered with this status word and change nothing."""
+        before = self.dump()
+        with pytest.raises(Refused, match=f"{status:04X}"):
+            self.es10(bytes.fromhex(request) if isinstance(request, str) else request)
+        assert self.dump() == before
 
     def open_isd_r(self) -> None:
         self.ok(TERMINAL_PROFILE)
@@ -129,6 +166,7 @@ class Bench:
     pki: Pki
     options: EuiccOptions = field(default_factory=EuiccOptions)
     eid: str = EID
+    preloaded: list[Preloaded] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.boot = self.home / "bootstrap.der"
@@ -137,8 +175,25 @@ class Bench:
 
     def card(self, name: str = "card") -> VirtualEuicc:
         return VirtualEuicc.open(
-            self.home / name, pki=self.pki, eid=self.eid, bootstrap=self.boot, options=self.options
+            self.home / name,
+            pki=self.pki,
+            eid=self.eid,
+            bootstrap=self.boot,
+            preloaded=self.preloaded,
+            options=self.options,
         )
+
+    def preload(self, kind: str, package: bytes) -> str:
+        """Have new cards delivered with this package; returns its ICCID."""
+        path = self.home / f"{kind}-{len(self.preloaded)}.der"
+        path.write_bytes(package)
+        self.preloaded.append(Preloaded(path, kind))
+        return Package.parse(package).iccid
+
+    def with_options(self, name: str = "card", **options: object) -> Terminal:
+        """A terminal at a card with these options."""
+        self.options = EuiccOptions(**options)  # type: ignore[arg-type]
+        return self.terminal(name)
 
     def terminal(self, name: str = "card") -> Terminal:
         card = self.card(name)
@@ -214,7 +269,7 @@ class Smdpp:
         assert ecdsa.verify(self.euicc_public, signature.value, signed2.raw + self.signature2)
         point = signed2.find(0x5F49)
         assert point is not None
-        one_time = ecdsa.generate()
+        one_time = ecdsa.generate(self.pb.key.curve.name)
         host = b"bench"
         initialise = download.initialise_secure_channel(
             transaction_id=self.transaction_id,
