@@ -247,6 +247,16 @@ def test_client(tmp_path: Path) -> None:
             assert (await service.cancel(orders[0].order_id)).state == "cancelled"
             assert (await service.show(orders[0].order_id)).final
             assert await service.notifications(EID) == []
+            assert await service.state_changes(EID) == []
+            assert (await service.initial_configuration(EID, token=True))[0] == 0x30
+            # Bytes in commands travel as hexadecimal.
+            raw = {"addEim": {"configuration": bytes.fromhex("3009800765696d2e74776f")}}
+            package = await service.order_package(EID, ecos=[raw, {"listEim": {}}])
+            assert (package.kind, package.state) == ("package", "pending")
+            with pytest.raises(ConfigurationError, match="has no eUICC Package"):
+                await service.order_replay(package.order_id)
+            with pytest.raises(ConfigurationError, match="no parameter 'iccid'"):
+                await service.order_package(EID, psmos=[{"getRAT": {"iccid": ICCID}}])
             with pytest.raises(ConfigurationError, match="no order"):
                 await service.show("77")
             # A long poll ends when the order does.

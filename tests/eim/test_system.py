@@ -285,3 +285,46 @@ def test_power_cuts_during_download_and_switch(base: Path, tmp_path: Path) -> No
             print(f"{length} APDUs in a job")
 
     asyncio.run(run())
+
+
+def test_packages_of_ecos_at_the_virtual_euicc(base: Path, tmp_path: Path) -> None:
+    """The whole life of an association, with the card's own answers and a new signing key."""
+
+    async def run() -> None:
+        async with system(base, tmp_path / "home") as lab:
+
+            async def done(*ecos: dict[str, Any], state: str = "done") -> EimOrder:
+                order = await lab.client.order_package(EID, ecos=ecos)
+                await lab.ipa.poll()
+                shown = await lab.client.show(order.order_id)
+                assert (shown.state, shown.verified) == (state, True), shown
+                return shown
+
+            added = await done({"addEim": {"eimId": "eim.two", "associationToken": True}}, {"listEim": {}})
+            results: Any = added.result["results"]
+            first, listed = results
+            assert first["associationToken"] > 0
+            assert [eim["eimId"] for eim in listed["eims"]] == ["eim.bench.example", "eim.two"]
+            await done({"addEim": {"eimId": "eim.two"}}, state="failed")
+            await done({"updateEim": {"newKey": True}})
+            await lab.restart_eim()  # the new key is not only in memory
+            signed = await done({"listEim": {}})
+            again = await lab.client.order_replay(signed.order_id)
+            await lab.ipa.poll()
+            assert (await lab.client.show(again.order_id)).error["name"] == "replayError"
+            await done({"deleteEim": {"eimId": "eim.two"}})
+            last = await done({"deleteEim": {"eimId": "eim.bench.example"}})
+            assert last.result["name"] == "lastEimDeleted"
+            assert list(await lab.ipa.eims()) == []
+            # A new association with a token: the eIM learns it when the card refuses the first package.
+            await lab.ipa.add_initial_eim(await lab.client.initial_configuration(EID, token=True))
+            order = await lab.client.order_list(EID)
+            await lab.ipa.poll()
+            shown = await lab.client.show(order.order_id)
+            assert (shown.state, shown.verified) == ("done", True), shown
+            assert (await lab.client.euicc(EID))["association_token"] > 0
+            old = await lab.client.order_replay(added.order_id)
+            await lab.ipa.poll()
+            assert (await lab.client.show(old.order_id)).error["unsigned"] is True
+
+    asyncio.run(run())
