@@ -224,7 +224,11 @@ class PcscLink:
         if result:
             self._check(result, "SCardTransmit")
         if len(answer) < 2:
-            raise CardGone(f"the card answered {len(answer)} bytes, no status word", where=self.name)
+            raise CardGone(
+                "the card gave no answer, not even a status word",
+                where=f"{self.name}: SCardTransmit",
+                hint="was it taken out, or did it lose its power?",
+            )
         return bytes(answer)
 
     def reset(self) -> None:

@@ -45,7 +45,7 @@ def answer(command: str, received: bytes, *, where: str = "") -> str:
     lines = [part.lstrip(">").strip() for part in lines if part.strip("> ")]
     if not lines or lines[0] != command:
         raise InstrumentError(
-            f"the relay board echoes {lines[0][:40] if lines else 'nothing'!r} instead of '{command}'",
+            f"the relay board echoes {repr(lines[0][:40]) if lines else 'nothing'} instead of '{command}'",
             where=where,
             hint="is it a relay board with Numato's ASCII protocol, and does no other program use its port?",
         )
