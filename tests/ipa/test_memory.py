@@ -40,3 +40,51 @@ def test_a_damaged_memory_is_named_and_not_overwritten(content: str, tmp_path: P
     with pytest.raises(InstrumentError, match=str(path)):
         Memory(tmp_path, EID)
     assert path.read_text() == content
+
+
+def test_a_torn_last_line_leaves_what_was_kept_before(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, EID)
+    memory.acknowledge(4)
+    memory.acknowledge(9)
+    path = tmp_path / f"{EID}.json"
+    whole = path.read_bytes()
+    before = whole.index(b"\n") + 1
+    for cut in range(before + 1, len(whole)):
+        path.write_bytes(whole[:cut])
+        again = Memory(tmp_path, EID)
+        assert again.acknowledged == [4], "the torn line does not count, not even when it happens to parse"
+        again.acknowledge(5)
+        assert Memory(tmp_path, EID).acknowledged == [4, 5]
+    path.write_bytes(whole)
+    assert Memory(tmp_path, EID).acknowledged == [4, 9]
+
+
+def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, EID)
+    for number in range(1000):
+        memory.acknowledge(number)
+        memory.removed(number)
+    assert (tmp_path / f"{EID}.json").stat().st_size <= 1 << 16
+    assert Memory(tmp_path, EID).acknowledged == []
+
+
+def test_a_memory_of_the_first_version_is_read(tmp_path: Path) -> None:
+    content = '{"schema": 1, "acknowledged": [7], "outbox": [["eim.test", "bf50"]], "state_change": 5}'
+    (tmp_path / f"{EID}.json").write_text(content)
+    memory = Memory(tmp_path, EID)
+    assert (memory.acknowledged, memory.outbox, memory.state_change) == ([7], [("eim.test", b"\xbf\x50")], 5)
+    assert (memory.attempt, memory.told_plmn, memory.ecall, memory.fallback) == (None, "", False, False)
+    memory.removed(7)
+    assert Memory(tmp_path, EID).acknowledged == []
+
+
+def test_a_change_is_told_only_when_it_was_done(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, EID)
+    memory.begin_change(1, "a+,b-")
+    assert Memory(tmp_path, EID).attempt == (1, "a+,b-")
+    memory.end_change(done=False)
+    assert Memory(tmp_path, EID).state_change is None
+    memory.begin_change(2, "a+,b-")
+    memory.end_change(done=True)
+    again = Memory(tmp_path, EID)
+    assert (again.attempt, again.state_change) == (None, 2)
