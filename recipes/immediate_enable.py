@@ -51,6 +51,8 @@ async def immediate_enable(
             poll = await job.poll("poll", measured=True)
             if not any(download.get("installed") for download in poll.downloads):
                 await job.require_done(order, "the download", poll)
+            if poll.immediate_enabled:
+                await job.refresh(operational)  # before it the card answers no question about its profiles
             profiles = await job.profiles()
             step.note(listing(profiles))
             if not poll.immediate_enabled or not any(p.iccid == target.iccid and p.enabled for p in profiles):
@@ -60,7 +62,6 @@ async def immediate_enable(
                     hint="does the IPA call ES10b.ImmediateEnable, and does the card allow it for this SM-DP+?",
                 )
         try:
-            await job.refresh(operational)
             await job.register(operational)
             await job.verify_identity(target.iccid)
             await job.open_data(operational)
