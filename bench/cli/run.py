@@ -81,7 +81,7 @@ def run(
         else:
             click.echo(str(handle.folder))
         return
-    with _relayed(handle):
+    with relayed(handle):
         printer = Printer(quiet=as_json)
         with contextlib.suppress(BrokenPipeError):
             printer.head(handle.folder)
@@ -110,7 +110,7 @@ def pairs(texts: tuple[str, ...]) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _relayed(handle: Any) -> Iterator[None]:
+def relayed(handle: Any) -> Iterator[None]:
     """Relay Ctrl-C and SIGTERM to the supervisor while following."""
 
     def relay(number: int, frame: FrameType | None) -> None:

@@ -196,6 +196,8 @@ class Equipment:
         if opened.modem is not None and opened.modem.imei:
             options["imei"] = opened.modem.imei
         eim = self.services.get("eim")
+        if eim is not None and "eim_id" in eim.announcement:
+            options["eim"] = eim.announcement["eim_id"]  # a card may be associated with others beside it
         if eim is not None and opened.data.proxy is None and self._config.eim.listen in ("127.0.0.1", "::1"):
             options["route"] = routes.names(eim.announcement, None)
         return load_service("ipa")(opened.card, opened.data, self._record.clock, options=options, home=self._home)

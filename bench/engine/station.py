@@ -186,6 +186,11 @@ class Station:
         step = current()
         self._record.event(kinds.NOTE, {"text": str(text)}, step=step.path if step else "")
 
+    def result(self, name: str, value: object) -> None:
+        """Record what the run was asked to find out, as JSON: ``bench euicc info`` prints what it reads here."""
+        step = current()
+        self._record.event(kinds.RESULT, {"name": name, "value": value}, step=step.path if step else "", sync=True)
+
     def identify(self, name: str, value: str, *, source: str = "") -> None:
         """Record who something turned out to be: ``eid``, ``imei``, ``firmware`` ... and where that was read."""
         step = current()

@@ -18,6 +18,7 @@ measurement        name, value, unit, lower, upper, verdict, source
 verdict            device or bench, reason: written when it is decided
 card               at (reader or modem), before: a SIM switch has wired the card there
 note               text
+result             name, value: what a command asked for, such as the description of a card
 log                text, level, source (print, logging, warnings)
 hold               what, until: something is kept as it is for a person
 ask, answer        id, text, choices, timeout; id, choice, by
@@ -52,6 +53,7 @@ MEASUREMENT: Final = "measurement"
 VERDICT: Final = "verdict"
 CARD: Final = "card"
 NOTE: Final = "note"
+RESULT: Final = "result"
 LOG: Final = "log"
 HOLD: Final = "hold"
 ASK: Final = "ask"

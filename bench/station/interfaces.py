@@ -281,6 +281,26 @@ class DataPath(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ServerTrust:
+    """Whom a server is known to and whom it believes: attribute ``trust`` of a service that tells it (optional).
+
+    CIs are subject key identifiers in hex (EUICCInfo1 has the same). ``authenticates_under``: the CIs whose eUICCs can
+    verify this server (SM-DP+: of CERT.DPauth); empty where no CI is asked for (eIM). ``believes``: the CIs whose eUICC
+    certificates it accepts.
+    """
+
+    authenticates_under: tuple[str, ...] = ()
+    believes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, told: object) -> ServerTrust | None:
+        """Return what an announcement says (``{"authenticates_under": [...], "believes": [...]}``), else None."""
+        if not isinstance(told, Mapping):
+            return None
+        return cls(tuple(map(str, told.get("authenticates_under", ()))), tuple(map(str, told.get("believes", ()))))
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileOrder:
     """A profile made ready at the SM-DP+ (SGP.22 section 5.3, ES2+)."""
 
