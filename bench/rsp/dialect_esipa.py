@@ -64,8 +64,10 @@ def _data_request_new(node: Tlv) -> bytes:
     lists = {None: [0xA0, 0xA2], 0x80: [0xA0, 0xA2], 0x81: [0xA0], 0x82: [0xA2]}
     wanted = lists.get(criterion.tag if criterion is not None else None, [0xA0])
     asked: list[int] = []
+    # 88: what a comment in the ASN.1 of v1.0 calls ipaCapabilities, and one eIM asks for.
+    renamed = {0x80: 0x81, 0x88: 0xA8}
     for tag in _tags(fields[0x5C].value) if 0x5C in fields else []:
-        asked += wanted if tag == 0xBF2B else [{0x80: 0x81}.get(tag, tag)]
+        asked += wanted if tag == 0xBF2B else [renamed.get(tag, tag)]
     searches = b""
     if criterion is not None and criterion.tag != 0x82:
         searches = build(0xA1, criterion.raw) + (build(0xA2, criterion.raw) if criterion.tag == 0x80 else b"")
@@ -97,10 +99,10 @@ def _data_response_old(node: Tlv) -> bytes:
         build(
             0xA0,
             build(0x80, address.value) if address is not None else b"",
-            retrieved,
             raws(*(fields.get(tag) for tag in _DATA_FIELDS)),
             without(0xA2)(capabilities) if capabilities is not None else b"",
             raws(fields.get(0xA9)),
+            retrieved,  # the last member: a decoder of v1.0 passes over whatever follows it
         ),
     )
 

@@ -33,7 +33,7 @@ BOTH: list[tuple[int, Kind, str, str]] = [
         5,
         "ipa",
         f"BF50{{{E} BF52{{A0{{A0{{{PIR}}} 81:61 A2{{BF51{{A0{{{EPR}}}}}}} 83:62 84:05 A8{{80:0780}}}}}}}}",
-        f"BF50{{BF52{{A0{{80:61 BF2B{{A3{{A0{{{PIR}}} A1{{BF51{{A0{{{EPR}}}}}}}}}}} 83:62 84:05 A8{{80:0780}}}}}}}}",
+        f"BF50{{BF52{{A0{{80:61 83:62 84:05 A8{{80:0780}} BF2B{{A3{{A0{{{PIR}}} A1{{BF51{{A0{{{EPR}}}}}}}}}}}}}}}}}",
     ),
     (
         5,
@@ -112,6 +112,7 @@ DOWN: list[tuple[int, Kind, str, str]] = [
 
 # (row, kind, v1.0, v1.2): what only v1.0 has, or has in another order.
 UP: list[tuple[int, Kind, str, str]] = [
+    (6, "eim", "BF4F{BF52{5C:80BF2B88}}", "BF4F{BF52{5C:81A0A2A8}}"),
     (6, "eim", "BF4F{BF52{5C:BF2B A1{80:07}}}", "BF4F{BF52{5C:A0A2 A1{80:07} A2{80:07}}}"),
     (8, "response", f"BF2B{{A3{{A0{{{PIR}}} A1{{BF51{{A0{{{EPR}}}}}}}}}}}", f"BF2B{{A0{{{PIR}}}}}"),
     (8, "response", f"BF2B{{A2{{BF51{{A0{{{EPR}}}}}}}}}", f"BF2B{{A2{{BF51{{A0{{{EPR}}}}}}}}}"),
