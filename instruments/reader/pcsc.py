@@ -105,6 +105,9 @@ class PcscCard:
         """An exchange was given up in its middle: the next channel begins with a reset."""
         self._lane = options.apdu_lane
         self._fetch = bool(options.extra.get("fetch", True))
+        self.carries_refresh = self._fetch
+        """REFRESH is fetched and carried out here; else whoever switches a profile resets the card (CarrierTraits)."""
+        self.local = True
         self._origin = options.origin
         self.terminal = self._new_terminal()
 
