@@ -89,11 +89,16 @@ class PackageRequest:
     signature: bytes
 
 
-def signing_input(signed_tlv: bytes, association_token: int | None) -> bytes:
+def signing_input(
+    signed_tlv: bytes, association_token: int | None, *, token_when_none: Literal["zero", "nothing"] = "zero"
+) -> bytes:
     """Return the bytes that eIM and eUICC sign: the signed TLV as sent and the associationToken DO (84).
 
-    Without a token the DO is ``84 01 00``, as cards confirm (SGP.32 sections 2.11.1.1 and 2.11.2.1).
+    Without a token the DO is ``84 01 00``, as cards confirm (SGP.32 sections 2.11.1.1 and 2.11.2.1), or, read
+    otherwise (bench.rsp.interpretation), nothing.
     """
+    if association_token is None and token_when_none == "nothing":
+        return signed_tlv
     token = association_token or 0
     length = (8 + (token + (token < 0)).bit_length()) // 8
     return signed_tlv + build(0x84, token.to_bytes(length, "big", signed=True))
@@ -109,8 +114,13 @@ def build_request(
     ecos: Sequence[bytes] | None = None,
     key: ec.EllipticCurvePrivateKey,
     association_token: int | None = None,
+    token_when_none: Literal["zero", "nothing"] = "zero",
+    signature_format: Literal["raw", "der"] = "raw",
 ) -> bytes:
-    """Return a signed EuiccPackageRequest (BF51) with PSMOs or eCOs, of which exactly one list must be given."""
+    """Return a signed EuiccPackageRequest (BF51) with PSMOs or eCOs, of which exactly one list must be given.
+
+    ``token_when_none``, ``signature_format``: other readings of the standard (bench.rsp.interpretation).
+    """
     if (psmos is None) == (ecos is None):
         raise EncodeError("an eUICC Package has either PSMOs or eCOs")
     commands = build(0xA0, *psmos) if psmos is not None else build(0xA1, *(ecos or ()))
@@ -122,7 +132,9 @@ def build_request(
         _optional(0x82, transaction_id),
         commands,
     )
-    signature = ecdsa.sign(key, signing_input(signed, association_token))
+    signature = ecdsa.sign(key, signing_input(signed, association_token, token_when_none=token_when_none))
+    if signature_format == "der":
+        signature = ecdsa.to_der(signature)
     return build(0xBF51, signed, build(SIGNATURE, signature))
 
 

@@ -122,7 +122,7 @@ def test_trigger_by_capabilities(pki: Pki, tmp_path: Path) -> None:
     async def by_the_ipa(lab: Lab) -> None:
         lab.order("download", activation_code=code)
         trigger = down(await lab.poll(), "BF4F", "BF54")
-        assert parts(trigger)["A0"] == tlv("80", code.encode())
+        assert parts(trigger)["A0"] == tlv("80", b"1$smdpp.test$M-1")
         assert list(parts(trigger)) == ["A0", "82"]
 
     (tmp_path / "1").mkdir()
