@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
+from bench.rsp.ids import check_eid, luhn_digit
 from bench.station.clock import SocketClock
+from fixtures.sim.pcsc import further_eids
+from fixtures.sim.world import station_eid, station_imei
 
 from .process import AtClient, WorldProcess, at
 
@@ -322,3 +325,13 @@ def test_gammu(fast: WorldProcess, tmp_path: Path) -> None:
         ["gammu", "-c", str(config), "networkinfo"], capture_output=True, text=True, timeout=60, check=False
     )
     assert "home network" in found.stdout, found.stdout + found.stderr
+
+
+def test_each_station_has_a_card_and_a_device_of_its_own() -> None:
+    names = ["sim", "sim-pcsc", "meter-1", "meter-2"]
+    eids, imeis = [station_eid(name) for name in names], [station_imei(name) for name in names]
+    assert len(set(eids)) == len(set(imeis)) == len(names)
+    assert all(check_eid(eid) for eid in eids)
+    assert all(len(imei) == 15 and luhn_digit(imei[:-1]) == imei[-1] for imei in imeis)
+    assert eids[0] == "89049032123451234512345678901235"
+    assert not set(further_eids(eids[2], 16)) & {eids[0], eids[1], eids[3]}
