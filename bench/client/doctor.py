@@ -1,0 +1,160 @@
+"""What ``bench doctor`` looks at. Nothing here switches anything; only ``card`` opens a station, as a run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from bench.errors import BenchError
+from bench.station.config import BenchConfig, StationConfig
+
+CHECKS: Final = "bench.checks"
+"""Entry-point group: functions from the bench's home to findings, of packages that keep something there."""
+LITTLE_SPACE: Final = 1 << 30
+"""Bytes on the disk of the runs below which a warning is given: a soak over night writes more."""
+
+State = Literal["ok", "warn", "fail", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: ``fail`` means that a run would not work, ``warn`` that it might not."""
+
+    name: str
+    state: State
+    text: str
+    hint: str = ""
+
+
+def folders(config: BenchConfig) -> Iterator[Check]:
+    """Check that home and runs can be written and have room."""
+    for name, folder in (("home", config.home), ("runs", config.runs)):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            yield Check(name, "fail", f"{there} cannot be written", "set BENCH_HOME, or [bench] home in bench.toml")
+            continue
+        free = shutil.disk_usage(there).free
+        if free < LITTLE_SPACE:
+            yield Check(name, "warn", f"{folder}: {free // 1_000_000} MB are free", "free space before a long run")
+        else:
+            yield Check(name, "ok", f"{folder}, {free // 1_000_000_000} GB free")
+
+
+def drivers(station: StationConfig) -> Iterator[Check]:
+    """Import every driver that the station names, and the services behind it."""
+    from bench.station.drivers import load_driver, load_service
+
+    parts: dict[str, Any] = {}
+    for kind in ("power", "modem", "network", "switch"):
+        part = getattr(station, kind)
+        if part is not None and part.driver:
+            parts[kind] = part
+    if station.card is not None and station.card.at != "modem":
+        parts["card"] = station.card
+    for kind, part in parts.items():
+        name = f"{station.name} {kind}"
+        try:
+            load_driver(part.driver, where=part.origin)
+        except BenchError as error:
+            yield Check(name, "fail", str(error), error.hint)
+        except Exception as error:  # a driver of somebody else must not end the doctor
+            yield Check(name, "fail", f"driver {part.driver} cannot be loaded: {type(error).__name__}: {error}")
+        else:
+            yield Check(name, "ok", f"driver {part.driver}")
+    if station.world is not None:
+        try:
+            load_service(station.world.service, where=station.world.origin)
+        except BenchError as error:
+            yield Check(f"{station.name} world", "fail", str(error), error.hint)
+
+
+def held(config: BenchConfig, station: StationConfig) -> Iterator[Check]:
+    """Say who holds the station, and whether a dead run left it switched on."""
+    from bench.client.control import stale
+    from bench.run.folder import manifest
+    from bench.station import locks
+    from bench.station.opening import station_key
+
+    name = f"{station.name} lock"
+    owner = locks.holder(station_key(station, config.home))
+    if owner is not None:
+        yield Check(name, "warn", f"held by {owner}", "wait, or: bench stop RUN")
+    else:
+        yield Check(name, "ok", "free")
+    for folder in stale(config.runs):
+        try:
+            left = manifest(folder).get("station") == station.name
+        except BenchError:
+            left = False
+        if left:
+            text = f"run {folder.name} died and may have left it switched on"
+            yield Check(f"{station.name} safe", "fail", text, f"bench safe {station.name}")
+
+
+def packages(home: Path) -> Iterator[Check]:
+    """Ask the packages that keep something in the home: the PKI."""
+    import importlib
+
+    from bench.station.entrypoints import entry_points_of
+
+    for name, target in sorted(entry_points_of(CHECKS).items()):
+        module, _, attribute = target.partition(":")
+        try:
+            function = getattr(importlib.import_module(module), attribute)
+            found = [_check(item) for item in function(home)]
+        except BenchError as error:
+            found = [Check(name, "fail", str(error), error.hint)]
+        except Exception as error:  # a package of somebody else must not end the doctor
+            found = [Check(name, "fail", f"the check itself failed: {type(error).__name__}: {error}")]
+        yield from found
+
+
+def _check(item: Mapping[str, Any]) -> Check:
+    state = item.get("state")
+    known: State = state if state in ("ok", "warn", "fail", "unknown") else "unknown"
+    return Check(str(item.get("name", "")), known, str(item.get("text", "")), str(item.get("hint", "")))
+
+
+def services(config: BenchConfig) -> list[Check]:
+    """Start eIM and SM-DP+ as a run would, and end them again."""
+    return asyncio.run(_services(config))
+
+
+async def _services(config: BenchConfig) -> list[Check]:
+    eim, smdpp = config.eim, config.smdpp
+    eim_options = {"host": eim.listen, "port": eim.port, "fqdn": eim.advertise, **eim.options}
+    smdpp_options = {"host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise, **smdpp.options}
+    return list(
+        await asyncio.gather(
+            _service(config.home, "eim", eim_options, eim.origin),
+            _service(config.home, "smdpp", smdpp_options, smdpp.origin),
+        )
+    )
+
+
+async def _service(home: Path, name: str, options: Mapping[str, object], origin: str) -> Check:
+    from bench.station import services as station_services
+
+    log = home / "doctor" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    lifeline, kept = os.pipe()
+    try:
+        service = await station_services.start(
+            name, home=home, options=options, log=log, lifeline=lifeline, where=origin
+        )
+    except BenchError as error:
+        return Check(f"service {name}", "fail", str(error), error.hint)
+    finally:
+        os.close(lifeline)
+        os.close(kept)
+    try:
+        if service.client is not None:
+            await service.client.close()
+        return Check(f"service {name}", "ok", f"starts and listens at {service.announcement.get('https', '-')}")
+    finally:
+        await service.stop()
