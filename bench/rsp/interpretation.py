@@ -29,7 +29,7 @@ from bench.errors import ConfigurationError
 from bench.rsp import forms
 from bench.rsp.forms import Form
 
-Party = Literal["card", "ipa", "eim"]
+Party = Literal["card", "ipa", "eim", "reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Point:
 def _point(
     default: Any, parties: str, question: str, effects: Mapping[str, str], *, reason: str, source: str, accepted: str
 ) -> Any:
-    known: tuple[Party, ...] = ("card", "ipa", "eim")
+    known: tuple[Party, ...] = ("card", "ipa", "eim", "reader")
     who = tuple(party for party in known if party in parties.split())
     return field(default=default, metadata={"point": Point(question, who, reason, source, accepted, effects)})
 
@@ -304,11 +304,11 @@ class Interpretation:
     # --- IPA ----------------------------------------------------------------------------------------------------------
 
     terminal_capability: bytes = _point(
-        bytes.fromhex("A9088100820101830107"),
-        "ipa",
+        bytes.fromhex("A903830107"),
+        "reader",
         "Which TERMINAL CAPABILITY announces an IPA?",
         {"": "content of the command; 83: 01 LUId, 02 LPDd, 04 LDSd"},
-        reason="no bit of SGP.32 was found: what one widely used LPA sends makes hidden ISD-Rs appear",
+        reason="no bit of SGP.32 was found: what LPAs send makes hidden ISD-Rs appear",
         source="fact sheet F.2, I.7",
         accepted="any content",
     )

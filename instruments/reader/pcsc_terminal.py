@@ -26,9 +26,11 @@ from bench.apdu.iso7816 import (
 )
 from bench.apdu.status import describe
 from bench.errors import ConfigurationError
+from bench.rsp.interpretation import DEFAULT
 from bench.trace.lane import Direction, Lane
 
-TERMINAL_CAPABILITY: Final = bytes.fromhex("80AA000005A903830107")
+_CAPABILITIES = DEFAULT.terminal_capability
+TERMINAL_CAPABILITY: Final = bytes((0x80, 0xAA, 0x00, 0x00, len(_CAPABILITIES))) + _CAPABILITIES
 """TS 102 221 section 11.1.19 with the eUICC capabilities LUId, LPDd and LDSd (SGP.22 section 5.7.1): some cards hide
 ISD-R until it came."""
 _REFRESH, _MORE_TIME = 0x01, 0x02
