@@ -44,6 +44,30 @@ def test_an_ipa_is_an_ipa_service(home: Path, server_tls: Tls) -> None:
     assert with_ipa(FakeCard(), FakeEim(script([])), server_tls, home, use) == EID
 
 
+def test_a_v1_0_eim_that_never_acknowledges_has_the_result(home: Path, server_tls: Tls) -> None:
+    """One eIM answers every result ``BF50 00``: kept on the card it would be sent again for ever."""
+    result = package_result(5, 17, tlv("85", b"\x00"))
+    card = FakeCard(results={17: result})
+    eim = FakeEim(script([], BF50=bytes.fromhex("bf5000")))
+    poll(card, eim, server_tls, home, dialect={"eim.test": "1.0"})
+    assert eim.of("BF50") == [tlv("BF50", result)]
+    assert card.results == {}
+
+
+def test_an_empty_answer_of_a_v1_2_eim_acknowledges_nothing(home: Path, server_tls: Tls) -> None:
+    card = FakeCard(results={17: package_result(5, 17, tlv("85", b"\x00"))})
+    poll(card, FakeEim(script([], BF50=bytes.fromhex("bf50023000"))), server_tls, home)
+    assert list(card.results) == [17]
+
+
+def test_an_eim_that_fails_over_an_old_result_is_still_asked_for_packages(home: Path, server_tls: Tls) -> None:
+    card = FakeCard(results={17: package_result(5, 17, tlv("85", b"\x00"))})
+    eim = FakeEim(script([], BF50=500))
+    poll(card, eim, server_tls, home, retries=0)
+    assert [message[:2].hex() for message in eim.messages] == ["bf50", "bf4f"]
+    assert list(card.results) == [17]
+
+
 def test_nothing_to_do(home: Path, server_tls: Tls) -> None:
     card, eim = FakeCard(), FakeEim(script([]))
     result = poll(card, eim, server_tls, home)
