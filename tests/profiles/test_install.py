@@ -72,7 +72,7 @@ def test_header_results() -> None:
     assert refused(changed("800102", "800104"))[0] is Status.UNSUPPORTED_PROFILE_VERSION
     assert refused(changed("a50481008400", "a50481008600"))[0] is Status.FEATURE_NOT_SUPPORTED  # cave
     assert refused(changed("a50481008400", "a50481008c00"))[0] is Status.RUNTIME_NOT_SUPPORTED  # multos
-    assert refused(changed("060667810f010205", "060667810f01020c"))[0] is Status.TEMPLATE_NOT_SUPPORTED
+    assert refused(changed("060667810f010205", "060667810f010213"))[0] is Status.TEMPLATE_NOT_SUPPORTED
     library = build(0xA8, build(0x30, build(0x80, bytes(5)), build(0x81, b"\x01\x00")))
     assert refused(build(0xA0, tlv.first(header).value, library) + tail)[0] is Status.LIB_NOT_SUPPORTED
     assert refused(tail)[0] is Status.INVALID_REQUEST_FORMAT
@@ -281,6 +281,113 @@ def test_iot_element_is_mf_and_usim_in_one() -> None:
     assert content(image, "7FD0/6F7B") == "ff" * 12
     assert content(image, "2FE2") == "980001010000000020f7"
     assert find(package).imsi == "001010000000002"
+
+
+def element(tag: int, number: int, template: str, *members: bytes) -> bytes:
+    return build(tag, head(number), build(0x81, oid(template)), *members)
+
+
+def test_members_of_further_templates_need_nothing_but_their_tag() -> None:
+    """EFs by their templates alone: identifier, structure, size, short identifier and content (TCA SAIP section 9)."""
+    aid = bytes.fromhex("A0000000871004FFFFFFFF8907090000")
+    isim = element(
+        0xB5,
+        20,
+        "8",
+        fcp(0xA2, "A11E" + "83027FB0" + "8410" + aid.hex() + "8B032F0603" + "C60101"),
+        build(0xA3, build(0x83, b"impi")),
+        fcp(0xA4, "A109" + "820442210010" + "800120"),
+        build(0xA5, build(0x83, b"home.example")),
+        build(0xA6, build(0x83, bytes(7))),
+        fcp(0xA8, "A109" + "820442210020" + "800120"),
+    )
+    size = build(0xA1, build(0x80, b"\x20"))
+    shaped = build(0xA1, bytes.fromhex("820442210010"), build(0x80, b"\x20"))
+    package = with_isim_in_dir(
+        aid,
+        isim,
+        element(0xB6, 21, "9.2", build(0xA2, shaped), build(0xA3), build(0xAB), build(0xAC, size)),
+    )
+    image = install(package).image
+    assert image.ef("7FB0/6F3C").content[:2].hex() == "00ff"  # type: ignore[union-attr]
+    assert content(image, "7FB0/6F09") == "ff" * 32
+    assert content(image, "7FB0/6FF7") == "00"
+    settings = image.ef("7FB0/6FF8")
+    assert settings is not None
+    assert (settings.structure, settings.content, settings.capacity) == (Structure.BER_TLV, b"", 32)
+
+    usim = with_elements(
+        element(0xBC, 30, "13.4", build(0xA2), build(0xAC), build(0xAF), build(0xB4, build(0x83, b"\1"))),
+        element(0xBE, 31, "15", build(0xA2), build(0xA3)),
+        element(0xBF1F, 32, "16", build(0xA2), build(0xA3), build(0xA8)),
+        element(0xBB, 33, "12", build(0xA2, build(0xA1, bytes.fromhex("83025F70"))), build(0xA4)),
+        element(
+            0xB2, 34, "3.2", build(0xA2), build(0xA6), build(0xAF), build(0xB4), build(0xBF28), build(0xBF2A, size)
+        ),
+        element(0xB1, 35, "2", build(0xA2), build(0xA3, size)),
+    )
+    image = install(usim).image
+    expected = {
+        "7FD0/5FC0/4F0A": ("f0ff0000", 0x0A),
+        "7FD0/5FC0/4F0D": ("ffff", 0x0D),
+        "7FD0/5FC0/4F15": ("01", 0x15),
+        "7FD0/5FE0/4F01": ("ff", None),
+        "7FD0/5FF0/4F01": ("ff", 1),
+        "7FD0/5FF0/4F06": ("ff" * 32, 6),
+        "7FD0/5F70/4F02": ("00", None),
+        "7F10/6FE0": ("ff" * 1200, None),
+        "7F10/5F3A/4F22": ("00000000", None),
+        "7F10/5F3D/4F02": ("", 2),
+        "7F11/6F01": ("ff" * 32, None),
+    }
+    for path, (value, sfi) in expected.items():
+        ef = image.ef(path)
+        assert ef is not None, path
+        assert (ef.content.hex(), ef.sfi) == (value, sfi), path
+
+
+def with_isim_in_dir(aid: bytes, *extra: bytes) -> bytes:
+    """The operational package with a second record in EF.DIR."""
+    parts = elements()
+    index = next(i for i, raw in enumerate(parts) if raw[0] == 0xB0)
+    mf = tlv.first(parts[index]).children()
+    record = build(0x83, build(0x61, build(0x4F, aid), build(0x50, b"ISIM")))
+    first_record = next(part for part in mf if part.tag == 0xA5)
+    skip = 0x26 - len(first_record.children()[1].value)
+    more = build(0xA5, first_record.value, build(0x82, bytes((skip,))), record)
+    parts[index] = build(0xB0, *(more if part.tag == 0xA5 else part.raw for part in mf))
+    return b"".join([*parts[:-1], *extra, parts[-1]])
+
+
+def test_opt_usim_defaults_at_the_end_of_a_record() -> None:
+    parts = elements()
+    index = next(i for i, raw in enumerate(parts) if raw[0] == 0xB4)
+    parts[index] = build(0xB4, tlv.first(parts[index]).value, build(0xBB), build(0xBC), build(0xA8), build(0xBF42))
+    image = install(b"".join(parts)).image
+    assert content(image, "7FD0/6F80") == ("ff" * 31 + "0000000001ffff") * 20
+    assert content(image, "7FD0/6F81") == ("ff" * 31 + "00000001ffff") * 20
+    assert content(image, "7FD0/6F41") == "ffffff0000"
+    assert content(image, "7FD0/6FE6").startswith("801e60c01e90")
+
+
+def test_opt_iot_has_its_directories_side_by_side() -> None:
+    parts = {raw[0]: raw for raw in elements()}
+    mf = {child.tag: child.value for child in tlv.first(parts[0xB0]).children()}
+    usim = {child.tag: child.value for child in tlv.first(parts[0xB3]).children()}
+    members = [build(tag, mf[tag]) for tag in (0xA2, 0xA4, 0xA5, 0xA6)]
+    members += [build(tag + 6, usim[tag]) for tag in (0xA2, 0xA3, 0xA4)]
+    members += [build(0xAE, usim[0xA8]), build(0xB2, usim[0xB2]), build(0xB5, usim[0xB5]), build(0xB6, usim[0xB6])]
+    iot = build(0xBF20, head(4), build(0x81, oid("17")), *members)
+    more = element(
+        0xBF21, 21, "18", build(0xA3), build(0xA6, build(0x83, b"\1IOT")), build(0xAB), build(0xAD), build(0xAE),
+        build(0xBA), build(0xBB, build(0xA1, build(0x80, b"\x10"))),
+    )  # fmt: skip
+    package = b"".join((parts[0xA0], iot, parts[0xA3], elements()[3], elements()[6], parts[0xA4], more, parts[0xAA]))
+    image = install(package).image
+    assert content(image, "7FD0/6F46").startswith("01494f54ff")
+    assert content(image, "7FD0/6FE3").endswith("000001")
+    assert content(image, "7FD0/5FC0/4F01").endswith("00000001")
+    assert content(image, "7FD0/5FD0/4F01") == "ff" * 16
 
 
 @pytest.mark.parametrize(
