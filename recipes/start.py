@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.engine.trust import require_trust
 from bench.errors import DeviceFailure
 from bench.station.drivers import WrongInstrument
 from bench.station.interfaces import CardProfile, EimOrder, ProfileOrder
@@ -47,6 +48,7 @@ async def reach(
             await cells_on(job)
         await job.power_on()
         await identify(job)
+        await require_trust(station)
         await associate(job)
         orders = await cancel_open_orders(job)
         profiles = await job.profiles()
@@ -78,7 +80,7 @@ async def cells_on(job: Job) -> None:
 
 
 async def identify(job: Job) -> None:
-    """Read the EID, compare it with the one pinned in bench.toml, and have the eIM serve it."""
+    """Read the EID, compare it with the one pinned in bench.toml, and have the eIM serve it; the card stays there."""
     station = job.station
     job.eid = await (await job.ipa()).eid()
     pinned = station.config.eid
