@@ -229,8 +229,10 @@ def _present(module: str, descriptor: dict[str, Any], path: str, value: Any, *, 
             yield from _present(module, descriptor["element"], f"{path}.[]", inner, bits=bits, mark=mark)
     elif kind == "INTEGER":
         names = NUMBERS[module].get(path)
-        if names:
-            yield (number_item(path, value, names[value]) if value in names else f"{path}={value} (no name)") + mark
+        if names and value in names:
+            yield number_item(path, value, names[value]) + mark
+        elif names and not bits:  # a command may be wrong: that is a test of the card
+            yield f"{path}={value} (no name){mark}"
     elif kind == "BIT STRING" and bits:
         names = BITS[module].get(path, {})
         for position in codec.positions(value):
