@@ -20,6 +20,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -107,34 +108,37 @@ def child(arguments: argparse.Namespace) -> None:
 
 
 def fuzz(target: str, seconds: float, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run one target; return what happened."""
-    command = [sys.executable, str(HERE), "--child", target, "--corpus", arguments.corpus, "--seconds", str(seconds)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [*command, "--hang", str(arguments.hang)],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=seconds * 20 + 300,
-        check=False,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    units = re.findall(r"number_of_executed_units: *(\d+)", done.stderr)
-    coverage = re.findall(r"cov: (\d+)", done.stderr)
+    """Run one target, again when its process ends early; return what happened."""
     findings = Path(arguments.corpus) / "findings" / target
+    log = Path(arguments.corpus) / f"{target}.log"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    executions, coverage, early = 0, 0, 0
+    while (left := seconds - (time.monotonic() - started)) > 1 and early < 5:
+        command = [sys.executable, str(HERE), "--child", target, "--corpus", arguments.corpus, "--seconds", str(left)]
+        with log.open("w") as out:
+            done = subprocess.run(
+                [*command, "--hang", str(arguments.hang)], stdout=out, stderr=out, timeout=left * 3 + 300, check=False
+            )
+        told = log.read_text(errors="replace")
+        executions += int((re.findall(r"number_of_executed_units: *(\d+)", told) or [0])[-1])
+        coverage = max(coverage, int((re.findall(r"cov: (\d+)", told) or [0])[-1]))
+        if done.returncode:
+            early += 1
+            log.replace(log.with_suffix(f".ended-early-{early}.log"))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     kinds = [json.loads(path.read_text()) for path in sorted(findings.glob("*.json"))]
-    dead = sorted(str(path) for path in findings.glob("libfuzzer-*"))
-    failed = "" if done.returncode == 0 and units else done.stderr[-800:]
+    dead = sorted(path.name for path in findings.glob("libfuzzer-*"))
     return {
         "target": target,
         "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
-        "executions": int(units[-1]) if units else 0,
-        "coverage": int(coverage[-1]) if coverage else 0,
+        "executions": executions,
+        "coverage": coverage,
         "corpus": sum(1 for _ in (Path(arguments.corpus) / target).glob("*")),
         "crashes": [item["place"] for item in kinds if item["kind"] == "crash"] + dead,
         "hangs": [item["place"] for item in kinds if item["kind"] == "hang"],
         "state_changes": [item["place"] for item in kinds if item["kind"] == "state"],
-        "failed": failed,
+        "ended_early": early,
     }
 
 
@@ -169,7 +173,7 @@ def main() -> int:
         "targets": results,
     }
     print(json.dumps(total, indent=1))
-    bad = any(item["crashes"] or item["hangs"] or item["state_changes"] or item["failed"] for item in results)
+    bad = any(item["crashes"] or item["hangs"] or item["state_changes"] or item["ended_early"] for item in results)
     return 1 if bad else 0
 
 
