@@ -252,6 +252,58 @@ def test_every_algorithm_registers_in_a_cell_of_its_own_plmn(home: Path, algorit
         next(labs, None)
 
 
+LAB = """
+[profile]
+iccid = "8949440000001142702"
+imsi = "001010000000042"
+k = "465b5ce8b199b49faa5f0a2ee238a6bc"
+opc = "cd63cb71954a9f4e48a5994e37a02baf"
+spn = "LAB"
+apn = "lab.example"
+provider = "Lab operator"
+class = "provisioning"
+fallback_allowed = true
+[[files]]
+path = "7FFF/6F7E"
+content = "ffffffff00f110fffeff01"
+"""
+
+
+def test_a_described_profile_and_metadata_of_a_given_one_come_over_the_sm_dp_plus(home: Path) -> None:
+    """The lab's own: NAME.toml alone is built, NAME.toml beside NAME.der is the metadata, and what no card takes."""
+    labs = open_lab(home, build_package(Parameters("8949100000000000001", "001010000000077", bytes(16), bytes(16),
+                                                   "OWN", None)), "own")  # fmt: skip
+    lab = next(labs)
+    folder = home / "smdpp" / "profiles"
+    try:
+        (folder / "lab.toml").write_text(LAB)
+        (folder / "own.toml").write_text('[profile]\nprovider = "Given"\nname = "Own"\nppr = ["PPR2"]\n')
+        whole = (folder / "own.der").read_bytes()
+        # UST says services multos: the card has no such runtime
+        (folder / "multos.der").write_bytes(whole.replace(bytes.fromhex("a50481008400"), bytes.fromhex("a50481008c00")))
+        lab.phone.run(lambda: lab.phone.registered("001010000000001"))
+        lab.phone.command("ATE0")
+        lab.terminal.open_isd_r()
+        for name in ("lab", "own"):
+            kind, sima = parties.pir(lab.download(name))
+            assert (kind, sima) == ("ok", bytes.fromhex("3007a0053003800100")), name
+        listed = {
+            info.find(0x91).value: {part.tag: part.value for part in info.children()}  # type: ignore[union-attr]
+            for info in tlv.first(lab.terminal.es10(build(0xBF2D, build(0x5C, bytes.fromhex("5a919295999f67")))))
+            .children()[0]
+            .children()
+        }
+        assert listed[b"Lab operator"][0x95] == b"\x01"
+        assert listed[b"Lab operator"][0x9F67] == b"\xff"
+        assert (listed[b"Given"][0x92], listed[b"Given"][0x99].hex()) == (b"Own", "0520")
+        (folder / "own.toml").unlink()
+        with pytest.raises(AssertionError):  # the order says so too: it is not installed
+            lab.download("multos")
+        assert [order.state for order in lab.orders.store.orders()].count("error") == 1
+    finally:
+        next(labs, None)
+
+
 def test_a_subscriber_with_other_keys_and_what_is_no_package_are_refused(tmp_path: Path) -> None:
     parameters = Parameters("8949100000000000001", "001010000000001", bytes(16), bytes(16), "X", None)
     (tmp_path / "same-imsi.der").write_bytes(build_package(parameters))
