@@ -349,7 +349,7 @@ async def euicc_release(
         if added != station.eim.eim_id:
             raise Refused(
                 f"the eIM that was added is {added}, this bench's is {station.eim.eim_id}: it cannot sign for it",
-                hint="start the eIM with the name it had ([eim] advertise in bench.toml)",
+                hint=f'give the eIM the name it had: [eim] options = {{ eim_id = "{added}" }} in bench.toml',
             )
         job = Job(station, boot_within=boot_within, download_within=poll_within)
         job.eid = eid

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
-from bench.errors import BenchError, DeviceFailure, EimUnreachable
+from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import CardNotification, EimOrder
 from recipes import start
 from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
@@ -21,6 +21,7 @@ from recipes.words import waiting
 async def notification_delivery(
     station: Station,
     operational_cell: Annotated[int, Range(1, 16)] = 2,
+    patience: Annotated[float, Unit("s"), Range(5, 3600)] = 60.0,
     hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
     profile: str = "operational",
     bootstrap_iccid: str = "",
@@ -37,10 +38,11 @@ async def notification_delivery(
 ) -> None:
     """Install, enable, disable and delete a profile and follow each notification to the SM-DP+.
 
-    The switch to the operational profile happens with its network (``operational_cell``) off. Decisive: the eIM is out
-    of reach then, the poll fails, and what waits on the card still waits after a power cycle. With the network back all
-    is delivered in the order of its sequence numbers and removed from the card. Where the IPA's traffic does not take
-    the radio the eIM cannot be taken away so: then the card leaves the reader before it is polled. SGP.32 section 3.7.
+    The switch to the operational profile happens with its network (``operational_cell``) off. Decisive: within
+    ``patience`` the device does not register then, the eIM is out of reach, and what waits on the card still waits
+    after a power cycle. With the network back all is delivered in the order of its sequence numbers and removed from
+    the card. Where the IPA's traffic does not take the radio, the eIM cannot be taken away so: it is not polled then.
+    SGP.32 section 3.7.
     """
     bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
     operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
@@ -57,7 +59,7 @@ async def notification_delivery(
             await station.network.set_cell(False, cell=operational_cell)
         enable = await job.switch(target.iccid, operational, rollback=False)
         kept = await _kept(job, target.iccid)
-        await _not_delivered(job)
+        await _not_delivered(job, operational, patience)
         await job.power_cycle(hold)
         await job.modem_ready()
         await _same(job, kept)
@@ -103,24 +105,32 @@ async def _kept(job: Job, iccid: str) -> Sequence[CardNotification]:
     return kept
 
 
-async def _not_delivered(job: Job) -> None:
+async def _not_delivered(job: Job, operational: Phase, patience: float) -> None:
     """Require that the eIM is out of reach now: otherwise nothing has to be kept, and the run has shown nothing."""
-    if not job.by_radio:
-        job.station.note("the IPA's traffic does not take the radio: the eIM is not polled instead")
-        return
     async with job.station.step("eim-out-of-reach") as step:
+        reachable = True
         try:
-            await (await job.ipa()).poll(timeout=job.download_within)
-        except EimUnreachable as error:
-            step.note(str(error))
-            return
-        except BenchError as error:
-            raise DeviceFailure(f"the poll without network ended otherwise than by the network: {error}") from error
-        raise DeviceFailure(
-            "the eIM was reachable: nothing had to be kept",
-            where="ESipa",
-            hint="operational_cell must be the cell that serves the operational profile",
-        )
+            await job.modem()
+            await job.station.wait_registered(timeout=patience)
+            await job.station.modem.activate_pdp(operational.apn)
+        except DeviceFailure as error:
+            step.note(f"no service within {patience:g} s: {error.what}")
+            reachable = False
+        if not job.by_radio:
+            step.note("the IPA's traffic does not take the radio: the eIM is not polled instead")
+        else:
+            try:
+                await job.station.ipa.poll(timeout=job.download_within)
+            except EimUnreachable as error:
+                step.note(str(error))
+            else:
+                reachable = True
+        if reachable:
+            raise DeviceFailure(
+                "the network of the new profile is there, and the eIM in reach: nothing had to be kept",
+                where=f"{operational.name} profile",
+                hint="operational_cell must be the cell that serves the operational profile",
+            )
 
 
 async def _same(job: Job, kept: Sequence[CardNotification]) -> None:

@@ -1,0 +1,66 @@
+"""What recipes decide without a device: which profile is the bootstrap, how lists differ, what is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.errors import DeviceFailure
+from bench.station.interfaces import CardProfile, EimOrder
+from recipes import profile_inventory, start, words
+
+A, B, C = "8900101000000000019", "8900101000000000027", "8900101000000010018"
+
+
+def profile(iccid: str, **more: Any) -> CardProfile:
+    return CardProfile(**{"iccid": iccid, "enabled": False, "name": "n", "aid": b"\xa0", **more})
+
+
+def order(kind: str, state: str = "done", **result: Any) -> EimOrder:
+    return EimOrder("1", "eid", kind, state, result)
+
+
+def test_the_bootstrap_profile() -> None:
+    two = [profile(A, enabled=True), profile(B)]
+    assert start.bootstrap_of(two, B, "").iccid == A
+    three = [*two, profile(C)]
+    assert start.bootstrap_of(three, B, A).iccid == A
+    # What this eIM has downloaded is no bootstrap profile.
+    assert start.bootstrap_of(three, B, "", [order("download", iccid=C)]).iccid == A
+    for wanted, orders in (("", []), (B, []), ("", [order("download", "failed", iccid=C)])):
+        with pytest.raises(DeviceFailure, match="could be the bootstrap"):
+            start.bootstrap_of(three, B, wanted, orders)
+    with pytest.raises(DeviceFailure, match="0 profiles"):
+        start.bootstrap_of([profile(B)], B, "")
+
+
+def listed(iccid: str, **more: Any) -> dict[str, Any]:
+    return {"iccid": iccid, "enabled": False, "name": "n", "provider": "", "profile_class": "operational", **more}
+
+
+@pytest.mark.parametrize(
+    ("signed", "words_due"),
+    [
+        ([listed(A, aid="a0")], "the signed list holds"),
+        ([listed(A, aid="a0"), listed(B, aid="a0"), listed(B, aid="a0")], "the signed list holds"),
+        ([listed(A, aid="a0", enabled=True), listed(B, aid="a0")], f"enabled of {A} is True in the signed list"),
+        ([listed(A, aid="a0"), listed(B, aid="a0", name="other")], f"name of {B} is 'other' in the signed list, 'n'"),
+        ([listed(A, aid="a1"), listed(B, aid="a0")], f"aid of {A}"),
+        ([listed(A, aid="a0", fallback=True), listed(B, aid="a0")], f"fallback of {A}"),
+    ],
+)
+def test_lists_that_differ(signed: list[dict[str, Any]], words_due: str) -> None:
+    on_card = [profile(A), profile(B)]
+    profile_inventory._compare([listed(A, aid="a0"), listed(B, aid="a0")], on_card)
+    with pytest.raises(DeviceFailure, match=words_due):
+        profile_inventory._compare(signed, on_card)
+
+
+def test_reasons_are_told_in_one_line() -> None:
+    error = {"subject_code": "8.2.6", "reason_code": "3.8", "message": "unknown id"}
+    failed = EimOrder("7", "eid", "download", "failed", {}, error)
+    text = str(words.order_failed(failed, None, "the download"))
+    assert text == "eIM order 7: the download failed: order failed: SM-DP+ subject 8.2.6 reason 3.8, unknown id"
+    assert "no reason was given" in str(words.order_failed(order("list", "failed"), None, "it"))
+    assert words.results_of(order("package", results="odd")) == []
