@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from .fakes import Tls, make_tls
+from fixtures.pki import Pki
+from fixtures.profiles import ensure_default_packages
+
+from .fakes import EID, Tls, make_tls
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,12 @@ def other_tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bench home with PKI, credentials of the card and profile packages."""
+    home = tmp_path_factory.mktemp("base")
+    Pki.open(home).euicc(EID)
+    ensure_default_packages(home)
+    return home

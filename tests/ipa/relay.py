@@ -44,6 +44,8 @@ class VirtualCard:
     cut: tuple[int, str] | None = None
     apdus: int = 0
     log: list[tuple[bytes, bytes]] = field(default_factory=list)
+    local: bool = False
+    carries_refresh: bool = True
 
     def raw(self, command: bytes) -> bytes:
         index = self.apdus

@@ -5,104 +5,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bench.apdu.errors import CardGone, CardNeedsReset
-from bench.rsp import ecdsa, packages
+from bench.apdu.errors import CardNeedsReset
+from bench.rsp import ecdsa
 from bench.rsp import tlv as walk
 from bench.station.clock import RealClock
 from fixtures.ipa.hostpath import HostDataPath
-from fixtures.ipa.ipa import Ipa, create
-from fixtures.pki import Pki
-from fixtures.profiles import ensure_default_packages
-from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
+from fixtures.ipa.ipa import create
 
-from .fakes import EID, FQDN, FakeEim, Tls
-from .relay import RelayEim, VirtualCard, make_smdpp
-
-BOOTSTRAP, OPERATIONAL = "8900101000000000019", "8900101000000000027"
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bench home with PKI, credentials of the card and profile packages."""
-    home = tmp_path_factory.mktemp("base")
-    Pki.open(home).euicc(EID)
-    ensure_default_packages(home)
-    return home
-
-
-@dataclass
-class Lab:
-    """One bench: its stores live in ``home``."""
-
-    home: Path
-    tls: Tls
-    card: VirtualCard
-    relay: RelayEim
-    eim: FakeEim
-    ipa: Ipa
-
-    @classmethod
-    def make(cls, base: Path, home: Path, tls: Tls, **options: object) -> Lab:
-        shutil.copytree(base, home)
-        pki = Pki.open(home)
-        packages_of_home = ensure_default_packages(home)
-        euicc = VirtualEuicc.open(
-            home / "card",
-            pki=pki,
-            eid=EID,
-            bootstrap=packages_of_home.bootstrap,
-            options=EuiccOptions(**options),  # type: ignore[arg-type]
-        )
-        euicc.power_on()
-        card = VirtualCard(euicc)
-        relay = RelayEim(pki, make_smdpp(home, pki), EID)
-        eim = FakeEim(relay)
-        return cls(home, tls, card, relay, eim, None)  # type: ignore[arg-type]
-
-    async def __aenter__(self) -> Lab:
-        self._serving = self.eim.serve(self.tls.context)
-        await self._serving.__aenter__()
-        options = {"route": {FQDN: f"127.0.0.1:{self.eim.port}"}, "retry_delay": 0.001}
-        self.ipa = create(self.card, HostDataPath(), RealClock(), options=options, home=self.home)
-        if not await self.ipa.eims():
-            await self.ipa.add_initial_eim(self.relay.configuration(self.tls.ca))
-            self.relay.token = self.card.euicc.state().eims[0].token
-        return self
-
-    async def __aexit__(self, *details: object) -> None:
-        await self._serving.__aexit__(None, None, None)
-        self.relay.smdpp.store.close()
-
-    def order_download(self) -> str:
-        # The card's one-time key dies with its power: a cut between PrepareDownload and the first segment makes the
-        # SM-DP+ bind the package anew.
-        order = self.relay.smdpp.orders.place("operational", rebinding="allow")
-        self.relay.orders.append(("download", order.matching_id))
-        return order.matching_id
-
-    def order_enable(self, iccid: str = OPERATIONAL, *, rollback: bool = True) -> None:
-        self.relay.orders.append(("psmo", packages.enable(iccid, rollback)))
-
-    @property
-    def enabled(self) -> str:
-        view = self.card.euicc.state().enabled
-        return view.iccid if view else ""
-
-    def check_provisioned(self, matching_id: str) -> None:
-        view = self.card.euicc.state()
-        assert self.enabled == OPERATIONAL
-        assert [profile.iccid for profile in view.profiles] == [BOOTSTRAP, OPERATIONAL]
-        assert view.notifications == ()
-        order = self.relay.smdpp.store.newest("matching_id", matching_id)
-        assert order is not None
-        assert order.state == "installed"
-        assert self.relay.orders == []
-        assert [result.results for result in self.relay.done] == [[("enable", 0)]]
+from .fakes import EID, FQDN, Tls
+from .lab import BOOTSTRAP, OPERATIONAL, Lab, finish
 
 
 def test_bootstrap_to_operational(base: Path, tmp_path: Path, server_tls: Tls) -> None:
@@ -265,24 +180,6 @@ def test_metadata_that_are_not_those_shown_cancel_the_session(base: Path, tmp_pa
             assert sent.endswith(bytes.fromhex("810104")), "CancelSession with metadataMismatch"
 
     asyncio.run(run())
-
-
-async def finish(lab: Lab) -> int:
-    """Poll and reset like a recipe until there is nothing more to do, through the cut; return the polls it took."""
-    polls = 0
-    while True:
-        polls += 1
-        assert polls < 12
-        try:
-            result = await lab.ipa.poll()
-        except (CardGone, CardNeedsReset):
-            await lab.card.reset()
-            continue
-        if result.profile_changed:
-            await lab.card.reset()
-            continue
-        if not lab.relay.orders and not lab.card.euicc.state().notifications:
-            return polls
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
