@@ -96,7 +96,7 @@ def child(arguments: argparse.Namespace) -> None:
     findings = Path(arguments.corpus) / "findings" / arguments.child
     options = [
         f"-max_total_time={max(1, round(arguments.seconds))}",
-        "-timeout=0",
+        "-timeout=60",  # guarded() ends an input before
         "-print_final_stats=1",
         "-rss_limit_mb=1500",
         "-max_len=4096",

@@ -65,10 +65,10 @@ def test_findings_are_found() -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "refused"),
     [
-        ("bf5103a20180", 0x9000, True),
-        ("bf5103a10180", 0x9000, True),
-        ("bf5103a00180", 0x9000, False),
-        ("bf518180a2", 0x9000, True),
+        ("bf5105a203800165", 0x9000, True),
+        ("bf5102a100", 0x9000, True),
+        ("bf5102a000", 0x9000, False),
+        ("bf5181a1a0819e" + "04819b" + "00" * 155, 0x9000, False),
         ("bf31038001 00".replace(" ", ""), 0x9000, False),
         ("bf3103800102", 0x9000, True),
         ("bf5703810102", 0x9000, True),
@@ -81,4 +81,4 @@ def test_findings_are_found() -> None:
     ],
 )
 def test_what_counts_as_refused(answer: str, status: int, refused: bool) -> None:
-    assert fuzz_targets.rejected(b"", bytes.fromhex(answer), status) is refused
+    assert fuzz_targets.rejected(bytes.fromhex(answer), status) is refused
