@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from bench.apdu.channel import CardAccess, LogicalChannel
 from bench.apdu.errors import CardGone
-from bench.errors import ConfigurationError, InstrumentError
+from bench.errors import ConfigurationError, InstrumentError, Refused
 from bench.station.drivers import TICK, DriverOptions
 from bench.station.interfaces import Identity
 from bench.station.tables import did_you_mean
@@ -105,14 +105,15 @@ class PcscCard:
         """An exchange was given up in its middle: the next channel begins with a reset."""
         self._lane = options.apdu_lane
         self._fetch = bool(options.extra.get("fetch", True))
-        self.carries_refresh = self._fetch
+        self._toolkit = bool(options.extra.get("toolkit", False))
+        self.carries_refresh = self._fetch and self._toolkit
         """REFRESH is fetched and carried out here; else whoever switches a profile resets the card (CarrierTraits)."""
         self.local = True
         self._origin = options.origin
         self.terminal = self._new_terminal()
 
     def _new_terminal(self) -> Terminal:
-        return Terminal(PcscLink(self.name, where=self._origin), self._lane, fetch=self._fetch)
+        return Terminal(PcscLink(self.name, where=self._origin), self._lane, fetch=self._fetch, toolkit=self._toolkit)
 
     def _abandoned(self) -> None:
         self.terminal = self._new_terminal()
@@ -154,14 +155,15 @@ def _patiently(terminal: Terminal, work: Callable[[], T]) -> T:
     """Do ``work`` that begins with a card not in use, again while reader and daemon find their way to it.
 
     A context of a daemon that was restarted fails once; a card that was just put in, or exchanged, is seen when the
-    daemon polls next. Nothing of ours was under way, so that nothing is done twice.
+    daemon polls next; another program that uses the card may be about to end. Nothing of ours was under way, so that
+    nothing is done twice.
     """
     until = time.monotonic() + _FINDS
     while True:
         fresh = not terminal.channels
         try:
             return work()
-        except CardGone:
+        except (CardGone, Refused):
             if not fresh or time.monotonic() >= until:
                 raise
         if isinstance(terminal.link, PcscLink):
@@ -190,10 +192,11 @@ class PcscReader:
         """Find the reader and look whether there is a card; the card is not touched.
 
         ``options.resource`` is the reader's name, a part of it, or its serial number; '' for the only reader.
-        Options: ``pcsclite_csock`` (socket of the daemon), ``fetch`` (false: proactive commands are left alone).
+        Options: ``pcsclite_csock`` (socket of the daemon), ``fetch`` (false: proactive commands are left alone),
+        ``toolkit`` (true: TERMINAL PROFILE is sent, so that the card issues REFRESH).
         Raises ConfigurationError when there is no such reader or when it is not the only one, InstrumentError.
         """
-        extra = options.known_extra("pcsclite_csock", "fetch")
+        extra = options.known_extra("pcsclite_csock", "fetch", "toolkit")
         use_daemon(str(extra.get("pcsclite_csock", "")), where=options.origin)
         link = PcscLink(options.resource, where=options.origin)
         finding = Owner("pcsc readers", options.clock, lambda: None)

@@ -1,11 +1,14 @@
 """What a terminal does with a card in a reader: logical channels, TERMINAL CAPABILITY, proactive commands. Blocking.
 
-On a modem's path the modem is the terminal: it fetches the REFRESH after a profile switch and resets the card. In a
-reader there is nobody else, so this driver does it: after 91xx it sends FETCH at once. A REFRESH that resets the UICC
+On a modem's path the modem is the terminal: it sends TERMINAL PROFILE, fetches the REFRESH after a profile switch and
+resets the card. A reader is no terminal of the toolkit: without TERMINAL PROFILE a card announces no proactive command,
+whoever switches a profile asks for no REFRESH and resets the card afterwards (``carries_refresh`` False,
+``CardAccess.reset``). With the option ``toolkit`` this driver is the terminal and sends TERMINAL PROFILE.
+
+Either way a command that a card does announce (91xx) is seen to: FETCH follows at once. A REFRESH that resets the UICC
 is carried out as a cold reset when the last channel is closed, so that whoever caused it reads its answer first, and
 the next channel meets the card after the switch (TS 102 223 section 6.4.7: no TERMINAL RESPONSE before such a reset).
-A command that cannot be fetched ends in the same cold reset. Other proactive commands get their TERMINAL RESPONSE. A
-card that switches without REFRESH (refreshFlag FALSE), or answers 6985 until reset, needs ``CardAccess.reset``.
+A command that cannot be fetched ends in the same cold reset. Other proactive commands get their TERMINAL RESPONSE.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ _CAPABILITIES = DEFAULT.terminal_capability
 TERMINAL_CAPABILITY: Final = bytes((0x80, 0xAA, 0x00, 0x00, len(_CAPABILITIES))) + _CAPABILITIES
 """TS 102 221 section 11.1.19 with the eUICC capabilities LUId, LPDd and LDSd (SGP.22 section 5.7.1): some cards hide
 ISD-R until it came."""
+TERMINAL_PROFILE: Final = bytes.fromhex("8010000003010088")
+"""TS 102 223 section 5.2: the profile download itself, MORE TIME and REFRESH."""
 _REFRESH, _MORE_TIME = 0x01, 0x02
 _RESETS: Final = (0x04, 0x05, 0x06, 0x08, 0x09)
 """REFRESH qualifiers after which the card is started again: UICC, application and session reset, 3G session reset and
@@ -68,8 +73,11 @@ class Link(Protocol):
 class Terminal:
     """The terminal side of one card. For the thread that owns the link."""
 
-    def __init__(self, link: Link, lane: Lane, *, fetch: bool = True) -> None:
-        """``fetch`` False leaves proactive commands alone (for cards that are to be left exactly as they are)."""
+    def __init__(self, link: Link, lane: Lane, *, fetch: bool = True, toolkit: bool = False) -> None:
+        """``fetch`` False leaves proactive commands alone (for cards that are to be left exactly as they are).
+
+        ``toolkit``: send TERMINAL PROFILE after every start of the card.
+        """
         self.link = link
         self.generation = 0
         """Changes whenever the channels opened before are gone."""
@@ -78,6 +86,7 @@ class Terminal:
         """The card waits for a reset."""
         self._lane = lane
         self._fetch = fetch
+        self._toolkit = toolkit
 
     # --- channels -------------------------------------------------------------------------------------------------
 
@@ -136,6 +145,8 @@ class Terminal:
     def _present_self(self) -> None:
         """Say what this terminal can do; a card that does not know the command is none the worse."""
         self.exchange(TERMINAL_CAPABILITY)
+        if self._toolkit:
+            self.exchange(TERMINAL_PROFILE)
 
     def close(self, number: int, generation: int) -> None:
         """Close a channel; one that died with a reset is no error. The last one gives the card back."""

@@ -173,3 +173,9 @@ def run(test: Callable[[], Any], *, deadline: float = 20.0) -> None:
             await test()
 
     asyncio.run(limited())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give the other side its turns until it has done something; the test's deadline limits it."""
+    while not condition():
+        await asyncio.sleep(0.001)

@@ -20,8 +20,10 @@ from pcsc_bench import (
     reader,
     readers,
     run,
+    until,
 )
 
+from bench.apdu.channel import carries_refresh, is_local
 from bench.apdu.errors import CardGone, NoSuchApplication
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.trace.lane import Direction
@@ -278,7 +280,6 @@ def test_a_cancelled_exchange_is_not_mixed_up_with_the_next() -> None:
             channel = await opened.card().open_channel(ISD_R)
             reached = asyncio.Event()
             card.on_command = lambda command: reached.set() if command[1] == 0xE2 else None
-            made.slots[0].after = lambda: None
             task = asyncio.ensure_future(channel.transmit(GET_EID))
             await reached.wait()
             task.cancel()
@@ -338,7 +339,7 @@ def test_refresh_is_fetched_and_carried_out_when_the_channel_is_closed() -> None
             assert card.commands[-1][1] == 0xCA  # fetched once, and no TERMINAL RESPONSE before the reset
             assert card.powers[powers:] == []
             await channel.close()
-            assert card.powers[powers:] == ["off"]
+            await until(lambda: card.powers[powers:] == ["off"])
             again = await opened.card().open_channel(ISD_R)
             assert card.powers[powers:] == ["off", "on"]
             await again.close()
@@ -357,7 +358,7 @@ def test_a_refresh_that_cannot_be_fetched_ends_in_a_cold_reset_too() -> None:
             powers = len(card.powers)
             await channel.transmit(GET_EID)
             await channel.close()
-            assert card.powers[powers:] == ["off"]
+            await until(lambda: card.powers[powers:] == ["off"])
 
     run(test)
 
@@ -379,6 +380,25 @@ def test_other_proactive_commands_are_answered_one_after_the_other() -> None:
             powers = len(card.powers)
             await channel.close()
             assert card.powers[powers:] == []
+
+    run(test)
+
+
+def test_with_the_toolkit_the_driver_is_the_terminal_after_every_start() -> None:
+    async def test() -> None:
+        card = ScriptedCard()
+        async with readers(card) as made, reader(made, toolkit=True) as opened:
+            access = opened.card()
+            channel = await access.open_channel(ISD_R)
+            assert carries_refresh(access) and is_local(access)
+            start = [bytes.fromhex("80AA000005A903830107"), bytes.fromhex("8010000003010088")]
+            assert card.commands[:2] == start
+            await channel.close()
+            count = len(card.commands)
+            await access.reset()
+            assert card.commands[count:] == start
+        async with readers(card) as made, reader(made) as opened:
+            assert not carries_refresh(opened.card())
 
     run(test)
 

@@ -30,6 +30,8 @@ PACKAGES = {
     "mmcli": "modemmanager",
     "ModemManager": "modemmanager",
     "openssl": "openssl",
+    "opensc-tool": "opensc",
+    "pcsc_scan": "pcsc-tools",
     "sigrok-cli": "sigrok-cli",
     "socat": "socat",
     "tshark": "tshark",
@@ -182,7 +184,8 @@ class Bench:
             self.kill()
             pytest.fail(f"bench sim up: {error}\n{(folder / 'bench.log').read_text()}")
         self.announcement: dict[str, Any] = json.loads(line)
-        station = self.announcement["stations"]["sim"]
+        (station,) = self.announcement["stations"].values()
+        self.station: dict[str, Any] = station
         self.modem: str = station["modem"]["port"]
         self.power = _socket_resource(station["power"]["resource"])
         self.network = _socket_resource(station["network"]["resource"])
