@@ -49,6 +49,10 @@ class Form(Enum):
 
 ALL: frozenset[Form] = frozenset(Form)
 STRICT: frozenset[Form] = frozenset()
+COMMANDS = frozenset(
+    (Form.FILTER_WITHOUT_A0, Form.UNIVERSAL_REFRESH_FLAG, Form.UNIVERSAL_CI_KEY_ID, Form.CONTEXT_ROLLBACK_FLAG)
+)
+"""Forms of what a card is sent; it has no use for them in its answers, where the same tags mean other things."""
 
 _Rewrite = Callable[[Tlv], bytes | None]
 

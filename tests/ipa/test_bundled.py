@@ -112,7 +112,9 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(home: Path, *eim_arguments: str, **options: Any) -> AsyncIterator[Lab]:
+async def lab(
+    home: Path, *eim_arguments: str, ipa_options: dict[str, object] | None = None, **options: Any
+) -> AsyncIterator[Lab]:
     pki = Pki.open(home)
     bootstrap = ensure_default_packages(home).bootstrap
     euicc = VirtualEuicc.open(home / "card", pki=pki, eid=EID, bootstrap=bootstrap, options=EuiccOptions(**options))
@@ -125,7 +127,7 @@ async def lab(home: Path, *eim_arguments: str, **options: Any) -> AsyncIterator[
         route = f"{smdpp_told['address']}={smdpp_told['https'].removeprefix('https://')}"
         eim_told = await stack.enter_async_context(service("fixtures.eim", home, "--route", route, *eim_arguments))
         eim = await stack.enter_async_context(EimClient.from_announcement(eim_told))
-        target = {"route": {eim_told["fqdn"]: eim_told["https"].removeprefix("https://")}}
+        target = {"route": {eim_told["fqdn"]: eim_told["https"].removeprefix("https://")}, **(ipa_options or {})}
         ipa = create(card, HostDataPath(), RealClock(), options=target, home=home)
         await eim.register(EID)
         if not await ipa.eims():
