@@ -341,7 +341,7 @@ async def euicc_release(
             raise Refused(
                 "this card was not adopted here: what it had before is not known",
                 where=str(path),
-                hint="bench euicc adopt keeps it; an eIM is deleted by: bench eim order",
+                hint="bench euicc adopt keeps it before it changes anything",
             )
     added = str(kept["added"])
     there = any(item["eim_id"] == added for item in before)

@@ -84,7 +84,7 @@ def _card(obj: Mapping[str, Any], station: str, where: Mapping[str, Any]) -> lis
     done = carry_out(obj, "euicc-trust", {}, {"station": station, **where})
     result = done.result("trust")
     if result is None:
-        told = "; ".join(done.view.errors) or done.view.state
+        told = "; ".join(done.errors) or done.view.state
         return [Check("card", "fail", told, f"bench show {done.folder.name}")]
     found = [Check("card", "ok", f"EID {result['eid']}")]
     return found + [Check(item["name"], item["state"], item["text"], item["hint"]) for item in result["findings"]]

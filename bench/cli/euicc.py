@@ -146,6 +146,15 @@ class Done:
         """Return a result of the run, None when it did not come to it."""
         return self._results.get(name)
 
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong, each thing once: a step tells its error again, without the hint."""
+        kept: list[str] = []
+        for error in sorted(set(self.view.errors), key=len, reverse=True):
+            if not any((error.partition(": ")[2] or error) in other for other in kept):
+                kept.append(error)
+        return [error for error in dict.fromkeys(self.view.errors) if error in kept]
+
     def finish(self, as_json: bool, found: Any, show: Callable[[Any], None]) -> None:
         """Print and end the command with the run's exit code."""
         if as_json:
@@ -155,14 +164,14 @@ class Done:
                     "folder": str(self.folder),
                     "verdict": self.view.state,
                     "exit_code": self.code,
-                    "errors": list(self.view.errors),
+                    "errors": self.errors,
                     "result": found,
                 }
             )
         else:
             if found is not None:
                 show(found)
-            for error in self.view.errors:
+            for error in self.errors:
                 click.echo(f"bench: {error}", err=True)
             if self.code:
                 click.echo(f"       {self.view.state}; the run is kept: bench show {self.folder.name}", err=True)
