@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,14 @@ class Lab:
     relay: RelayEim
     eim: FakeEim
     ipa: Ipa
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What a test keeps for its end."""
 
     @classmethod
     def make(cls, base: Path, home: Path, tls: Tls, *, emergency: bool = False, **options: object) -> Lab:
-        shutil.copytree(base, home)
+        """A copy of the home ``base``, or (the same folder twice) a home as it is; what its eIM knew is not there."""
+        if base != home:
+            shutil.copytree(base, home)
         pki = Pki.open(home)
         kept = ensure_default_packages(home)
         euicc = VirtualEuicc.open(

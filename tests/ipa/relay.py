@@ -124,6 +124,15 @@ class RelayEim:
     delivered: Counter[bytes] = field(default_factory=Counter)
     last_seq: int = -1
     key: object = None
+    takes_both: bool = True
+    """Results that come together with notifications are taken; else HTTP 500."""
+    together: int = 0
+    """Notifications that came with a result."""
+
+    def go_on(self, other: RelayEim) -> None:
+        """Go on where another eIM left off."""
+        self.orders, self.counter, self.token = list(other.orders), other.counter, other.token
+        self.sent, self.last_seq = dict(other.sent), other.last_seq
 
     def configuration(self, ca: bytes) -> bytes:
         key = tlv("A5", pin("A0", self.pki.eim.spki))
@@ -173,8 +182,12 @@ class RelayEim:
         return tlv("BF4F", self.sent[counter])
 
     def _result(self, found: walk.Tlv) -> Answer:
-        raw = found.find(0xBF51)
+        both = found.find(0x30)  # ePRAndNotifications
+        if both is not None and not self.takes_both:
+            return 500
+        raw = (both or found).find(0xBF51)
         assert raw is not None, "only package results are provided to this eIM"
+        notifications = both.find(0xA0) if both is not None else None
         result = packages.parse_result(raw.raw)
         if result.form == "error-unsigned":
             self.failed.append("unsigned")
@@ -191,7 +204,14 @@ class RelayEim:
                 del self.sent[result.counter]
                 self.counter = result.counter or 0
                 self.orders.pop(0)
-        return tlv("BF50", tlv("BF53", tlv("80", walk.build(0x80, (result.seq or 0).to_bytes(2, "big"))[2:])))
+        acknowledged = [(result.seq or 0).to_bytes(2, "big")]
+        for pending in notifications.children() if notifications is not None else ():
+            self.together += 1
+            self._take(pending)
+            seq = pending.find(0xBF2F, 0x80) or pending.find(0xBF27, 0xBF2F, 0x80)
+            assert seq is not None
+            acknowledged.append(seq.value)
+        return tlv("BF50", tlv("BF53", *(tlv("80", seq) for seq in acknowledged)))
 
     def _notification(self, found: walk.Tlv) -> Answer:
         inner = found.find(0xA0)
@@ -201,13 +221,16 @@ class RelayEim:
                 self.orders.pop(0)
             return 204
         (pending,) = inner.children()
+        self._take(pending)
+        return 204
+
+    def _take(self, pending: walk.Tlv) -> None:
         self.delivered[pending.raw] += 1
         received = self.smdpp.handle_notification({"pendingNotification": text(pending.raw)})
         assert not received.rejected, received.rejected
         success = pending.find(0xBF27, 0xA2, 0xA0)
         if success is not None and self.orders and self.orders[0][0] == "download":
             self.orders.pop(0)
-        return 204
 
     def _initiate(self, found: walk.Tlv) -> Answer:
         challenge, info1 = found.find(0x81), found.find(0xBF20)

@@ -419,3 +419,22 @@ def test_cards_of_other_forms(card: dict[str, Any], base: Path, home: Path, serv
         assert lab.enabled == OPERATIONAL
 
     scene(base, home, server_tls, play, **card)
+
+
+@pytest.mark.parametrize("takes_both", [True, False])
+def test_notifications_go_with_the_result_where_the_eim_takes_it(
+    takes_both: bool, base: Path, home: Path, server_tls: Tls
+) -> None:
+    async def play(lab: Lab) -> None:
+        lab.relay.takes_both = takes_both
+        await lab.on_operational(rollback=False)
+        lab.eim.messages.clear()
+        result = await lab.ipa.poll()
+        assert result.notifications == 2, "disable and enable"
+        assert lab.relay.together == (2 if takes_both else 0)
+        assert len(lab.eim.of("BF50")) == (1 if takes_both else 2)
+        assert len(lab.eim.of("BF3D")) == (0 if takes_both else 2)
+        assert lab.card.euicc.state().notifications == ()
+        assert [done.results for done in lab.relay.done] == [[("enable", 0)]]
+
+    scene(base, home, server_tls, play)
