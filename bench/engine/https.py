@@ -40,7 +40,8 @@ async def get(
     except UnicodeEncodeError:
         raise ConfigurationError(f"'{url}' is not ASCII", where="https_get", hint="escape it") from None
     try:
-        async with clock.timeout(timeout):
+        # The host's own traffic is none of the device's: simulated time must not run, or jump, while it is on its way.
+        async with clock.limit(timeout) if path.bearer == "host" else clock.timeout(timeout):
             # A proxy resolves at its end, the host by itself; a socket of the device's interface needs the address.
             asked = bool(dns) and not path.proxy and path.bearer != "host"
             to = (await path.resolve(host, server=dns[0], timeout=timeout))[0] if asked else host
