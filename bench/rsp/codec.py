@@ -70,18 +70,6 @@ def understood(type_name: str, data: bytes, *, module: str = SGP32, accept: Iter
         return False
 
 
-def request_type(tag: int) -> tuple[str, str] | None:
-    """Return module and name of the ES10 command with this outer tag, SGP.32's first; None when there is none."""
-    from bench.rsp.asn1.schema import SCHEMA
-
-    for module in (SGP32, SGP22):
-        for name, descriptor in SCHEMA[module]["types"].items():
-            own = descriptor.get("tag", {"number": 0})
-            if name.endswith("Request") and own["number"] >= 31 and 0xBF00 | own["number"] == tag:
-                return module, name
-    return None
-
-
 def bits(*positions: int) -> tuple[bytes, int]:
     """Return the BIT STRING value in which the bits at ``positions`` (0 is the first) are set."""
     count = max(positions, default=-1) + 1
