@@ -124,9 +124,14 @@ def test_other_ends_of_an_answer(certificate: tuple[Path, Path]) -> None:
     assert fetch(certificate, chunked).body == b"abcdef"
 
 
-def test_paths_that_take_addresses_only_are_given_one(certificate: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize(("bearer", "asked"), [("interface:wwan0", "192.0.2.1"), ("host", NAME)])
+def test_paths_that_take_addresses_only_are_given_one(
+    bearer: str, asked: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path_, "bearer", bearer)
+
     def check(path: Path_, requests: list[bytes]) -> None:
-        assert path.asked == ["192.0.2.1"]
+        assert path.asked == [asked]
 
     fetch(certificate, b"HTTP/1.1 204 x\r\nContent-Length: 0\r\n\r\n", dns=("192.0.2.53",), check=check)
 
