@@ -56,8 +56,9 @@ def certificate(
     dns: str = "",
     until: datetime.datetime = datetime.datetime(2054, 1, 1),
     ski: bytes | None = None,
+    key: ec.EllipticCurvePrivateKey | None = None,
 ) -> Made:
-    key = ec.generate_private_key(curve)
+    key = key or ec.generate_private_key(curve)
     own_id = x509.SubjectKeyIdentifier(ski) if ski else x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     authority = issuer.ski if issuer else own_id.digest
     builder = (

@@ -27,11 +27,12 @@ from bench.rsp import certs, ecdsa
 from bench.rsp.certs import Role
 from fixtures.pki import BRAINPOOL, P256, Pki
 from fixtures.pki import importing as module
+from fixtures.pki.check import check
 from fixtures.pki.importing import install, plan
 from fixtures.pki.scan import scan
 from fixtures.pki.store import NotInSet
 
-from .sets import CURVES, EID, NOW, Made, certificate, name, sgp26, write
+from .sets import CURVES, EID, NOW, certificate, name, sgp26, write
 
 ROLES = {
     "ci": "CI_ECDSA",
@@ -157,6 +158,10 @@ def test_below_a_ci_without_its_key(tmp_path: Path) -> None:
     certs.check_chain(pki.eim.certificate, (), (pki.eim.certificate,), Role.EIM)
     for role in ("dp_tls", "eim_tls"):
         assert openssl("verify", "-CAfile", pki.ci_files, pki.folder / f"{role}.crt.pem").endswith("OK\n")
+    assert {item["name"]: item["state"] for item in check(tmp_path / "home", now=NOW)} == {
+        "pki": "ok",
+        "pki P-256 EUM": "warn",
+    }
     found = reasons(tmp_path / "set", tmp_path / "home")
     assert "private key is not in the folder" in found["CERT_S_SM_DP_TLS_NIST.der"]
     assert "private key is not in the folder" in found["CERT_EUM_ECDSA_NIST.der"]
@@ -195,8 +200,56 @@ def test_one_curve_leaves_the_other_as_it_was(tmp_path: Path, curve: str) -> Non
     assert (pki.dp_tls.certificate == tls) is (curve == BRAINPOOL)
 
 
-def damaged(made: dict[str, Made], stem: str, item: Made) -> dict[str, Made]:
-    return {**made, stem: item}
+def test_of_several_the_first_smdp_and_what_lasts_longest(tmp_path: Path) -> None:
+    made = sgp26()
+    ci, nist = made["CI_ECDSA_NIST"], CURVES["NIST"]
+    plus = name(O="ACME", CN="TEST SM-DP+2")
+    made["A_DP2auth"] = certificate(nist, plus, 4, ci, oid="2.999.12")
+    made["A_DP2pb"] = certificate(nist, plus, 5, ci, oid="2.999.12")
+    host = "testsmdpplus2.example.com"
+    made["A_DP2_TLS"] = certificate(nist, name(O="ACME", CN=host), 3, ci, oid="2.999.12", dns=host)
+    host = "testsmdpplus1.example.com"
+    made["Z_DP_TLS"] = certificate(nist, name(O="ACME", CN=host), 3, ci, oid="2.999.10", dns=host)
+    write(tmp_path / "set", made)
+    pki = imported(tmp_path / "home", tmp_path / "set")
+    assert pki.dp_auth.certificate == made["S_SM_DPauth_ECDSA_NIST"].der
+    assert pki.dp_pb.certificate == made["S_SM_DPpb_ECDSA_NIST"].der
+    assert pki.dp_tls.certificate == made["Z_DP_TLS"].der  # until 2054, the other one until 2030
+
+
+def test_a_ci_that_was_certified_anew_is_one_ci(tmp_path: Path) -> None:
+    made = sgp26()
+    ci = made["CI_ECDSA_NIST"]
+    subject = ci.certificate.subject
+    later = certificate(
+        CURVES["NIST"], subject, 0, None, ca=True, ski=ci.ski, until=datetime.datetime(2059, 1, 1), key=ci.key
+    )
+    made["A_CI_AGAIN"] = later
+    write(tmp_path / "set", made)
+    pki = imported(tmp_path / "home", tmp_path / "set")
+    assert pki.ci.certificate == later.der
+    assert pki.dp_auth.certificate == made["S_SM_DPauth_ECDSA_NIST"].der
+    assert "same CI with a later end" in reasons(tmp_path / "set", tmp_path / "home")["CERT_CI_ECDSA_NIST.der"]
+
+
+def test_the_tls_name_of_an_imported_smdp(tmp_path: Path) -> None:
+    """The SM-DP+ is called as bench.toml says: with the imported key, or it says why it cannot."""
+    from fixtures.smdpp.service import tls_files
+
+    made = sgp26()
+    home = tmp_path / "home"
+    pki = imported(home, write(tmp_path / "set", made))
+    chain, key = tls_files(pki, "testsmdpplus1.example.com", tmp_path)
+    assert chain == pki.folder / "dp_tls.crt.pem"
+    chain, again = tls_files(pki, "smdpp.bench.example", tmp_path)
+    assert again == key
+    text = openssl("x509", "-in", chain, "-noout", "-text")
+    assert "DNS:smdpp.bench.example" in text
+    assert openssl("verify", "-CAfile", pki.ci_files, chain).endswith("OK\n")
+    (pki.folder / "ci.key.pem").unlink()
+    with pytest.raises(ConfigurationError, match=r"is for testsmdpplus1\.example\.com") as caught:
+        tls_files(Pki.open(home), "smdpp.bench.example", tmp_path)
+    assert 'advertise = "testsmdpplus1.example.com"' in caught.value.hint
 
 
 def test_what_is_not_usable_is_listed_with_the_reason(tmp_path: Path) -> None:
