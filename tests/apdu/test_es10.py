@@ -409,3 +409,136 @@ def test_every_function_is_counted_by_name_and_shown_to_the_watcher() -> None:
     assert es10.apdus == 3
     assert seen == [(0xBF20, "bf2000", "bf2000")] * 2
     assert channel.closed == 1
+
+
+FUNCTIONS: dict[str, tuple[str, Callable[[Es10], Awaitable[object]]]] = {
+    "bf5b038001ff": ("bf5b03800108", lambda es10: es10.enable_emergency_profile(refresh=True)),
+    "bf5c03800100": ("bf5c03800102", lambda es10: es10.disable_emergency_profile(refresh=False)),
+    "bf5e038001ff": ("bf5e03800106", lambda es10: es10.return_from_fallback(refresh=True)),
+    "bf420480020780": ("bf4203800101", lambda es10: es10.activate_ipae()),
+    "bf350aa0083003020101030100": ("bf3503810103", lambda es10: es10.load_crl(bytes.fromhex("30083003020101030100"))),
+    "bf3111a00c5a0a98101032547698103214" + "8101ff": (
+        "bf3103800104",
+        lambda es10: es10.enable_profile("89010123456789012341", refresh=True),
+    ),
+    "bf320ba0064f04a0000001810100": (
+        "bf3203800105",
+        lambda es10: es10.disable_profile(bytes.fromhex("a0000001"), refresh=False),
+    ),
+    "bf33064f04a0000001": ("bf3303800103", lambda es10: es10.delete_profile(bytes.fromhex("a0000001"))),
+    "bf290f5a0a98101032547698103214900161": (
+        "bf2903800101",
+        lambda es10: es10.set_nickname("89010123456789012341", "a"),
+    ),
+    "bf3f03800161": ("bf3f0380017f", lambda es10: es10.set_default_dp_address("a", consumer=True)),
+    "bf59078000810388370a": (
+        "bf5903800102",
+        lambda es10: es10.configure_immediate_enable(flag=True, smdp_oid=bytes.fromhex("88370a")),
+    ),
+    "bf5600": ("bf5603810101", lambda es10: es10.certificates()),
+    "bf2d00": ("bf2d0381010b", lambda es10: es10.profiles()),
+}
+NAMES = {
+    "bf5b": "ecallNotAvailable",
+    "bf5c": "profileNotInEnabledState",
+    "bf5e": "fallbackNotAvailable",
+    "bf42": "notSupported",
+    "bf35": "notEnoughMemorySpace",
+    "bf31": "wrongProfileReenabling",
+    "bf32": "catBusy",
+    "bf33": "disallowedByPolicy",
+    "bf29": "iccidNotFound",
+    "bf3f": "undefinedError",
+    "bf59": "associatedEimAlreadyExists",
+    "bf56": "invalidCiPKId",
+    "bf2d": "profileChangeOngoing",
+}
+
+
+@pytest.mark.parametrize("request_", FUNCTIONS)
+def test_refusals_have_the_standards_names(request_: str) -> None:
+    answer, function = FUNCTIONS[request_]
+
+    async def use(es10: Es10) -> None:
+        with pytest.raises(Es10Error) as refused:
+            await function(es10)
+        assert refused.value.result == NAMES[request_[:4]]
+        assert not es10.switched
+
+    call([(store(request_), answer + "9000")], use)
+
+
+def test_looks_with_names() -> None:
+    script = [
+        (store("bf5f00"), "bf5f038101019000"),
+        (store("bf5f00"), "bf5f0aa00881064704" + "03696f74" + "9000"),
+        (store("bf4300"), "bf4302a0009000"),
+        (store("bf3504a0020500"), "bf3507a005a0030201039000"),
+    ]
+
+    async def use(es10: Es10) -> None:
+        assert await es10.connectivity() is None
+        found = await es10.connectivity()
+        assert found is not None
+        assert found.apn == "iot"
+        assert await es10.rules() == ()
+        assert (await es10.load_crl(bytes.fromhex("30020500"))).missing_parts == (3,)
+
+    call(script, use)
+
+
+@pytest.mark.parametrize("word", ["6e00", "6d00"])
+def test_a_card_that_wants_get_response_with_class_80(word: str) -> None:
+    eid = "bf3e125a10" + EID
+    script = [
+        (store("bf3e035c015a"), "6115"),
+        ("00c0000015", word),
+        ("80c0000015", eid + "9000"),
+        (store("bf3e035c015a"), "6115"),
+        ("80c0000015", eid + "9000"),
+    ]
+
+    async def use(es10: Es10) -> None:
+        assert await es10.eid() == EID
+        assert await es10.eid() == EID  # remembered for the channel
+
+    call(script, use)
+
+
+def test_a_card_that_refuses_get_response_with_both_classes() -> None:
+    script = [(store("bf2000"), "6103"), ("00c0000003", "6e00"), ("80c0000003", "6e00")]
+
+    async def use(es10: Es10) -> None:
+        with pytest.raises(StatusWordError) as refused:
+            await es10.euicc_info1()
+        assert refused.value.status_word == 0x6E00
+
+    call(script, use)
+
+
+def test_a_busy_toolkit_has_its_hint() -> None:
+    async def use(es10: Es10) -> None:
+        with pytest.raises(StatusWordError, match="proactive session"):
+            await es10.euicc_info1()
+
+    call([(store("bf2000"), "9300")], use)
+
+
+def test_a_card_of_v1_0() -> None:
+    """EnableUsingDD has an empty request; memory reset is BF34 with other bits and its result in 02 (Appendix 4)."""
+    channel = ScriptedChannel(
+        [
+            (store("bf5a00"), "bf5a038001009000"),
+            (store("bf340482020410"), "bf34060201008101009000"),
+        ]
+    )
+    es10 = Es10(channel, old=True)
+
+    async def use() -> None:
+        await es10.immediate_enable(refresh=True)
+        assert es10.switched
+        found = await es10.memory_reset(0x04)
+        assert found.results == {"resetResult": "ok", "resetEimResult": "ok"}
+
+    asyncio.run(use())
+    assert channel.done
