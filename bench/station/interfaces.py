@@ -400,9 +400,9 @@ class EimService(Protocol):
         One mapping a command, its name as key: ``{"enable": {"iccid": "8900...", "rollback": True}}``,
         ``{"setFallbackAttribute": {"iccid": ...}}``, ``{"getRAT": {}}``, ``{"addEim": {"configuration": bytes}}``,
         ``{"addEim": {"eimId": ...}}`` (another eIM, its key made by this one), ``{"updateEim": {"newKey": True}}``
-        (this eIM gets another key), ``{"deleteEim": {"eimId": ...}}``, ``{"listEim": {}}``. ``EimOrder.result["results"]`` holds one mapping a
-        result: ``name`` (as EuiccResultData), ``code``, ``text``, and what the command gave (``profiles``, ``eims``,
-        ``associationToken``).
+        (this eIM gets another key), ``{"deleteEim": {"eimId": ...}}``, ``{"listEim": {}}``.
+        ``EimOrder.result["results"]`` holds one mapping a result: ``name`` (as EuiccResultData), ``code``, ``text``,
+        and what the command gave (``profiles``, ``eims``, ``associationToken``).
         """
 
     async def order_replay(self, order_id: str) -> EimOrder:
