@@ -69,7 +69,9 @@ class Observer:
             if p2 == 0:
                 channel.command.clear()
             channel.response.clear()
-            channel.command += command[5 : 5 + command[4]] if len(command) > 5 else b""
+            extended = len(command) > 7 and not command[4]
+            at, length = (7, int.from_bytes(command[5:7], "big")) if extended else (5, sum(command[4:5]))
+            channel.command += command[at : at + length]
             channel.complete = bool(p1 & 0x80)
         elif instruction == 0xA4 and p1 == 4:
             self._channels[number] = channel = _Channel(complete=True)
