@@ -23,7 +23,10 @@ def stations(obj: Mapping[str, Any], as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for name, station in bench.stations.items():
         owner = locks.holder(station_key(station, bench.home))
-        parts = [kind for kind in ("power", "modem", "network", "card", "data") if getattr(station, kind) is not None]
+        kinds = ("power", "modem", "network", "card", "switch", "data")
+        parts = [kind for kind in kinds if getattr(station, kind) is not None]
+        if station.card is not None and station.card.at != "modem":
+            parts.insert(parts.index("card"), "reader")
         rows.append(
             {
                 "station": name,

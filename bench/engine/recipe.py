@@ -27,7 +27,9 @@ __all__ = ["FROM_RAT", "Choices", "Range", "Recipe", "Station", "Unit", "install
 
 P = ParamSpec("P")
 
-NEEDS: Final = ("power", "modem", "network", "card", "data", "eim", "smdpp", "ipa", "radio", "person")
+NEEDS: Final = (
+    "power", "modem", "network", "card", "reader", "switch", "data", "eim", "smdpp", "ipa", "radio", "person",
+)  # fmt: skip
 """What a recipe may need; ``radio``: a data path that is the device's own, ``person``: somebody who can answer."""
 EFFECTS: Final = (
     "switches-profile",
