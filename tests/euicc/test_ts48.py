@@ -252,6 +252,41 @@ def test_every_algorithm_registers_in_a_cell_of_its_own_plmn(home: Path, algorit
         next(labs, None)
 
 
+def test_a_modem_reads_and_writes_what_modems_do(home: Path) -> None:
+    """Path and short identifier, records, BER-TLV objects and the identity, through +CRSM and +CSIM."""
+    package = ts48("TS48V2-SAIP2-1-BERTLV-UNIQUE.der")
+    labs = open_lab(home, package, "ts48-walk")
+    lab = next(labs)
+    phone = lab.phone
+    try:
+        switched(lab, package, "ts48-walk")
+        # FCP by GET RESPONSE, absent files, EF.DIR to its end, PLMN lists
+        assert phone.command("AT+CRSM=192,28423,0,0,0")[0].startswith('+CRSM: 144,0,"6217820241218302')
+        assert phone.command("AT+CRSM=176,28478,0,0,8")[0].startswith("+CRSM: 144,0,")  # GID1
+        assert phone.command("AT+CRSM=176,28672,0,0,1")[0] == '+CRSM: 106,130,""'
+        records = [phone.command(f"AT+CRSM=178,12032,{number},4,33")[0] for number in range(1, 6)]
+        assert [record.split(",")[1] for record in records] == ["0"] * 4 + ["131"]
+        assert "A0000000871002FF49FF0589" in records[0]
+        assert phone.command("AT+CRSM=176,28512,0,0,170")[0].split('"')[1] == "FFFFFF0000" * 34  # PLMNwAcT
+        assert phone.command("AT+CRSM=242,0,0,0,0")[0].startswith('+CRSM: 144,0,"62')
+        # EF.URSP is a BER-TLV file: empty, an object, its length
+        file, path = 20235, "7FFF5FC0"
+        assert phone.command(f'AT+CRSM=203,{file},0,128,0,"5C","{path}"')[0] == '+CRSM: 144,0,"5C00"'
+        assert phone.command(f'AT+CRSM=219,{file},0,128,0,"80020102","{path}"')[0] == '+CRSM: 105,130,""'  # ADM1
+        assert phone.command('AT+CSIM=26,"0020000A083535353535353535"')[0] == '+CSIM: 4,"9000"'
+        assert phone.command(f'AT+CRSM=219,{file},0,128,0,"80020102","{path}"')[0] == '+CRSM: 144,0,""'
+        assert phone.command(f'AT+CRSM=203,{file},0,128,0,"80","{path}"')[0] == '+CRSM: 144,0,"80020102"'
+        # FPLMN by the host, kept over CFUN, and read by the modem
+        assert phone.command('AT+CRSM=214,28539,0,0,12,"62F220FFFFFFFFFFFFFFFFFF"')[0] == '+CRSM: 144,0,""'
+        phone.command("AT+CFUN=0")
+        phone.command("AT+CFUN=1")
+        phone.run(lambda: phone.registered("001010123456063"))
+        assert phone.world.state()["modem"]["fplmn"][:1] == ["26202"]
+        assert phone.command("AT+CRSM=176,28539,0,0,12")[0].split('"')[1] == "62F220" + "FF" * 9
+    finally:
+        next(labs, None)
+
+
 LAB = """
 [profile]
 iccid = "8949440000001142702"

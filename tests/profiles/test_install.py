@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.rsp import ids, tlv
 from bench.rsp.tlv import build
@@ -264,6 +266,8 @@ def test_shared_pins_and_mapped_keys() -> None:
     assert pin.value == b"9999\xff\xff\xff\xff"
     assert image.pin(directory, 0x82) is None
     assert "9999" not in repr(pin)
+    nothing = build(0xA2, head(22), build(0xA1, build(0x81, bytes.fromhex("7fd05f70"))))
+    assert refused(with_elements(sub, nothing))[:2] == (Status.PIN_CODE_MISSING, 22)
 
 
 def test_iot_element_is_mf_and_usim_in_one() -> None:
@@ -422,3 +426,71 @@ def test_combined_conditions() -> None:
     assert not allowed(b"\x80\x01", 1, {1}.__contains__)
     assert allowed_instruction(RULES[7], 0x32, {1}.__contains__)
     assert not allowed_instruction(RULES[5], 0x32, {1}.__contains__)
+
+
+MEMBER_TAGS = (
+    0x80,
+    0x81,
+    0x82,
+    0x83,
+    0x84,
+    0x8A,
+    0x8B,
+    0xC6,
+    0x88,
+    0xA5,
+    0xC7,
+    0x62,
+    0xA1,
+    0xA0,
+    0x30,
+    0x02,
+    0xA2,
+    0xB3,
+)
+VALUES = st.recursive(
+    st.one_of(
+        st.binary(max_size=12),
+        st.sampled_from(
+            [bytes.fromhex(text) for text in ("4121", "42210010", "46210003", "7921", "7821", "7fd0", "6f07")]
+        ),
+    ),
+    lambda inner: st.lists(st.tuples(st.sampled_from(MEMBER_TAGS), inner), max_size=5).map(
+        lambda parts: b"".join(build(tag, value) for tag, value in parts)
+    ),
+    max_leaves=10,
+)
+
+
+@given(
+    st.sampled_from(
+        [raw[0] for raw in elements()[1:-1]] + [0xA1, 0xB2, 0xB5, 0xB6, 0xB7, 0xB8, 0xBC, 0xA5, 0xA9, 0xAB]
+    ),
+    st.sampled_from(("1", "3", "4", "5", "6", "8", "9", "13", "14", "17", "99")),
+    VALUES,
+    st.booleans(),
+)
+def test_any_element_installs_or_is_refused_with_its_number(tag: int, name: str, value: bytes, replace: bool) -> None:
+    """Elements of random members, in place of the right one or beside it: an image, or a status with the element."""
+    made = build(tag, head(40), build(0x81, oid(name)), value)
+    package = with_elements(made)
+    if replace:
+        package = b"".join(made if raw[0] == tag else raw for raw in elements())
+    try:
+        found = install(package)
+    except InstallError as error:
+        assert error.status is not Status.OK
+        assert first_status(error.response())[0] == error.status
+        assert error.identification is None or 0 <= error.identification <= 40
+    else:
+        assert first_status(found.response)[0] in (0, 1)
+        for path, node in found.image.files.items():
+            if isinstance(node, Ef):
+                assert node.path == path
+                assert not node.record or len(node.content) == node.records * node.record
+
+
+def first_status(response: bytes) -> tuple[int, bytes]:
+    """PEStatus of the first entry of an EUICCResponse, and the whole."""
+    entry = tlv.first(response).children()[0].children()[0]
+    return int.from_bytes(entry.children()[0].value, "big"), response
