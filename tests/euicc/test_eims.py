@@ -100,6 +100,7 @@ def test_update_eim(ready: tuple[Terminal, Eim], pki: Pki, changes: dict[str, by
 def test_delete_eim(ready: tuple[Terminal, Eim]) -> None:
     assert order(ready, build(0xA9, build(0x80, b"\xff"))) == "890107"
     assert order(ready, build(0xA9)) == "890107"
+    assert order(ready, packages.delete_eim("")) == "890107"
     assert order(ready, packages.delete_eim("nobody")) == "890101"
     assert order(ready, packages.delete_eim(EIM_ID)) == "890102"
 

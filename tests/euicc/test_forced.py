@@ -131,11 +131,13 @@ def test_psmos(bench: Bench, pki: Pki, name: str) -> None:
     assert terminal.es10(bytes.fromhex("bf3c00")).hex() == "bf3c11810f6c70612e64732e67736d612e636f6d"
 
 
-def test_unset_fallback_command_error(bench: Bench, pki: Pki) -> None:
-    terminal = bench.with_options(force={"psmo.unsetFallbackAttribute": 7})
+@pytest.mark.parametrize("name", ["unsetFallbackAttribute", "configureImmediateEnable"])
+def test_command_errors(bench: Bench, pki: Pki, name: str) -> None:
+    command, answer = PSMOS[name]
+    terminal = bench.with_options(force={f"psmo.{name}": 7})
     eim = Eim(pki.eim)
     eim.associate(terminal)
-    assert results(terminal.es10(eim.package(packages.unset_fallback_attribute()))) == ["8e0107"]
+    assert results(terminal.es10(eim.package(command))) == [answer[:4] + "07"]
 
 
 def test_ecos(bench: Bench, pki: Pki) -> None:

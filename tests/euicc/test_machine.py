@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ class Card(RuleBasedStateMachine):
         self.sequence = 0
         self.tokens = 0
         self.seen: dict[int, str] = {}
+        self.kept = ""
         if start != "new" and self.mode == "iot":
             self.associate(0, start == "in use")
         if start == "in use":
@@ -230,15 +232,15 @@ class Card(RuleBasedStateMachine):
         eim = next(eim for eim in self.eims if eim.eim_id == kept.eim_id)
         other = next(each for each in self.eims if each is not eim)
         name = build(0x80, other.eim_id.encode())
-        eco = {
+        ecos: dict[str, Callable[[], bytes]] = {
             "add": lambda: packages.add_eim(other.configuration(token=True)),
             "update": lambda: packages.update_eim(build(0x30, name, build(0x81, b"n.example"))),
             "lower": lambda: packages.update_eim(build(0x30, name, build(0x83, b"\x00"))),
             "delete": lambda: packages.delete_eim(other.eim_id),
             "list": packages.list_eim,
             "self": lambda: packages.delete_eim(eim.eim_id),
-        }[kind]()
-        answer = self.send(eim.package(ecos=[eco], counter=kept.counter + 1))
+        }
+        answer = self.send(eim.package(ecos=[ecos[kind]()], counter=kept.counter + 1))
         added = next((each for each in self.core.state.eims if each.eim_id == other.eim_id), None)
         if answer is not None and kind == "add" and added is not None:
             other.token = added.token
@@ -318,8 +320,11 @@ class Card(RuleBasedStateMachine):
     def holds(self) -> None:
         state = self.core.state
         assert self.terminal.card.faults == 0
-        assert (self.bench.home / "card" / "card.json").read_text() == state.dump()
-        assert State.load(state.dump()).dump() == state.dump()
+        kept = (self.bench.home / "card" / "card.json").read_text()
+        if kept != self.kept:
+            assert kept == state.dump()
+            assert State.load(kept).dump() == kept
+        self.kept = kept
         profiles = state.profiles
         assert sum(profile.enabled for profile in profiles) <= 1
         assert sum(profile.fallback for profile in profiles) <= 1
@@ -352,7 +357,7 @@ def test_machine(tmp_path: Path, pki: Pki, mode: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60 if mode == "iot" else 20,
+            max_examples=40 if mode == "iot" else 15,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

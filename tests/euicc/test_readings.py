@@ -9,6 +9,7 @@ from bench.rsp.interpretation import Interpretation
 from bench.rsp.tlv import build
 from fixtures.pki import Pki
 from fixtures.profiles import metadata
+from fixtures.sim.euicc import EuiccOptions
 
 from . import parties
 from .parties import BOOT_ICCID, EID, OPER_ICCID, Bench, Eim, Smdpp, Terminal, install, pir, results
@@ -72,8 +73,8 @@ def test_the_list_while_a_switch_is_not_over(ready: tuple[Terminal, Eim]) -> Non
     terminal.es10(eim.package(packages.enable(OPER_ICCID)))
     terminal.unchanged("bf2d00", "bf2d0381010b")
     # by a package too
-    raw = terminal.es10(eim.package(bytes.fromhex("bf2d05a003960102")))
-    assert results(raw) == ["bf2d03810101"]
+    for wrong in (bytes.fromhex("bf2d05a003960102"), packages.list_profile_info(b"\x9f")):
+        assert results(terminal.es10(eim.package(wrong, packages.get_rat()))) == ["bf2d03810101"]
     terminal.reset()
     assert terminal.es10(bytes.fromhex("bf2d00"))[3:4] != b"\x81"
 
@@ -225,3 +226,28 @@ def test_without_token_nothing_is_appended(bench: Bench, pki: Pki) -> None:
     parsed = packages.parse_result(terminal.es10(request))
     assert packages.verify_result(parsed, pki.euicc(EID).key.public_key(), None, accept_no_token=True)
     assert not packages.verify_result(parsed, pki.euicc(EID).key.public_key(), None)
+
+
+def test_the_answer_to_another_command_is_no_refresh(bench: Bench, pki: Pki) -> None:
+    bench.options = EuiccOptions(refresh="locked")
+    terminal = bench.terminal()
+    assert pir(install(terminal, pki))[0] == "ok"
+    eim = Eim(pki.eim)
+    eim.associate(terminal)
+    terminal.es10(eim.package(packages.enable(OPER_ICCID)))
+    terminal.card.request(POLL)
+    terminal.ok("801200000f")
+    terminal.ok("801400000c810303010082028281830100")
+    assert terminal.card.state().switch_pending
+    assert terminal.iccid() == BOOT_ICCID
+
+
+def test_connectivity_parameters_of_the_enabled_profile(ready: tuple[Terminal, Eim]) -> None:
+    terminal, eim = ready
+    assert terminal.es10(bytes.fromhex("bf5f00")).hex() == "bf5f17a0158113350103470e09626f6f74737472617003696f74"
+    terminal.es10(eim.package(packages.enable(OPER_ICCID)))
+    terminal.reset()
+    assert terminal.es10(bytes.fromhex("bf5f00")).hex() == "bf5f12a010810e350103470908" + b"internet".hex()
+    terminal.es10(eim.package(packages.disable(OPER_ICCID)))
+    terminal.reset()
+    terminal.unchanged("bf5f00", "bf5f03810101")
