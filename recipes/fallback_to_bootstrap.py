@@ -104,7 +104,7 @@ async def _lose_network(job: Job, cell: int, within: float) -> None:
 
 async def _fall_back(job: Job, home: str, bootstrap: Phase) -> None:
     async with job.station.step("fallback") as step:
-        told = len(await job.station.eim.state_changes(job.eid))
+        told = await job.state_changes()
         before = job.station.clock.now()
         answer = await (await job.ipa()).execute_fallback()
         if answer != "ok":
@@ -115,12 +115,12 @@ async def _fall_back(job: Job, home: str, bootstrap: Phase) -> None:
         await job.verify_identity(home)
         await job.open_data(bootstrap)
         await job.poll("deliver", measured=True)
-        await _told(job, told)
+        await job.require_told(told, "fallback")
 
 
 async def _return(job: Job, away: str, operational: Phase) -> None:
     async with job.station.step("return"):
-        told = len(await job.station.eim.state_changes(job.eid))
+        told = await job.state_changes()
         answer = await (await job.ipa()).return_from_fallback()
         if answer != "ok":
             raise DeviceFailure(f"the card answered {answer}", where="ES10b.ReturnFromFallback")
@@ -129,14 +129,4 @@ async def _return(job: Job, away: str, operational: Phase) -> None:
         await job.verify_identity(away)
         await job.open_data(operational)
         await job.poll("deliver")
-        await _told(job, told)
-
-
-async def _told(job: Job, before: int) -> None:
-    """Require that the IPA has told the eIM of a fallback (stateChangeCause of GetEimPackage)."""
-    causes = [str(change.get("cause")) for change in (await job.station.eim.state_changes(job.eid))[before:]]
-    if "fallback" not in causes:
-        raise DeviceFailure(
-            f"the eIM was told of {', '.join(causes) or 'no state change'}, not of a fallback",
-            where="stateChangeCause in ESipa.GetEimPackage",
-        )
+        await job.require_told(told, "fallback")

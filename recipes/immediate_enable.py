@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.engine.recipe import FROM_RAT, Station, recipe
-from bench.errors import DeviceFailure, EimUnreachable
+from bench.errors import DeviceFailure
 from recipes import start
 from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
 from recipes.words import listing
@@ -44,43 +44,32 @@ async def immediate_enable(
     )
     target = begin.target
     await _configure(job, on=True, address=target.smdp_address)
-    try:
-        told = len(await station.eim.state_changes(job.eid))
-        async with station.step("download") as step:
-            order = await station.eim.order_download(job.eid, target.activation_code)
-            poll = await job.poll("poll", measured=True)
-            if not any(download.get("installed") for download in poll.downloads):
-                await job.require_done(order, "the download", poll)
-            if poll.immediate_enabled:
-                await job.refresh(operational)  # before it the card answers no question about its profiles
-            profiles = await job.profiles()
-            step.note(listing(profiles))
-            if not poll.immediate_enabled or not any(p.iccid == target.iccid and p.enabled for p in profiles):
-                raise DeviceFailure(
-                    f"{target.iccid} was installed but not enabled at once",
-                    where=listing(profiles),
-                    hint="does the IPA call ES10b.ImmediateEnable, and does the card allow it for this SM-DP+?",
-                )
-        try:
-            await job.register(operational)
-            await job.verify_identity(target.iccid)
-            await job.open_data(operational)
-            delivered = await job.poll("deliver-result", measured=True)
-        except (DeviceFailure, EimUnreachable) as error:
-            # Nothing is there to roll back to: an immediate enable gives no such authorisation (SGP.32 3.3.2).
-            station.note(f"the device is out of reach on the new profile: {error}")
-            raise
-        await job.require_done(order, "the download", delivered)
-        async with station.step("known-everywhere"):
-            causes = [str(change.get("cause")) for change in (await station.eim.state_changes(job.eid))[told:]]
-            if "immediateEnableProfile" not in causes:
-                raise DeviceFailure(
-                    f"the eIM was told of {', '.join(causes) or 'no state change'}, not of an immediate enable",
-                    where="stateChangeCause in ESipa.GetEimPackage",
-                )
-            await job.require_events(target.matching_id, "install", "enable")
-    finally:
-        await _configure(job, on=False)
+    told = await job.state_changes()
+    async with station.step("download") as step:
+        order = await station.eim.order_download(job.eid, target.activation_code)
+        poll = await job.poll("poll", measured=True)
+        if not any(download.get("installed") for download in poll.downloads):
+            await job.require_done(order, "the download", poll)
+        if poll.immediate_enabled:
+            await job.refresh(operational)  # before it the card answers no question about its profiles
+        profiles = await job.profiles()
+        step.note(listing(profiles))
+        if not poll.immediate_enabled or not any(p.iccid == target.iccid and p.enabled for p in profiles):
+            raise DeviceFailure(
+                f"{target.iccid} was installed but not enabled at once",
+                where=listing(profiles),
+                hint="does the IPA call ES10b.ImmediateEnable, and does the card allow it for this SM-DP+?",
+            )
+    # There is no way back from here: an immediate enable gives no authorisation to roll back (SGP.32 section 3.3.2).
+    await job.register(operational)
+    await job.verify_identity(target.iccid)
+    await job.open_data(operational)
+    delivered = await job.poll("deliver-result", measured=True)
+    await job.require_done(order, "the download", delivered)
+    async with station.step("known-everywhere"):
+        await job.require_told(told, "immediateEnableProfile")
+        await job.require_events(target.matching_id, "install", "enable")
+    await _configure(job, on=False)  # after a failure the next run's start state does it
 
 
 async def _configure(job: Job, *, on: bool, address: str = "") -> None:

@@ -267,6 +267,21 @@ class Job:
             except (DeviceFailure, EimUnreachable) as error:
                 step.note(f"the way back failed too: {error}")
 
+    async def state_changes(self) -> float:
+        """Return a mark behind the changes of state that the eIM was told of so far, for ``require_told``."""
+        found = await self.station.eim.state_changes(self.eid)
+        return float(str(found[-1].get("at", 0.0))) if found else 0.0
+
+    async def require_told(self, mark: float, cause: str) -> None:
+        """Require that the IPA has told the eIM of a change since ``mark`` (stateChangeCause of GetEimPackage)."""
+        changes = await self.station.eim.state_changes(self.eid)
+        causes = [str(change.get("cause")) for change in changes if float(str(change.get("at", 0.0))) > mark]
+        if cause not in causes:
+            raise DeviceFailure(
+                f"the eIM was told of {', '.join(causes) or 'no state change'}, not of {cause}",
+                where="stateChangeCause in ESipa.GetEimPackage",
+            )
+
     async def require_events(self, matching_id: str, *events: str) -> None:
         """Require that the SM-DP+ has the profile installed, and these notifications of it (in any order)."""
         state = await self.station.smdpp.state(matching_id)

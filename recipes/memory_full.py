@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from bench.engine.recipe import FROM_RAT, Range, Station, recipe
-from bench.errors import DeviceFailure
+from bench.errors import BenchError, DeviceFailure
 from bench.station.interfaces import EimOrder
 from recipes import start
 from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
@@ -62,8 +62,14 @@ async def memory_full(
         await job.open_data(bootstrap)
         await job.exchange_data()
         await job.carry_out("signed-list", await station.eim.order_list(job.eid), "listProfileInfo")
-    finally:
-        await _remove(job, installed, "clean-up")
+    except BenchError as failure:
+        # A full card is in the way of every other recipe; the first failure stays the verdict.
+        try:
+            await _remove(job, installed, "clean-up")
+        except BenchError as error:
+            station.note(f"{len(installed)} profiles stay on the card, the next run removes them: {error}")
+        raise failure from None
+    await _remove(job, installed, "clean-up")
     async with station.step("memory-back") as step:
         now = await _free(job)
         step.measure("free", now, unit="B", lower=free)

@@ -402,14 +402,14 @@ class EimService(Protocol):
         ``{"addEim": {"eimId": ...}}`` (another eIM, its key made by this one), ``{"updateEim": {"newKey": True}}``
         (this eIM gets another key), ``{"deleteEim": {"eimId": ...}}``, ``{"listEim": {}}``.
         ``EimOrder.result["results"]`` holds one mapping a result: ``name`` (as EuiccResultData), ``code``, ``text``,
-        and what the command gave (``profiles``, ``eims``, ``associationToken``).
+        and what the command gave (``profiles``, ``eims``, ``rat``, ``associationToken``).
         """
 
     async def order_replay(self, order_id: str) -> EimOrder:
         """Order that the package of an earlier order is handed out again, to the byte: the eUICC has to refuse it."""
 
     async def state_changes(self, eid: str) -> Sequence[Mapping[str, object]]:
-        """Return what the IPA told of changes of state (GetEimPackage): ``cause``, ``rplmn``; oldest first."""
+        """Return what the IPA told of changes of state: ``at`` (seconds), ``cause``, ``rplmn``; oldest first."""
 
     async def show(self, order_id: str) -> EimOrder:
         """Return the order as it is now."""
