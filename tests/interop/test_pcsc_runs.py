@@ -24,10 +24,12 @@ class Lab:
         self.folder = folder
         self.home = folder / "home"
 
-    def run(self, *arguments: str, deadline: float = 60.0) -> tuple[dict[str, Any], Path]:
-        """Run the main job, return the object of --json and the run folder."""
+    def run(
+        self, *arguments: str, recipe: str = JOB, station: str = "sim-pcsc", deadline: float = 60.0
+    ) -> tuple[dict[str, Any], Path]:
+        """Run a recipe, return the object of --json and the run folder."""
         process = subprocess.Popen(
-            [PROGRAM, "run", JOB, "--json", "--station", "sim-pcsc", *arguments],
+            [PROGRAM, "run", recipe, "--json", "--station", station, *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -103,3 +105,27 @@ def test_another_eid_is_told_before_anything_is_switched(lab: Lab) -> None:
     (error,) = [event["data"] for event in told if event["type"] == "error"]
     assert "the card's EID is" in error["what"]
     assert not [event for event in told if event["type"] == "card"]
+
+
+DESK = """
+[stations.desk]
+world = { service = "sim", card_at = "reader", card_refresh = "REFRESH" }
+clock = "unix:$world.clock"
+card = { at = "reader", reader = "A 00 00", pcsclite_csock = "$world.reader.pcsclite_csock", options = { TOOLKIT } }
+data = { path = "host" }
+expendable = true
+"""
+
+
+@pytest.mark.parametrize("refresh", ["fetch", "locked"])
+@pytest.mark.parametrize("toolkit", ["toolkit = true", ""])
+def test_a_station_that_is_nothing_but_a_reader(tmp_path: Path, refresh: str, toolkit: str) -> None:
+    """Whoever resets the card after the switch - driver or IPA - it delivers its result with the next poll."""
+    need_pcsc()
+    lab = Lab(tmp_path)
+    (tmp_path / "bench.toml").write_text(DESK.replace("REFRESH", refresh).replace("TOOLKIT", toolkit))
+    recipe = Path(__file__).with_name("reader_recipe.py")
+    found, folder = lab.run(recipe=f"{recipe}:provision_in_reader", station="desk")
+    assert found["exit_code"] == 0, [event["data"] for event in events(folder) if event["type"] == "error"]
+    notes = [event["data"]["text"] for event in events(folder) if event["type"] == "note"]
+    assert any("esim-bench desk A 00 00: ATR 3b9f96803fc7" in note for note in notes)
