@@ -285,6 +285,33 @@ def test_a_pin_and_its_puk_are_blocked_for_good(bench: Bench, terminal: Terminal
     assert status(again, "0020008108" + "39393939ffffffff") == "6983"
 
 
+def test_what_the_device_writes_belongs_to_the_profile(bench: Bench, pki: Pki) -> None:
+    """Files, PINs and the sequence number of one profile are there again when it is enabled again."""
+    terminal = bench.terminal()
+    eim = parties.Eim(pki.eim)
+    eim.associate(terminal)
+    assert parties.pir(parties.install(terminal, pki))[0] == "ok"
+    terminal.select_usim()
+    terminal.ok("00d68d0003" + "62f220")
+    terminal.ok("0028000108" + "30303030ffffffff")
+
+    def enable(iccid: str) -> None:
+        answer = terminal.es10(eim.package(build(0xA3, build(0x5A, ids.iccid_bytes(iccid)))))
+        assert parties.results(answer)[0] == "830100"
+        terminal.card.reset()
+        terminal.open_isd_r()
+        assert terminal.iccid() == iccid
+        terminal.select_usim()
+
+    enable(parties.OPER_ICCID)
+    assert terminal.ok("00b08d000c").hex() == "ff" * 12  # its own EF.FPLMN, and its PIN is disabled
+    assert status(terminal, "0020000100") == "9000"
+    enable(parties.BOOT_ICCID)
+    assert status(terminal, "00200001") == "63c3"
+    terminal.ok("0020000108" + "30303030ffffffff")
+    assert terminal.ok("00b08d000c").hex() == "62f220" + "ff" * 9
+
+
 # --- channels -----------------------------------------------------------------------------------------
 
 

@@ -252,6 +252,18 @@ def test_template_defaults_of_files_that_are_not_listed() -> None:
     assert image.ef("7FD0/6F40") is not None
 
 
+def test_pins_after_a_df_of_the_application_are_the_application_s() -> None:
+    parts = elements()
+    local = next(i for i, raw in enumerate(parts) if raw[0] == 0xA2 and "80020081" in raw.hex())
+    parts.insert(local, element(0xBC, 30, "13.2", build(0xA2), build(0xAC)))
+    image = install(b"".join(parts)).image
+    usim = image.files["7FD0"]
+    assert isinstance(usim, Df)
+    found = image.pin(usim, 0x81)
+    assert found is not None
+    assert found.scope == "7FD0"
+
+
 def test_shared_pins_and_mapped_keys() -> None:
     shared = build(0xA2, head(21), build(0xA1, build(0x81, bytes.fromhex("7fd0"))))
     sub = gfm(
