@@ -195,9 +195,12 @@ class Plugin:
     @property
     def full(self) -> bool:
         """Whether every test there is was to run."""
-        option = self.config.option
+        config, option = self.config, self.config.option
+        everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS or config.args == config.getini(
+            "testpaths"
+        )
         return (
-            self.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+            everything
             and not (option.keyword or option.markexpr or option.collectonly or self.deselected)
             and not (option.ignore or option.ignore_glob or option.deselect)
         )

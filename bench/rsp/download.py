@@ -195,7 +195,8 @@ class ActivationCode:
         if body[:4].upper() == "LPA:":
             body = body[4:]
         parts = body.split("$")
-        if parts[0] != "1" or not 3 <= len(parts) <= 5 or not parts[1]:
+        clear = all(part.isprintable() and " " not in part for part in parts)
+        if parts[0] != "1" or not 3 <= len(parts) <= 5 or not parts[1] or not clear:
             raise DecodeError(f"{text!r} is no activation code", hint="LPA:1$<SM-DP+ address>$<matchingId>")
         oid = parts[3] if len(parts) > 3 and parts[3] else None
         return cls(parts[1], parts[2], oid, len(parts) > 4 and parts[4] == "1")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.rsp import forms, packages
+from bench.rsp import codec, forms, packages, tlv
 from bench.rsp.forms import Form
-from bench.rsp.interpretation import DEFAULT
+from bench.rsp.interpretation import DEFAULT, Interpretation
 from fixtures.sim.euicc import EuiccOptions
 
 from . import parties
@@ -99,3 +99,15 @@ def test_an_answer_in_another_form(form: Form, bench: parties.Bench) -> None:
     other = bench.terminal().es10(bytes.fromhex(command))
     assert other == forms.deviate(plain, form)
     assert other.hex().startswith(start)
+
+
+@pytest.mark.parametrize("reading", ["sgp32", "sgp22"])
+def test_info_in_signed_data(reading: str, bench: parties.Bench) -> None:
+    """signed_info2: relays of v1.0 that encode again lose what SGP.22 does not have, and the signature with it."""
+    bench.options = EuiccOptions(interpretation=Interpretation.read({"signed_info2": reading}))
+    terminal = bench.terminal()
+    info = tlv.first(parties.authenticate(terminal, parties.Smdpp(bench.pki))).find(0xA0, 0x30, 0xBF22)
+    assert info is not None
+    assert {0x90, 0xB4} <= {part.tag for part in info.children()} or reading == "sgp22"
+    assert not {0x90, 0xB4} & {part.tag for part in info.children()} or reading == "sgp32"
+    codec.decode("EUICCInfo2", info.raw, module=codec.SGP32 if reading == "sgp32" else codec.SGP22, accept=())

@@ -31,6 +31,13 @@ def test_every_option_is_used_by_a_party() -> None:
     assert not unused, f"options that nobody looks at: {', '.join(unused)}"
 
 
+def test_every_option_has_a_test() -> None:
+    ours = Path(__file__).name
+    text = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path.name != ours)
+    untested = [name for name in POINTS if not re.search(rf"\b{name}\b", text)]
+    assert not untested, f"options that no test sets: {', '.join(untested)}"
+
+
 def test_every_form_has_its_reason_and_source() -> None:
     assert set(interpretation_table.FORMS) == set(Form)
     assert all(reason and source for reason, source in interpretation_table.FORMS.values())
