@@ -47,7 +47,7 @@ def folders(config: BenchConfig) -> Iterator[Check]:
 
 def drivers(station: StationConfig) -> Iterator[Check]:
     """Import every driver that the station names, and the services behind it."""
-    from bench.station.drivers import load_driver, load_service
+    from bench.station.drivers import WarmDriver, load_driver, load_service
 
     parts: dict[str, Any] = {}
     for kind in ("power", "modem", "network", "switch"):
@@ -59,7 +59,9 @@ def drivers(station: StationConfig) -> Iterator[Check]:
     for kind, part in parts.items():
         name = f"{station.name} {kind}"
         try:
-            load_driver(part.driver, where=part.origin)
+            driver = load_driver(part.driver, where=part.origin)
+            if isinstance(driver, WarmDriver):
+                driver.warm()  # what it imports only when it is opened
         except BenchError as error:
             yield Check(name, "fail", str(error), error.hint)
         except Exception as error:  # a driver of somebody else must not end the doctor

@@ -20,7 +20,7 @@ from bench.station.drivers import TICK, DriverOptions
 from bench.station.interfaces import Identity
 from bench.station.tables import did_you_mean
 from instruments.reader.owner import Owner
-from instruments.reader.pcsc_link import SLICE_MS, DaemonGone, PcscLink, use_daemon
+from instruments.reader.pcsc_link import SLICE_MS, DaemonGone, PcscLink, library, use_daemon
 from instruments.reader.pcsc_terminal import Terminal
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class PcscReader:
     @staticmethod
     def warm() -> None:
         """Import what ``open`` needs (drivers.WarmDriver)."""
-        import smartcard.scard  # noqa: F401
+        library()
 
     async def close(self) -> None:
         """Give the card back and end the context."""
