@@ -136,6 +136,11 @@ class Protector(_Session):
 class Unprotector(_Session):
     """The receiving side, the eUICC. After an error the session is dead: the standard ends the download."""
 
+    def __init__(self, keys: SessionKeys, *, limit: int = SEGMENT_LIMIT) -> None:
+        """``limit``: bytes of the longest segment that is taken."""
+        super().__init__(keys)
+        self._limit = limit
+
     def decrypt(self, segment: bytes) -> bytes:
         """Return the plaintext of an encrypted segment. Raises SecurityError or StructureError."""
         data = self._open(segment)
@@ -153,8 +158,8 @@ class Unprotector(_Session):
         return self._open(segment)
 
     def _open(self, segment: bytes) -> bytes:
-        if len(segment) > SEGMENT_LIMIT:
-            raise StructureError(f"the segment has {len(segment)} bytes, the limit is {SEGMENT_LIMIT}")
+        if len(segment) > self._limit:
+            raise StructureError(f"the segment has {len(segment)} bytes, the limit is {self._limit}")
         try:
             tag, header, length = tlv.header(segment)
         except DecodeError as error:

@@ -291,6 +291,15 @@ class Interpretation:
         source="fact sheet F.6 (m)",
         accepted="both",
     )
+    longest_segment: int = _point(
+        1036,
+        "card",
+        "How long may a segment of a Bound Profile Package be, with tag, length and MAC?",
+        {"": "bytes; 1020 is the limit of SGP.22"},
+        reason="one test SM-DP+ makes 1036 by padding after it has cut; test eUICCs in use with it take them",
+        source="SGP.22 section 2.5.4; fact sheet D.4; seen with a foreign SM-DP+",
+        accepted="1036 bytes by the card; the SM-DP+ never makes more than 1020",
+    )
     extended_length: bool = _point(
         False,
         "card",

@@ -160,3 +160,14 @@ def test_any_bytes_are_refused_with_the_two_errors_of_the_standard(data: bytes) 
 def test_curve_objects_are_taken_too() -> None:
     key = ecdsa.generate()
     assert ecdsa.public_key_from_point(ec.SECP256R1(), ecdsa.point(key.public_key())) == key.public_key()
+
+
+def test_segments_as_one_test_smdpp_cuts_them() -> None:
+    """1008 bytes of plaintext, then padding: 1036 bytes, 16 above the limit of SGP.22 section 2.5.4."""
+    plaintext = bytes(range(256)) * 3 + bytes(240)
+    protector = bsp.Protector(KEYS)
+    segment = protector._encrypt_one(0x86, plaintext)
+    assert (len(plaintext), len(segment), segment[:4].hex()) == (1008, 1036, "86820408")
+    with pytest.raises(bsp.StructureError, match="1036 bytes, the limit is 1020"):
+        bsp.Unprotector(KEYS).decrypt(segment)
+    assert bsp.Unprotector(KEYS, limit=1036).decrypt(segment) == plaintext
