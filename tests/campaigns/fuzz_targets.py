@@ -270,7 +270,7 @@ def fuzz_profile(data: bytes) -> None:
 
 EID = "89049032123451234512345678901235"
 EIM_ID = "eim.fuzz.example"
-FIRST, SECOND = "8900101000000000019", "8900101000000000027"
+FIRST, SECOND = "8900101000000000019", "8900101000000000035"
 K = bytes.fromhex("465b5ce8b199b49faa5f0a2ee238a6bc")
 OPC = bytes.fromhex("cd63cb71954a9f4e48a5994e37a02baf")
 ISD_R = bytes.fromhex("01A4040010A0000005591010FFFFFFFF8900000100")
@@ -474,6 +474,65 @@ def fuzz_apdu(data: bytes) -> None:
             _check(found, before, f"{apdu.hex()} -> {answer.hex()}")
 
 
+def fuzz_load(data: bytes) -> None:
+    """Bound Profile Packages in a session that an SM-DP+ has authenticated; the first byte says what is fuzzed.
+
+    0: the metadata, 1: the profile package (both sealed as they are due), 2: units of the load, 3: a package cut
+    short or changed at a place. Only a signed success may leave a profile.
+    """
+    from euicc import parties
+
+    from bench.rsp import download
+
+    if len(data) < 2:
+        return
+    found = bench()
+    found.restart()
+    terminal = parties.Terminal(found.card, channel=1)
+    smdpp = parties.Smdpp(_pki())
+    answer = parties.prepared(terminal, smdpp)
+    kind, body = data[0] & 3, data[1:]
+    if kind == 0:
+        units = download.segment_bpp(smdpp.bind(answer, parties.operational(), about=body, eid=EID))
+    elif kind == 1:
+        about = download_metadata()
+        units = download.segment_bpp(smdpp.bind(answer, body, about=about, eid=EID))
+    else:
+        units = download.segment_bpp(smdpp.bind(answer, parties.operational(), eid=EID))
+        at = body[0] % len(units)
+        if kind == 2:
+            units[at:] = [body[1:] or b"\x86\x00"]
+        else:
+            changed = bytearray(units[at])
+            for place, value in zip(body[1::2], body[2::2], strict=False):
+                changed[place % len(changed)] = value
+            units[at] = bytes(changed)
+    before = {profile.aid for profile in found.card._core.state.profiles}
+    told = b""
+    for unit in units:
+        told, status = store_data(found.card, unit)
+        if told or status != 0x9000:
+            break
+    installed = {profile.aid for profile in found.card._core.state.profiles} - before
+    _check(found, found.state(), f"load {data.hex()}")
+    if installed and b"\xa2" not in told:
+        raise StateChanged(f"a profile without a result: {told.hex()}")
+    if installed and parties.pir(told)[0] != "ok":
+        raise StateChanged(f"a profile of a failed installation: {told.hex()}")
+    found.card.reset()
+    _check(found, found.state(), f"reset after load {data.hex()}")
+
+
+@functools.cache
+def download_metadata() -> bytes:
+    """Return the metadata of the operational package."""
+    from euicc import parties
+
+    from fixtures.profiles import metadata
+
+    return bytes(metadata(parties.operational()))
+
+
 TARGETS: dict[str, Target] = {
     "tlv": fuzz_tlv,
     "asn1": fuzz_asn1,
@@ -484,6 +543,7 @@ TARGETS: dict[str, Target] = {
     "trace": fuzz_trace,
     "profile": fuzz_profile,
     "es10": fuzz_es10,
+    "load": fuzz_load,
     "apdu": fuzz_apdu,
 }
 
@@ -507,6 +567,17 @@ def seeds(target: str) -> list[bytes]:
             *(b"\x03" + data for data in raw if data[:2] in (b"\xbf\x38", b"\xbf\x21", b"\xbf\x41", b"\xbf\x36")),
             *(b"\x01" + psmos for psmos in _psmos()),
             *(kind + _list_of(data, tag) for data in parts for kind, tag in ((b"\x01", 0xA0), (b"\x02", 0xA1))),
+        ]
+    if target == "load":
+        from euicc import parties
+
+        package = parties.operational()
+        return [
+            b"\x00" + download_metadata(),
+            *(b"\x00" + data for data in raw if data[:2] == b"\xbf\x25"),
+            b"\x01" + package,
+            *(b"\x02" + bytes((at,)) + unit for at in (0, 1, 2, 4) for unit in (b"\x86\x01A", b"\xa3\x03\x86\x01A")),
+            *(b"\x03" + bytes((at, 0, 1, 5, 0xFF)) for at in range(6)),
         ]
     if target == "apdu":
         return [_sequence(*commands) for commands in _APDUS]
