@@ -310,6 +310,36 @@ class Interpretation:
         accepted="the bench never sends them",
     )
 
+    # --- file system and network access -------------------------------------------------------------------------------
+
+    search_not_found: Literal["6282", "6A83"] = _point(
+        "6282",
+        "card",
+        "What does SEARCH RECORD answer when no record matches?",
+        {"6282": "warning: unsuccessful search", "6A83": "record not found"},
+        reason="TS 102 221 lists 6282 as 'end of file reached ... or unsuccessful search'; a fact sheet has 6A83",
+        source="TS 102 221 table 10.9 as a card tool quotes it; profile_packages 11",
+        accepted="both",
+    )
+    test_algorithm_sqn: Literal["any", "fresh"] = _point(
+        "any",
+        "card",
+        "Does the test algorithm of TS 34.108 (GSMA's test profiles) check that SQN is fresh?",
+        {"any": "every SQN is taken; AMF FFFF asks for AUTS", "fresh": "as Milenage: an old SQN gives AUTS"},
+        reason="the schema of profile packages says of all SQN options 'ignored in case of usim-test-algorithm'",
+        source="TCA SAIP schema, PE-AKAParameter; TS 34.108 section 8.1.2.2 from memory",
+        accepted="both: the simulated network steps SQN and resynchronises",
+    )
+    empty_verify: Literal["done", "invalidated"] = _point(
+        "done",
+        "card",
+        "What does VERIFY without data answer for a PIN that is disabled?",
+        {"done": "9000: nothing has to be verified (ISO/IEC 7816-4)", "invalidated": "6984, as with data"},
+        reason="modems ask this way at start, and count attempts only when there are any",
+        source="ISO/IEC 7816-4 section 11.5.6; profile_packages 11 and 13",
+        accepted="both",
+    )
+
     # --- IPA ----------------------------------------------------------------------------------------------------------
 
     terminal_capability: bytes = _point(

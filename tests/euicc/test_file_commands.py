@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.rsp import ids, tlv
+from bench.rsp.interpretation import Interpretation
 from bench.rsp.tlv import build
 from fixtures.pki import Pki
-from fixtures.profiles import File, Parameters
+from fixtures.profiles import File, Parameters, aka
 from fixtures.profiles import build as build_package
 from fixtures.profiles.builder import MINIMUM_SERVICES
 from fixtures.sim.euicc import EuiccOptions
@@ -381,6 +382,29 @@ def test_gsm_context_needs_its_service(bench: Bench) -> None:
     terminal = bench.terminal()
     terminal.select_usim()
     assert status(terminal, "0088008011" + "10" + "00" * 16) == "9864"
+
+
+# --- other readings -----------------------------------------------------------------------------------
+
+
+def test_cards_of_another_reading(bench: Bench) -> None:
+    reading = Interpretation(search_not_found="6A83", empty_verify="invalidated", test_algorithm_sqn="fresh")
+    xor = dataclasses.replace(PARAMETERS, algorithm=aka.Algorithm.XOR)
+    bench.boot.write_bytes(build_package(xor))
+    functions = aka.XorTest(parties.K)
+    made = aka.vector(functions, sqn=64, amf=b"\x80\0", rand=bytes(16))
+    command = "0088008122" + "10" + made.rand.hex() + "10" + made.autn.hex()
+    for name, options, expected in (
+        ("usual", EuiccOptions(), ("6282", "9000", "db10")),
+        ("other", EuiccOptions(interpretation=reading), ("6a83", "6984", "dc0e")),
+    ):
+        bench.options = options
+        terminal = bench.terminal(name)
+        in_7f66(terminal, "4f02")
+        assert raw(terminal, "00a2010405" + b"omega".hex()) == expected[0]
+        assert raw(terminal, "00200001") == expected[1]
+        assert terminal.ok(command)[:2].hex() == "db10"
+        assert terminal.ok(command)[:2].hex() == expected[2]  # the same vector again
 
 
 # --- against a model ----------------------------------------------------------------------------------
