@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,12 @@ async def euicc_adopt(
         async with isd_r(station) as es10:
             eid = await identify(station, es10)
             found = await description(station, es10, eid)
+            if not found["info2"]["iot_versions"]:
+                raise Refused(
+                    "this is a consumer eUICC (SGP.22): no eIM can be associated with it",
+                    where=f"card {eid}",
+                    hint="an eIM needs an eUICC of SGP.32; bench euicc info shows what the card says of itself",
+                )
             present = await es10.eim_configurations()
         trust = await card_findings(station)
         configuration = await station.eim.initial_configuration()
@@ -75,11 +82,11 @@ async def euicc_adopt(
     own = es10_views.eim_configuration(tlv.first(configuration))
     async with station.step("associate"):
         if any(item.eim_id == own.eim_id for item in present):
-            _check_present(trust)
+            _check(trust, present=True)
             how = "it was associated before"
             keep(station, eid, found, added="")
         else:
-            _check_ci(trust)
+            _check(trust, present=False)
             how = await _associate(station, eid, found, present, own, signed_package, signing_key, counter)
         await station.eim.register(eid)
     async with station.step("read-back"), isd_r(station) as es10:
@@ -93,16 +100,13 @@ async def euicc_adopt(
         station.result("adopted", {**result, "how": how, "eims": [eim(item) for item in now]})
 
 
-def _check_present(trust: Sequence[Finding]) -> None:
-    """Refuse a card that knows our eIM, but not as it is."""
-    for item in trust:
-        if item.state == "fail":
-            raise NoTrust(item.text, where=item.name, hint=item.hint)
+def _check(trust: Sequence[Finding], *, present: bool) -> None:
+    """Refuse a card that our eIM would not believe, or that knows it with other keys (``present``).
 
-
-def _check_ci(trust: Sequence[Finding]) -> None:
+    An SM-DP+ without a CI in common is told, not refused: the card may work with another one.
+    """
     for item in trust:
-        if item.state == "fail" and item.name != "association":
+        if item.state == "fail" and item.name.startswith("eim") and (present or item.name == "eim believes"):
             raise NoTrust(item.text, where=item.name, hint=item.hint)
 
 
@@ -119,10 +123,10 @@ async def _associate(
     """Associate our eIM and return how."""
     if not present:
         await station.eim.register(eid)
-        keep(station, eid, found, added=own.eim_id)
         configuration = await station.eim.initial_configuration(eid)
-        async with isd_r(station) as es10:
-            await es10.add_initial_eim([configuration])
+        with _kept(station, eid, found, own.eim_id):
+            async with isd_r(station) as es10:
+                await es10.add_initial_eim([configuration])
         return "AddInitialEim"
     if signed_package:
         request = _package(Path(signed_package), eid, present, own)
@@ -144,9 +148,9 @@ async def _associate(
             association_token=signer[0].association_token,
         )
         how = f"addEim signed for {signer[0].eim_id}"
-    keep(station, eid, found, added=own.eim_id)
-    async with isd_r(station) as es10:
-        token = await _load(es10, request)
+    with _kept(station, eid, found, own.eim_id):
+        async with isd_r(station) as es10:
+            token = await _load(es10, request)
     tell = getattr(station.eim, "set_euicc", None)
     if token is not None and tell is not None:
         await tell(eid, association_token=token)
@@ -271,6 +275,22 @@ async def _load(es10: Es10, request: bytes) -> int | None:
 def card_file(home: Path, eid: str) -> Path:
     """Return where the state of a card before its adoption is kept."""
     return home / "cards" / f"{eid}.json"
+
+
+@contextlib.contextmanager
+def _kept(station: Station, eid: str, found: dict[str, Any], added: str) -> Iterator[None]:
+    """Keep what was found while the card is changed; forget it again when the card refuses: then nothing changed."""
+    path = card_file(station.home, eid)
+    former = path.read_bytes() if path.exists() else None
+    keep(station, eid, found, added=added)
+    try:
+        yield
+    except DeviceFailure:
+        if former is None:
+            path.unlink()
+        else:
+            path.write_bytes(former)
+        raise
 
 
 def keep(station: Station, eid: str, found: dict[str, Any], *, added: str) -> None:

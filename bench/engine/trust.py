@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.errors import BenchError, InstrumentError
+from bench.errors import BenchError, DeviceFailure, InstrumentError
 from bench.station.interfaces import ServerTrust
 
 if TYPE_CHECKING:
@@ -178,8 +178,12 @@ async def card_findings(station: Station, *, download: bool = True) -> list[Find
     es10 = await Es10.open(station.card, clock=station.clock)
     try:
         info1 = es10_info.euicc_info1(await es10.euicc_info1())
-        eims = await es10.eim_configurations()
         eid = await es10.eid()
+        refused = ""
+        try:
+            eims = await es10.eim_configurations()
+        except DeviceFailure as error:
+            eims, refused = (), error.what
     finally:
         await es10.close()
     own = es10_views.eim_configuration(tlv.first(await station.eim.initial_configuration()))
@@ -193,6 +197,10 @@ async def card_findings(station: Station, *, download: bool = True) -> list[Find
         own_key=await _own_key(station, eid),
         names=home_roots(station.home),
     )
+    if refused:
+        text = f"the card does not tell its eIMs ({refused}): a consumer eUICC (SGP.22) has none"
+        result = [item for item in result if item.name != "association"]
+        result.append(Finding("association", "fail", text, "an eIM needs an eUICC of SGP.32"))
     return result if download else [item for item in result if not item.name.startswith("sm-dp+")]
 
 

@@ -71,6 +71,10 @@ def test_a_card_of_another_ci_is_refused_before_any_order(bench: Bench) -> None:
     assert (run["code"], run["verdict"], run["bench"]) == (3, "bench-error", "bench-error")
     assert "no CI in common" in " ".join(run["errors"])
     assert not [step for step in run["steps"] if step["step"].startswith(("order", "download"))]
+    # Another SM-DP+ may serve it: the eIM can adopt it, and says so.
+    adopted = bench.json("euicc", "adopt")
+    assert adopted["code"] == 0, adopted["errors"]
+    assert [item["state"] for item in adopted["result"]["trust"]] == ["fail", "fail", "ok", "ok"]
     # The same card with a key under that CI: nothing fails.
     both = bench.json("doctor", "--station", "sim", "--card", "--no-services", "--world", "card_curves=brainpoolP256r1")
     assert both["ok"] is True, both

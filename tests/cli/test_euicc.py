@@ -119,6 +119,24 @@ def test_adopt_and_release_of_a_card_without_eim(bench: Bench) -> None:
     assert "was not adopted here" in refused["errors"][0]
 
 
+def test_a_card_that_refuses_is_left_as_it_was_and_so_is_the_record(bench: Bench) -> None:
+    refused = bench.json("euicc", "adopt", "--world", "card_force=AddInitialEim=1")
+    assert refused["code"] == 1
+    assert "AddInitialEim: insufficientMemory (1)" in refused["errors"][0]
+    assert not list((bench.home / "cards").iterdir())
+
+
+def test_a_consumer_card_has_no_eim(bench: Bench) -> None:
+    told = bench.json("euicc", "info", "--world", "card_mode=consumer")
+    assert (told["code"], told["result"]["kind"]) == (0, "consumer eUICC (SGP.22)")
+    assert "6A88" in told["result"]["refused"]["eims"]
+    adopted = bench.json("euicc", "adopt", "--world", "card_mode=consumer")
+    assert adopted["code"] == 3
+    assert "consumer eUICC (SGP.22): no eIM can be associated" in adopted["errors"][0]
+    doctor = bench.json("doctor", "--station", "sim", "--card", "--no-services", "--world", "card_mode=consumer")
+    assert [item["name"] for item in doctor["checks"] if item["state"] == "fail"] == ["association"]
+
+
 def test_an_eim_of_this_home_under_its_former_name_signs_for_us(bench: Bench) -> None:
     bench.configure(eim_named("first.example"))
     assert bench.json("euicc", "adopt")["code"] == 0
