@@ -41,8 +41,12 @@ GOOD = {
 
 
 def _command(name: str, fields: list[str]) -> st.SearchStrategy[Any]:
-    values = {field: GOOD.get(field, st.none()) | anything for field in fields}
-    return st.fixed_dictionaries({}, optional=values).map(lambda chosen: {name: chosen})
+    values = {field: GOOD.get(field, anything) for field in fields}
+    required = {field: values.pop(field) for field in commands._REQUIRED.get(name, ())}
+    if "eimId" in values:
+        required["eimId"] = values.pop("eimId")
+        required |= {"newKey": st.just(True)} if values.pop("newKey", None) is not None else {}
+    return st.fixed_dictionaries(required, optional=values).map(lambda chosen: {name: chosen})
 
 
 def commands_of(kind: commands.Kind) -> st.SearchStrategy[Any]:

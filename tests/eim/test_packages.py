@@ -400,6 +400,16 @@ def test_the_package_of_an_earlier_order_again(pki: Pki, tmp_path: Path) -> None
     run(pki, tmp_path, use)
 
 
+def test_a_key_that_is_gone_ends_the_order_in_words(pki: Pki, tmp_path: Path) -> None:
+    async def use(lab: Lab) -> None:
+        lab.context.store.update_euicc(EID, signing_key="0011223344556677")
+        order = lab.order("list")
+        assert await lab.poll() == NO_PACKAGE
+        assert "no key 0011223344556677" in lab.show(order)["error"]["what"]
+
+    run(pki, tmp_path, use)
+
+
 # --- the rest -------------------------------------------------------------------------------------------------------
 
 
