@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.apdu.channel import CardAccess, LogicalChannel
+from bench.apdu.channel import CardAccess, LogicalChannel, carries_refresh, is_local
 
 if TYPE_CHECKING:
     from bench.station.config import StationConfig
@@ -20,6 +20,8 @@ class PinnedCard:
         self._card = card
         self._config = config
         self._known = False
+        self.carries_refresh = carries_refresh(card)
+        self.local = is_local(card)
 
     async def open_channel(self, aid: bytes) -> LogicalChannel:
         """Open a channel (``CardAccess.open_channel``). Raises WrongInstrument when the card is another one."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pcsc_bench import ATR, ScriptedCard
+from pcsc_bench import ATR, ScriptedCard, need_pcsc
 
 from bench.errors import ConfigurationError
 from fixtures.sim import pcsc, pcsc_daemon
@@ -187,6 +191,39 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_pcscd_has_sixteen_readers(count: int) -> None:
     with pytest.raises(ConfigurationError, match="1 to 16"):
         pcsc.Readers(count, Path("/nowhere"), "x", lambda what, **fields: None)
+
+
+SERVES = """
+import asyncio, sys
+from pathlib import Path
+from fixtures.sim.pcsc_daemon import Daemon
+
+async def main():
+    daemon = Daemon(Path(sys.argv[1]), "killed", "127.0.0.1", [9], lambda what, **fields: None)
+    daemon.start()
+    print(daemon.pid, daemon.output.parent, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_world_that_is_killed_takes_its_daemon_with_it_and_the_next_one_tidies_up(tmp_path: Path) -> None:
+    need_pcsc()
+    world = subprocess.Popen(
+        [sys.executable, "-c", SERVES, str(tmp_path / "pcscd")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert world.stdout is not None
+    pid, folder = world.stdout.readline().decode().split()
+    with os.fdopen(os.pidfd_open(int(pid))) as daemon:
+        world.kill()
+        world.wait(5.0)
+        world.stdout.close()
+        assert select.select([daemon], [], [], 5.0)[0]
+    assert Path(folder).exists()
+    made = pcsc_daemon._make_folder()
+    made.rmdir()
+    assert not Path(folder).exists()
 
 
 def test_further_eids_are_valid_and_different() -> None:
