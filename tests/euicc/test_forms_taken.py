@@ -111,3 +111,10 @@ def test_info_in_signed_data(reading: str, bench: parties.Bench) -> None:
     assert {0x90, 0xB4} <= {part.tag for part in info.children()} or reading == "sgp22"
     assert not {0x90, 0xB4} & {part.tag for part in info.children()} or reading == "sgp32"
     codec.decode("EUICCInfo2", info.raw, module=codec.SGP32 if reading == "sgp32" else codec.SGP22, accept=())
+
+
+def test_longest_segment(bench: parties.Bench) -> None:
+    bench.options = EuiccOptions(interpretation=Interpretation.read({"longest_segment": 200}))
+    assert parties.pir(parties.install(bench.terminal("short"), bench.pki)) == ("error", (5, 7))  # scp03tStructureError
+    bench.options = EuiccOptions(interpretation=Interpretation.read({"longest_segment": 1020}))
+    assert parties.pir(parties.install(bench.terminal(), bench.pki))[0] == "ok"
