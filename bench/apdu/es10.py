@@ -36,7 +36,8 @@ class Es10(CardFunctions, ProfileFunctions):
     ``segment``: bytes of data in a STORE DATA block (255; 120 for modems with short lines). ``clock``: with it the
     deadline of the loading functions holds for the whole function, without it for each APDU. ``on_exchange(tag,
     request, answer)`` is called after every function that the card answered. ``old``: the card is of SGP.32 v1.0;
-    requests and answers are those of v1.2 on this side (bench.rsp.dialect).
+    requests and answers are those of v1.2 on this side (bench.rsp.dialect). ``emit``: wire forms other than the
+    standard's that requests are written in, as other clients do (bench.rsp.forms).
 
     Every method raises CardGone and InstrumentTimeout of the channel, StatusWordError for a status word other than
     success, CardNeedsReset for a card that answers 6985 until it is reset, and CardAnswerError for an answer that

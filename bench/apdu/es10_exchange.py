@@ -15,8 +15,9 @@ from bench.apdu.iso7816 import Command, Response
 from bench.apdu.status import describe
 from bench.apdu.store_data import DEFAULT_SEGMENT, chain
 from bench.errors import InstrumentTimeout
-from bench.rsp import tlv
+from bench.rsp import forms, tlv
 from bench.rsp.errors import RspError
+from bench.rsp.forms import Form
 
 ORDINARY_DEADLINE = 10.0
 """Seconds for one APDU."""
@@ -25,6 +26,8 @@ LOADING_DEADLINE = 240.0
 
 _CONDITIONAL = frozenset({0xBF21, 0xBF36, 0xBF38, 0xBF41, 0xBF5A})
 """Functions that a healthy card may answer with 6985: they need a download session in the right state."""
+_OURS = frozenset((*range(0xBF28, 0xBF2C), *range(0xBF55, 0xBF60)))
+"""Functions whose requests are made here, with nothing in them that anybody has signed."""
 _RESET_HINT = "reset the card and open ISD-R again"
 
 
@@ -48,6 +51,7 @@ class Es10Exchange:
         loading_deadline: float = LOADING_DEADLINE,
         on_exchange: Callable[[int, bytes, bytes], None] | None = None,
         old: bool = False,
+        emit: Iterable[Form] = (),
     ) -> None:
         self._channel = channel
         self._segment = segment
@@ -56,6 +60,7 @@ class Es10Exchange:
         self._loading_deadline = loading_deadline
         self._on_exchange = on_exchange
         self._old = old
+        self._emit = tuple(emit)
         self.apdus = 0
         """Command APDUs sent, GET RESPONSE and repeats included."""
         self.calls: Counter[str] = Counter()
@@ -83,6 +88,9 @@ class Es10Exchange:
         self.calls[function_name(tag)] += 1
         if self._old and tag >= 0xBF00 and tag != 0xBF36:
             request = self._converted(request, "command", "1.0", tag)
+        if self._emit and tag in _OURS:
+            for form in self._emit:
+                request = forms.deviate(request, form)
         until = None if whole is None or self._clock is None else self._clock.now() + whole
         data = b""
         for command in chain(request, segment=self._segment):

@@ -222,7 +222,7 @@ def test_an_eim_that_signs_with_another_key(home: Path) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_power_cut_at_every_apdu_on_the_same_stores(when: str, home: Path) -> None:
+def test_power_cut_at_every_apdu_on_the_same_stores(when: str, quick_path: Path) -> None:
     """Card, eIM and SM-DP+ go on from where each cut left them; nothing is reset between the rounds."""
 
     async def attempt(bench: Lab, cut: int | None) -> tuple[EimOrder, EimOrder, str, int]:
@@ -256,7 +256,7 @@ def test_power_cut_at_every_apdu_on_the_same_stores(when: str, home: Path) -> No
     interrupted: list[int] = []
 
     async def run() -> None:
-        async with lab(home) as bench:
+        async with lab(quick_path / "home") as bench:
             await provision(bench, None)  # also learns certificates and capabilities
             count = await provision(bench, None)
             for cut in range(count):

@@ -183,9 +183,9 @@ def test_metadata_that_are_not_those_shown_cancel_the_session(base: Path, tmp_pa
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_power_cut_at_every_apdu(when: str, base: Path, tmp_path: Path, server_tls: Tls) -> None:
+def test_power_cut_at_every_apdu(when: str, base: Path, quick_path: Path, server_tls: Tls) -> None:
     async def provision(name: str, cut: int | None) -> int:
-        home = tmp_path / name
+        home = quick_path / name
         async with Lab.make(base, home, server_tls) as lab:
             matching_id = lab.order_download()
             lab.order_enable()
