@@ -66,6 +66,7 @@ async def euicc_adopt(
                     hint="an eIM needs an eUICC of SGP.32; bench euicc info shows what the card says of itself",
                 )
             present = await es10.eim_configurations()
+            found["eim_counters"] = await _counters(station, eid)
         trust = await card_findings(station)
         configuration = await station.eim.initial_configuration()
         for item in trust:
@@ -98,6 +99,18 @@ async def euicc_adopt(
                 where=f"GetEimConfigurationData: {', '.join(item.eim_id for item in now) or 'no eIM'}",
             )
         station.result("adopted", {**result, "how": how, "eims": [eim(item) for item in now]})
+
+
+async def _counters(station: Station, eid: str) -> dict[str, Any]:
+    """Return what our eIM has counted for this card; the card does not tell counterValue. Empty for a new one."""
+    ask = getattr(station.eim, "euicc", None)
+    if ask is None:
+        return {}
+    try:
+        told = await ask(eid)
+    except BenchError:  # it does not serve this card yet
+        return {}
+    return {name: told[name] for name in ("counter", "last_seq", "association_token") if name in told}
 
 
 def _check(trust: Sequence[Finding], *, present: bool) -> None:

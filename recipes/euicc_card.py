@@ -94,9 +94,19 @@ async def description(station: Station, es10: Es10, eid: str) -> dict[str, Any]:
         refused["rules"] = error.what
     result["profiles"] = [profile(item) for item in await es10.profiles()]
     try:
-        result["notifications"] = len(await es10.list_notifications())
+        result["notifications"] = [
+            {"seq": item.seq, "event": item.event, "iccid": item.iccid, "address": item.address}
+            for item in await es10.list_notifications()
+        ]
     except _REFUSALS as error:
         refused["notifications"] = error.what
+    try:
+        result["package_results"] = [
+            {"seq": es10_views.package_result_seq(raw), "eim_id": es10_views.package_result_eim(raw)}
+            for raw in await es10.package_results()
+        ]
+    except _REFUSALS as error:
+        refused["package_results"] = error.what
     return result
 
 

@@ -228,7 +228,8 @@ def _print_info(found: Mapping[str, Any]) -> None:
         ("default SM-DP+", found.get("default_smdp") or "-"),
         ("root SM-DS", found.get("root_smds") or "-"),
         ("capabilities", ", ".join(info2["rsp_capabilities"]) or "-"),
-        ("notifications", str(found.get("notifications", "-"))),
+        ("notifications", _numbers(found.get("notifications"))),
+        ("package results", _numbers(found.get("package_results"))),
     ]
     rows += [("CI, verifies", _ci(item)) for item in info1["verification"]]
     rows += [("CI, signs", _ci(item)) for item in info1["signing"]]
@@ -280,6 +281,13 @@ def print_findings(findings: Sequence[Mapping[str, Any]]) -> None:
         click.echo(f"  {item['state']:<7}  {item['name']:<16}  {item['text']}")
         if item.get("hint") and item["state"] == "fail":
             click.echo(f"{'':29}{item['hint']}")
+
+
+def _numbers(found: Sequence[Mapping[str, Any]] | None) -> str:
+    if found is None:
+        return "-"
+    numbers = ", ".join(str(item["seq"]) for item in found)
+    return f"{len(found)} wait: {numbers}" if found else "none waits"
 
 
 def _eims(found: Sequence[Mapping[str, Any]]) -> str:

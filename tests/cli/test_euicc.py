@@ -105,6 +105,8 @@ def test_adopt_and_release_of_a_card_without_eim(bench: Bench) -> None:
     assert eims(adopted) == ["eim.bench.example"]
     kept = json.loads((bench.home / "cards" / f"{EID}.json").read_text())
     assert (kept["added"], kept["found"]["eims"]) == ("eim.bench.example", [])
+    assert (kept["found"]["notifications"], kept["found"]["package_results"]) == ([], [])
+    assert kept["found"]["eim_counters"] == {}
     assert kept["found"]["memory"]["free_non_volatile"] > 0
     again = bench.json("euicc", "adopt")
     assert (again["code"], again["result"]["how"]) == (0, "it was associated before")

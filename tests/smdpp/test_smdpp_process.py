@@ -23,7 +23,7 @@ from smdpp_device import ADDRESS, EID, Device, Refused, b64, parts, t, unb64, va
 from bench.errors import ConfigurationError, InstrumentError
 from bench.errors import Refused as BenchRefused
 from bench.rsp.download import segment_bpp
-from fixtures.pki import Pki, valid_eid
+from fixtures.pki import CURVES, Pki, valid_eid
 from fixtures.smdpp.client import SmdppClient
 from fixtures.smdpp.service import SERVICE
 
@@ -113,6 +113,14 @@ def smdpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 # --- a whole download -----------------------------------------------------------------------------------------------
+
+
+def test_it_announces_whom_it_is_known_to_and_whom_it_believes(smdpp: Running) -> None:
+    cis = [smdpp.pki.on(curve).ci.key_id.hex() for curve in CURVES]
+    assert smdpp.announcement["trust"] == {"authenticates_under": cis, "believes": cis}
+    client = smdpp.client()
+    assert client.trust is not None
+    assert list(client.trust.believes) == cis
 
 
 def test_a_download_over_https(smdpp: Running) -> None:
