@@ -16,7 +16,7 @@ from bench.rsp import certs, codec, ecdsa, ids, packages, tlv
 from bench.rsp.forms import Form
 from bench.rsp.tlv import build
 from fixtures.pki import Pki
-from fixtures.sim.euicc import EuiccOptions, functions
+from fixtures.sim.euicc import EuiccOptions, functions, rules
 
 from . import parties
 from .parties import ADDRESS, BOOT_ICCID, EID, EIM_ID, OPER_ICCID, Bench, Eim, Refused, Smdpp, Terminal, install, pir
@@ -123,6 +123,60 @@ def test_small_functions_literal(terminal: Terminal, oracle: ModuleType) -> None
     agreed(oracle, "EuiccConfiguredAddressesResponse", terminal.es10(bytes.fromhex("bf3c00")), "RSPDefinitions")
     agreed(oracle, "GetRatResponse", bytes.fromhex(cases["bf4300"]), "RSPDefinitions")
     agreed(oracle, "EuiccMemoryResetResponse", bytes.fromhex(cases["bf640482020204"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "module"),
+    [
+        ("LoadCRLResponse", "bf3502a000", "RSPDefinitions"),
+        ("LoadCRLResponse", "bf350aa008a006020102020103", "RSPDefinitions"),
+        ("LoadCRLResponse", "bf3503810106", "RSPDefinitions"),
+        ("EnableProfileResponse", "bf3103800104", "RSPDefinitions"),
+        ("DisableProfileResponse", "bf3203800100", "RSPDefinitions"),
+        ("DeleteProfileResponse", "bf3303800103", "RSPDefinitions"),
+        ("EuiccMemoryResetResponse", "bf3403800105", "RSPDefinitions"),
+        ("EuiccMemoryResetResponse", "bf6409800100810100820100", "SGP32Definitions"),
+        ("EuiccMemoryResetResponse", "bf6403800168", "SGP32Definitions"),
+        ("ConfigureImmediateProfileEnablingResponse", "bf5903800102", "SGP32Definitions"),
+        ("EnableEmergencyProfileResponse", "bf5b03800102", "SGP32Definitions"),
+        ("DisableEmergencyProfileResponse", "bf5c03800108", "SGP32Definitions"),
+        ("ExecuteFallbackMechanismResponse", "bf5d03800168", "SGP32Definitions"),
+        ("ReturnFromFallbackResponse", "bf5e03800107", "SGP32Definitions"),
+        ("ImmediateEnableResponse", "bf5a03800105", "SGP32Definitions"),
+        ("EuiccPackageResult", "bf510ca20a800178820201028f010f", "SGP32Definitions"),
+        ("RetrieveNotificationsListResponse", "bf2b0381017f", "SGP32Definitions"),
+        ("CancelSessionResponse", "bf410381017f", "SGP32Definitions"),
+        ("AuthenticateServerResponse", "bf3808a106800101020103", "SGP32Definitions"),
+    ],
+)
+def test_answers_as_the_card_writes_them(oracle: ModuleType, name: str, raw: str, module: str) -> None:
+    """The literal answers of the other test modules are what both ASN.1 implementations take and write again."""
+    agreed(oracle, name, bytes.fromhex(raw), module)
+
+
+def test_answers_of_every_kind_of_card_by_both_implementations(bench: Bench, pki: Pki, oracle: ModuleType) -> None:
+    table = rules.table("ppr1:00101+99970:consent,ppr2:999E70,any")
+    both = bench.with_options("both", curves=("P-256", "brainpoolP256r1"), forbidden_rules=0x20, rat=table, ecall=False)
+    value = agreed(oracle, "EUICCInfo2", both.es10(bytes.fromhex("bf2200")))
+    assert len(value["euiccCiPKIdListForSigning"]) == 2
+    agreed(oracle, "EUICCInfo1", both.es10(bytes.fromhex("bf2000")), "RSPDefinitions")
+    agreed(oracle, "GetRatResponse", both.es10(bytes.fromhex("bf4300")), "RSPDefinitions")
+    eim = Eim(pki.eim)
+    eim.associate(both)
+    commands = [packages.get_rat(), packages.set_default_dp_address("a.example"), packages.enable(OPER_ICCID)]
+    agreed(oracle, "EuiccPackageResult", both.es10(eim.package(*commands)))
+    other = Eim(pki.issue("eim"), "other.example").configuration(token=True)
+    ecos = [
+        packages.add_eim(other),
+        packages.list_eim(),
+        packages.delete_eim("other.example"),
+        packages.delete_eim("x"),
+    ]
+    agreed(oracle, "EuiccPackageResult", both.es10(eim.package(ecos=ecos)))
+    agreed(oracle, "EuiccPackageResult", both.es10(eim.package(packages.get_rat(), counter=0)))
+    consumer = bench.with_options("consumer", mode="consumer")
+    agreed(oracle, "EUICCInfo2", consumer.es10(bytes.fromhex("bf2200")), "RSPDefinitions")
+    agreed(oracle, "ProfileInfoListResponse", consumer.es10(bytes.fromhex("bf2d00")), "RSPDefinitions")
 
 
 def test_certificates_are_implicit(terminal: Terminal, pki: Pki, oracle: ModuleType) -> None:

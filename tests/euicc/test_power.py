@@ -218,6 +218,23 @@ def test_damaged_state_is_named(bench: Bench, damage: str) -> None:
         bench.card()
 
 
+def test_state_kept_before_there_were_crls_and_emergency_profiles_is_read(bench: Bench, pki: Pki) -> None:
+    terminal = bench.terminal()
+    install(terminal, pki)
+    path = bench.home / "card" / "card.json"
+    kept = json.loads(path.read_text())
+    for name in ("crls", "emergency_left", "before_test"):
+        del kept[name]
+    for profile in kept["profiles"]:
+        del profile["preloaded"], profile["ci"]
+    for entry in kept["pending"]:
+        del entry["ci"]
+    path.write_text(json.dumps(kept))
+    again = bench.terminal()
+    assert [profile.iccid for profile in again.card.state().profiles] == [BOOT_ICCID, OPER_ICCID]
+    assert len(tlv.first(again.es10(bytes.fromhex("bf2b00"))).children()[0].children()) == 2
+
+
 def test_card_of_another_eid_is_refused(bench: Bench) -> None:
     bench.card()
     bench.eid = "89049032123451234512345678901236"
