@@ -16,7 +16,7 @@ from bench.station.clock import RealClock
 from fixtures.ipa import tls as ipa_tls
 from fixtures.ipa.errors import DataPathDown, EimNotTrusted, EimSilent, EimUnreachable, EsipaError
 from fixtures.ipa.hostpath import HostDataPath
-from fixtures.ipa.ipa import create
+from fixtures.ipa.ipa import Ipa, create
 
 from . import fakes
 from .bench import poll, set_up, with_ipa
@@ -342,3 +342,61 @@ def test_the_host_s_data_path() -> None:
             await path.connect("127.0.0.1", 1, timeout=5.0)
 
     asyncio.run(run())
+
+
+def test_a_connection_is_kept_for_the_next_poll(home: Path, server_tls: Tls) -> None:
+    eim = FakeEim(script([]))
+
+    async def use(ipa: Ipa) -> None:
+        for _ in range(3):
+            await ipa.poll()
+        assert len(set(eim.peers)) == 1
+        await ipa.close()
+        await ipa.poll()
+        assert len(set(eim.peers)) == 2
+        await ipa.close()
+
+    with_ipa(FakeCard(), eim, server_tls, home, use, keep_connection=60.0)
+
+
+def test_a_connection_is_not_kept_after_a_failure_nor_longer_than_said(home: Path, server_tls: Tls) -> None:
+    eim = FakeEim(script([]))
+
+    async def use(ipa: Ipa) -> None:
+        await ipa.poll()
+        eim.answer = lambda message, index: 500
+        with pytest.raises(EsipaError):
+            await ipa.poll()
+        eim.answer = script([])
+        await ipa.poll()
+        assert len(set(eim.peers)) == 2
+        await ipa.close()
+
+    with_ipa(FakeCard(), eim, server_tls, home, use, keep_connection=60.0, retries=0)
+    second = FakeEim(script([]))
+
+    async def twice(ipa: Ipa) -> None:
+        await ipa.poll()
+        await ipa.poll()
+        assert len(set(second.peers)) == 2
+        await ipa.close()
+
+    with_ipa(FakeCard(), second, server_tls, home, twice, keep_connection=1e-9)
+
+
+def test_a_kept_connection_that_the_eim_closed_costs_one_more(home: Path, server_tls: Tls) -> None:
+    eim = FakeEim(script([]))
+
+    async def use(ipa: Ipa) -> None:
+        await ipa.poll()
+        usual, broken = eim.answer, [True]
+
+        def once_broken(message: bytes, index: int) -> Answer:
+            return None if broken and broken.pop() else usual(message, index)
+
+        eim.answer = once_broken
+        assert (await ipa.poll()).packages == 0
+        assert len(set(eim.peers)) == 2
+        await ipa.close()
+
+    with_ipa(FakeCard(), eim, server_tls, home, use, keep_connection=60.0)
