@@ -34,7 +34,8 @@ class _Stream:
     async def read(self, limit: int = 65536) -> bytes:
         """Return what has come, b'' at the end. Raises InstrumentError when the connection broke."""
         try:
-            data = await self._reader.read(limit)
+            with self._path.held():
+                data = await self._reader.read(limit)
         except OSError as error:
             raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer) from error
         self._path.received += len(data)
@@ -44,7 +45,8 @@ class _Stream:
         """Send all of ``data``. Raises InstrumentError when the connection broke."""
         try:
             self._writer.write(data)
-            await self._writer.drain()
+            with self._path.held():
+                await self._writer.drain()
         except OSError as error:
             raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer) from error
         self._path.sent += len(data)
@@ -67,6 +69,10 @@ class _Path:
         self.clock = clock
         self.sent = 0
         self.received = 0
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Hold station time while the path is waited for; a simulated link has station time of its own."""
+        return contextlib.nullcontext()
 
     async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         raise NotImplementedError
@@ -134,12 +140,16 @@ class HostPath(_Path):
         self.routes: dict[str, str] = {}
         """Names of servers of this bench that no public DNS knows, and the ``host:port`` they listen on."""
 
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """The host's network knows nothing of station time."""
+        return self.clock.busy()
+
     async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         route = self.routes.get(host.lower())
         if route is not None:
             host, _, routed = route.rpartition(":")
             host, port = host.strip("[]"), int(routed)
-        with self.clock.busy():  # the host's network knows nothing of station time
+        with self.held():
             return await asyncio.open_connection(host, port)
 
     async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
@@ -150,7 +160,7 @@ class HostPath(_Path):
         where = f"the host's resolver, for {name}"
         try:
             async with asyncio.timeout(timeout):
-                with self.clock.busy():
+                with self.held():
                     found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
         except TimeoutError:
             raise InstrumentTimeout(f"no answer within {timeout:g} s", where=where) from None

@@ -40,7 +40,7 @@ _ORDINARY, _LOADING = 10.0, 240.0
 _OPEN: Final = 20.0
 """Seconds for taking the card and opening a channel: several APDUs, and the start of a card."""
 _RESET: Final = 20.0
-_CLOSE: Final = 5.0
+_CLOSE: Final = 2.0
 _FINDS: Final = 1.2
 """Seconds in which a daemon that polls every 0.4 s sees a card that was put in."""
 _LOOK: Final = 5.0
@@ -229,8 +229,8 @@ class PcscReader:
                 terminal.link.forget()
 
         try:
-            await card.owner.run(end_card, timeout=_CLOSE, what="closing")
             await self._looking.run(link.forget, timeout=_CLOSE, what="closing")
+            await card.owner.run(end_card, timeout=_CLOSE, what="closing")
         finally:
             card.owner.end()
             self._looking.end()

@@ -273,6 +273,24 @@ def test_a_card_that_answers_no_more_is_given_up_at_its_deadline() -> None:
     run(test)
 
 
+def test_closing_does_not_wait_for_an_exchange_that_hangs() -> None:
+    async def test() -> None:
+        async with readers(ScriptedCard()) as made:
+            opened = await PcscReader.open(options(made.slots[0].name))
+            channel = await opened.card().open_channel(ISD_R)
+            made.slots[0].muted, count = True, made.slots[0].count
+            task = asyncio.ensure_future(channel.transmit(GET_EID))
+            await until(lambda: made.slots[0].count > count)  # the command is with the card
+            task.cancel()
+            loop = asyncio.get_running_loop()
+            start = loop.time()
+            with pytest.raises(InstrumentTimeout, match="what ran before closing did not end within 2 s"):
+                await opened.close()
+            assert loop.time() - start < 4.0
+
+    run(test)
+
+
 def test_a_cancelled_exchange_is_not_mixed_up_with_the_next() -> None:
     async def test() -> None:
         card = ScriptedCard()

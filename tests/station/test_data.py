@@ -240,3 +240,41 @@ def test_the_interface_path_binds_its_sockets():
 def test_paths_that_are_none(path):
     with pytest.raises(ConfigurationError):
         open_path(path)
+
+
+def test_the_host_finds_the_benchs_servers_by_name_and_holds_station_time() -> None:
+    from contextlib import contextmanager
+
+    from bench.station.data import HostPath
+
+    held: list[str] = []
+
+    class Clock(RealClock):
+        @contextmanager
+        def busy(self):
+            held.append("held")
+            yield
+
+    async def run() -> None:
+        async def answer(reader, writer):
+            writer.write(await reader.readexactly(4))
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        path = HostPath(Clock())
+        path.routes = {"eim.bench.example": f"127.0.0.1:{port}"}
+        # The device's DNS server is not asked: it is not on the host's network.
+        assert await path.resolve("EIM.bench.example", server="10.64.0.53", timeout=5.0) == ("127.0.0.1",)
+        assert "127.0.0.1" in await path.resolve("localhost", server="10.64.0.53", timeout=5.0)
+        with pytest.raises(InstrumentError, match="it is not known"):
+            await path.resolve("no-such-name.invalid", server="10.64.0.53", timeout=5.0)
+        stream = await path.connect("eim.bench.example", 443, timeout=5.0)
+        before = len(held)
+        await stream.write(b"ping")
+        assert await stream.read() == b"ping"
+        assert len(held) >= before + 2
+        await stream.close()
+        server.close()
+
+    asyncio.run(run())
