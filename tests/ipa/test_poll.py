@@ -10,7 +10,7 @@ import pytest
 
 from bench.apdu.errors import CardGone, CardNeedsReset, Es10Error
 from bench.errors import DeviceFailure, InstrumentError, InstrumentTimeout
-from bench.station.interfaces import IpaService, PollResult
+from bench.station.interfaces import EuiccAdministration, IpaService, PollResult
 from fixtures.ipa.errors import EimSilent, EsipaError
 from fixtures.ipa.ipa import Ipa
 
@@ -42,6 +42,14 @@ def test_an_ipa_is_an_ipa_service(home: Path, server_tls: Tls) -> None:
         return await ipa.eid()
 
     assert with_ipa(FakeCard(), FakeEim(script([])), server_tls, home, use) == EID
+
+
+def test_an_ipa_administers_the_card(home: Path, server_tls: Tls) -> None:
+    async def use(ipa: Ipa) -> str:
+        administration: EuiccAdministration = ipa
+        return (await administration.eim_configurations())[0].eim_id
+
+    assert with_ipa(FakeCard(), FakeEim(script([])), server_tls, home, use) == "eim.test"
 
 
 def test_a_v1_0_eim_that_never_acknowledges_has_the_result(home: Path, server_tls: Tls) -> None:
