@@ -359,6 +359,50 @@ def test_a_subscriber_with_other_keys_and_what_is_no_package_are_refused(tmp_pat
             )
 
 
+def test_pin_and_puk_at_the_modem(home: Path) -> None:
+    """The PIN of the package, through the AT port: asked for after a restart, blocked, unblocked, off again."""
+    shutil.rmtree(home / "sim", ignore_errors=True)
+    phone = Phone(home)
+
+    def restart(state: str) -> None:
+        phone.command("AT+CFUN=0")
+        phone.command("AT+CFUN=1")
+        phone.run(lambda: phone.world.device.sim == state)
+
+    try:
+        phone.run(lambda: phone.registered("001010000000001"))
+        phone.command("ATE0;+CMEE=1")
+        assert phone.command('AT+CLCK="SC",2') == ["+CLCK: 0", "OK"]
+        assert phone.command('AT+CLCK="SC",1,"1111"') == ["+CME ERROR: 16"]
+        assert phone.command('AT+CLCK="SC",1,"0000"') == ["OK"]
+        assert phone.command('AT+CLCK="SC",2') == ["+CLCK: 1", "OK"]
+        assert phone.command('AT+CPIN="0000"') == ["+CME ERROR: 3"]  # nothing is asked for now
+        restart("locked")
+        assert phone.command("AT+CPIN?") == ["+CPIN: SIM PIN", "OK"]
+        assert phone.command("AT+CIMI") == ["+CME ERROR: 11"]
+        assert phone.world.state()["modem"]["state"] != "REGISTERED"
+        for wrong, error in (("12", 16), ("1234", 16), ("1234", 16), ("1234", 12)):
+            assert phone.command(f'AT+CPIN="{wrong}"') == [f"+CME ERROR: {error}"]
+        assert phone.command("AT+CPIN?") == ["+CPIN: SIM PUK", "OK"]
+        restart("locked")
+        assert phone.command("AT+CPIN?") == ["+CPIN: SIM PUK", "OK"]
+        assert phone.command('AT+CPIN="0000"') == ["+CME ERROR: 12"]
+        assert phone.command('AT+CPIN="22222222","4321"') == ["+CME ERROR: 16"]
+        assert phone.command('AT+CPIN="11111111","4321"') == ["OK"]
+        phone.run(lambda: phone.registered("001010000000001"))
+        assert phone.command("AT+CPIN?") == ["+CPIN: READY", "OK"]
+        assert phone.command('AT+CPWD="SC","4321","0000"') == ["OK"]
+        assert phone.command('AT+CPWD="P2","9999","8888"') == ["OK"]
+        restart("locked")
+        assert phone.command('AT+CLCK="SC",0,"0000"') == ["OK"]
+        phone.run(lambda: phone.registered("001010000000001"))
+        restart("ready")
+        assert phone.command("AT+CPIN?") == ["+CPIN: READY", "OK"]
+    finally:
+        phone.world.slot.power_off()
+        phone.world._lock.close()
+
+
 def test_vectors_without_the_separation_bit_are_for_no_eps_device(home: Path) -> None:
     shutil.rmtree(home / "sim", ignore_errors=True)
     phone = Phone(home)
