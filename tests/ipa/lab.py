@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,3 +150,16 @@ async def finish(lab: Lab) -> int:
             continue
         if not lab.relay.orders and not lab.card.euicc.state().notifications:
             return polls
+
+
+def scene(
+    base: Path, home: Path, tls: Tls, play: Callable[[Lab], Awaitable[None]], *, emergency: bool = False, **card: object
+) -> None:
+    """Play on a bench whose card has the options ``card``."""
+
+    async def run() -> None:
+        async with Lab.make(base, home, tls, emergency=emergency, **card) as lab:
+            await play(lab)
+            assert lab.card.euicc.faults == 0
+
+    asyncio.run(run())
