@@ -11,7 +11,7 @@ from bench.rsp import ids
 from fixtures import profiles
 from fixtures.profiles import Parameters, aka, build
 from fixtures.profiles.builder import MINIMUM_SERVICES
-from fixtures.sim.euicc import ATR, EuiccOptions
+from fixtures.sim.euicc import ATR, EuiccOptions, VirtualEuicc
 
 from . import parties
 from .parties import ISD_R, Bench, Refused, Terminal
@@ -352,7 +352,7 @@ def test_iccid_is_the_one_of_the_package(bench: Bench) -> None:
 
 
 def test_card_without_a_profile(bench: Bench, tmp_path: object) -> None:
-    card = parties.VirtualEuicc.open(bench.home / "empty", pki=bench.pki, eid=parties.EID)
+    card = VirtualEuicc.open(bench.home / "empty", pki=bench.pki, eid=parties.EID)
     card.power_on()
     terminal = Terminal(card)
     terminal.open_isd_r()
