@@ -88,7 +88,7 @@ class RelayPort:
                     self.open()
                 self._received = b""
                 raw = protocol.line(command)
-                self._options.lane.record(Direction.SENT, raw)
+                self._options.lane.record(Direction.SENT, raw, comment=command)
                 try:
                     self._serial.write(raw)
                     async with asyncio.timeout(_ANSWER):
@@ -101,7 +101,7 @@ class RelayPort:
                 except OSError as error:  # pyserial's SerialException is one
                     self.close()
                     raise InstrumentError(f"the relay board went away: {error}", where=self.where) from error
-                self._options.lane.record(Direction.RECEIVED, self._received)
+                self._options.lane.record(Direction.RECEIVED, self._received, comment=_shown(self._received))
                 return self._received
 
     async def _whole(self, command: str) -> None:
@@ -112,6 +112,11 @@ class RelayPort:
             if self._serial is None:
                 raise InstrumentError("the relay board went away", where=self.where, hint="was it unplugged?")
             await self._arrived.wait()
+
+
+def _shown(received: bytes) -> str:
+    """Return an answer in one line: echo and what came after it."""
+    return " ".join(received.decode("latin-1").replace(">", " ").split())
 
 
 class NumatoSwitch:
