@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
 from bench.errors import BenchError, DeviceFailure, Refused
-from bench.station.interfaces import PollResult
+from bench.station.interfaces import CardProfile, PollResult
 from recipes import start
 from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
 from recipes.words import listing
 
+_LOOK_AGAIN = 0.005
+"""Seconds between two looks at how far the download is, in station time; a fifth of it in real time."""
 _REGISTERED_AGAIN = 5.0
 """Seconds that a cut link stays cut, so that whatever was under way has noticed it."""
 
@@ -26,6 +29,7 @@ async def interrupted_download(
     station: Station,
     cut: Annotated[str, Choices("power", "link")] = "power",
     share: Annotated[float, Range(0.01, 1.5)] = 0.5,
+    attempts: Annotated[int, Range(1, 8)] = 4,
     bootstrap_cell: Annotated[int, Range(1, 16)] = 1,
     hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
     profile: str = "operational",
@@ -41,10 +45,11 @@ async def interrupted_download(
     download_within: Download = 900.0,
     switch_within: Switch = 120.0,
 ) -> None:
-    """Cut power or link after ``share`` of the time that an undisturbed download took; then download again.
+    """Cut power or link after ``share`` of the APDUs that an undisturbed download took; then download again.
 
-    The profile is downloaded once undisturbed and deleted, so that the length is known. ``cut`` is ``power``: of the
-    device, or of the card alone where a SIM switch holds it in a reader; or ``link``: ``bootstrap_cell`` of the
+    The profile is downloaded once undisturbed and deleted, so that their number is known. A download that is complete
+    before the cut is deleted and tried again with half the share, ``attempts`` times in all. ``cut`` is ``power``: of
+    the device, or of the card alone where a SIM switch holds it in a reader; or ``link``: ``bootstrap_cell`` of the
     emulator goes off. Decisive: the download was not complete at the cut. Nothing may be half installed: the card lists
     the profiles of before (a card that had the whole package when the link went may list the profile, its result is
     delivered then). With power and link back the eIM's order ends, and a new one installs the profile. SGP.32 sections
@@ -62,29 +67,67 @@ async def interrupted_download(
     begin = await start.reach(
         job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, network=True
     )
-    # A new eUICC is asked for its certificates before its first package: that is not to be measured.
+    # A new eUICC is asked for its certificates before its first package: that is not to be counted.
     await job.carry_out("signed-list", await station.eim.order_list(job.eid), "listProfileInfo")
     whole = await _undisturbed(job, begin.target.activation_code, begin.target.iccid)
     await start.delete(job, begin.target.iccid, step_name="delete-undisturbed")
-    before = await job.profiles()
+    for attempt in range(1, attempts + 1):
+        # What a relay or a supply takes to switch is long for a card that works fast: then earlier.
+        after = max(1, round(share * whole / 2 ** (attempt - 1)))
+        async with station.step(f"attempt-{attempt}") as step:
+            if await _attempt(job, profile, bootstrap, _Cut(cut, after, bootstrap_cell, hold)):
+                return
+            step.note("the download was complete before the cut: nothing was interrupted")
+    raise DeviceFailure(
+        "the download was complete before the cut: nothing was interrupted",
+        where=f"cut={cut} after {after} of {whole} APDUs",
+        hint="choose a smaller share",
+    )
 
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What is cut and when: after ``apdus``; the emulator's ``cell``; ``hold`` in seconds."""
+
+    kind: str
+    apdus: int
+    cell: int
+    hold: float
+
+
+async def _undisturbed(job: Job, activation_code: str, iccid: str) -> int:
+    """Return how many APDUs a whole download takes here."""
+    async with job.station.step("undisturbed") as step:
+        order = await job.station.eim.order_download(job.eid, activation_code)
+        ipa = await job.ipa()
+        before, started = ipa.apdus, job.station.clock.now()
+        poll = await ipa.poll(timeout=job.download_within)
+        apdus = ipa.apdus - before
+        step.measure("duration", job.station.clock.now() - started, unit="s")
+        step.measure("apdus", apdus)
+        await job.require_done(order, "the undisturbed download", poll)
+        if not any(profile.iccid == iccid for profile in await job.profiles()):
+            raise DeviceFailure(f"{iccid} was not installed", where="GetProfilesInfo")
+    return apdus
+
+
+async def _attempt(job: Job, profile: str, bootstrap: Phase, cut: _Cut) -> bool:
+    """Interrupt a download and complete it; False when there was nothing to interrupt: all is as before then."""
+    station = job.station
+    before = await job.profiles()
     target = await station.smdpp.order(profile)
     order = await station.eim.order_download(job.eid, target.activation_code)
     try:
-        await _interrupted(job, cut, share * whole, bootstrap_cell, hold)
+        interrupted = await _interrupted(job, cut)
     finally:
-        await station.network.set_cell(True, cell=bootstrap_cell)
+        await station.network.set_cell(True, cell=cut.cell)
         await station.power.set_output(True)
+    if not interrupted:
+        await start.delete(job, target.iccid, step_name="delete-complete")
+        return False
     await station.card_to("modem")
     await job.modem_ready()
-    async with station.step("nothing-half-installed") as step:
-        now = await job.profiles()
-        step.note(listing(now))
-        listed = [item for item in now if item.iccid == target.iccid]
-        if [item for item in now if item not in listed] != before or any(item.enabled for item in listed):
-            raise DeviceFailure(
-                f"after the cut the card lists {listing(now)}, before {listing(before)}", where="GetProfilesInfo"
-            )
+    listed = await _nothing_half_installed(job, target.iccid, before)
     await job.connect(bootstrap, suffix="again")
     async with station.step("first-order-ends") as step:
         await job.poll("poll")
@@ -97,68 +140,60 @@ async def interrupted_download(
                 f"the card lists {target.iccid} and has no installation result for it: it is half installed",
                 where=f"eIM order {order.order_id}",
             )
-        if listed and cut == "power":
-            raise _complete(f"cut={cut}, share={share:g}")
+    if listed and cut.kind == "power":
+        await start.delete(job, target.iccid, step_name="delete-complete")
+        return False
     if ended.state != "done":
         target = await station.smdpp.order(profile)
         await job.download(await station.eim.order_download(job.eid, target.activation_code), target.iccid)
     await job.require_events(target.matching_id, "install")
     after = await job.profiles()
-    if [profile.iccid for profile in after if profile.iccid == target.iccid] != [target.iccid]:
+    if [item.iccid for item in after if item.iccid == target.iccid] != [target.iccid]:
         raise DeviceFailure(f"{target.iccid} is not on the card exactly once", where=listing(after))
+    return True
 
 
-async def _undisturbed(job: Job, activation_code: str, iccid: str) -> float:
-    """Return the seconds that a whole download takes here."""
-    async with job.station.step("undisturbed") as step:
-        order = await job.station.eim.order_download(job.eid, activation_code)
-        ipa = await job.ipa()
-        before = job.station.clock.now()
-        poll = await ipa.poll(timeout=job.download_within)
-        elapsed = job.station.clock.now() - before
-        await job.require_done(order, "the undisturbed download", poll)
-        if not any(profile.iccid == iccid for profile in await job.profiles()):
-            raise DeviceFailure(f"{iccid} was not installed", where="GetProfilesInfo")
-        step.measure("duration", elapsed, unit="s")
-    return elapsed
+async def _nothing_half_installed(job: Job, iccid: str, before: Sequence[CardProfile]) -> bool:
+    """Require that the card lists the profiles of before; return whether it lists the new one as well."""
+    async with job.station.step("nothing-half-installed") as step:
+        now = await job.profiles()
+        step.note(listing(now))
+        listed = [item for item in now if item.iccid == iccid]
+        if [item for item in now if item not in listed] != list(before) or any(item.enabled for item in listed):
+            raise DeviceFailure(
+                f"after the cut the card lists {listing(now)}, before {listing(before)}", where="GetProfilesInfo"
+            )
+    return bool(listed)
 
 
-async def _interrupted(job: Job, cut: str, after: float, cell: int, hold: float) -> None:
-    """Poll, and cut after some seconds: the poll must end by that, and not by itself."""
+async def _interrupted(job: Job, cut: _Cut) -> bool:
+    """Poll, and cut after some APDUs; return whether that has ended the poll, and not the poll itself."""
     station = job.station
     ipa = await job.ipa()
     async with station.step("interrupted") as step:
+        begun = ipa.apdus
         polling: asyncio.Future[object] = asyncio.ensure_future(_outcome(ipa.poll(timeout=job.download_within)))
         try:
-            await _sleep(job, after, polling)
-            complete = polling.done()
-            if not complete:
-                step.note(f"{cut} cut after {after:.3f} s")
-                if cut == "link":
-                    await station.network.set_cell(False, cell=cell)
-                elif job.moves:
-                    await station.switch.select("modem")
-                else:
-                    await station.power.set_output(False)
-                    await station.power.wait_dead(timeout=30.0)
+            while not polling.done() and ipa.apdus - begun < cut.apdus:
+                await _soon(job, polling)
+            if polling.done():
+                return False
+            step.note(f"{cut.kind} cut after {ipa.apdus - begun} APDUs")
+            if cut.kind == "link":
+                await station.network.set_cell(False, cell=cut.cell)
+            elif job.moves:
+                await station.switch.select("modem")
+            else:
+                await station.power.set_output(False)
+                await station.power.wait_dead(timeout=30.0)
             outcome = await polling
         finally:
             polling.cancel()
-        if cut == "link" and not complete:
-            await station.clock.sleep(_REGISTERED_AGAIN)
-        elif not complete:
-            await station.clock.sleep(hold)
-        installed = isinstance(outcome, PollResult) and any(item.get("installed") for item in outcome.downloads)
-        if complete or installed:
-            raise _complete(f"cut={cut} after {after:.3f} s")
-        step.note(f"the poll ended with: {outcome}" if isinstance(outcome, BenchError) else "the poll ended early")
-
-
-def _complete(where: str) -> DeviceFailure:
-    """Return the failure of a run that has interrupted nothing."""
-    return DeviceFailure(
-        "the download was complete before the cut: nothing was interrupted", where=where, hint="choose a smaller share"
-    )
+            await asyncio.wait([polling])  # it still has the card's channel to close
+        await station.clock.sleep(_REGISTERED_AGAIN if cut.kind == "link" else cut.hold)
+        step.measure("apdus", ipa.apdus - begun)
+        step.note(f"the poll ended with: {outcome}" if isinstance(outcome, BenchError) else "the poll ended by itself")
+        return not (isinstance(outcome, PollResult) and any(item.get("installed") for item in outcome.downloads))
 
 
 async def _outcome(poll: Awaitable[PollResult]) -> object:
@@ -169,10 +204,10 @@ async def _outcome(poll: Awaitable[PollResult]) -> object:
         return error
 
 
-async def _sleep(job: Job, seconds: float, polling: asyncio.Future[object]) -> None:
-    """Sleep in station time, or until the poll has ended."""
-    sleeping: asyncio.Future[object] = asyncio.ensure_future(job.station.clock.sleep(seconds))
+async def _soon(job: Job, polling: asyncio.Future[object]) -> None:
+    """Wait a moment of station time or of real time: simulated time stands still while a reader of the host works."""
+    moment: asyncio.Future[object] = asyncio.ensure_future(job.station.clock.sleep(_LOOK_AGAIN))
     try:
-        await asyncio.wait([sleeping, polling], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([moment, polling], timeout=_LOOK_AGAIN / 5, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        sleeping.cancel()
+        moment.cancel()

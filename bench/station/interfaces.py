@@ -488,6 +488,10 @@ class CardMemory:
 class IpaService(Protocol):
     """The IPA in the bench."""
 
+    @property
+    def apdus(self) -> int:
+        """APDUs sent to the card so far, those of a poll that is going on as well."""
+
     async def eid(self) -> str:
         """Return the EID digits read from the card."""
 

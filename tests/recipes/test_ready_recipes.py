@@ -57,6 +57,11 @@ def passes(bench: Bench, recipe: str, station: str) -> None:
     run = bench.run(recipe, station)
     assert run.verdict == "pass", (run.errors, list(run.steps))
     assert last_parts(set(run.steps)) >= STEPS[recipe], list(run.steps)
+    if recipe == "interrupted-download":
+        # It was in the middle: some of its APDUs were sent, not all, and the poll ended by the cut.
+        cut = [steps["measurements"]["apdus"] for name, steps in run.steps.items() if name.endswith("/interrupted")][-1]
+        assert 1 <= cut < run.steps["undisturbed"]["measurements"]["apdus"]
+        assert "the poll ended with: " in run.journal
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -100,7 +105,7 @@ CELL_BACK = {"do": "cell-on", "cell": 2}
         ),
         ("immediate-enable", (), ("card_force=ImmediateEnable=1",), "was installed but not enabled at once"),
         ("eim-configuration", (), ("card_force=eco.updateEim=7",), "updateEim failed: order failed"),
-        ("interrupted-download", ("share=1.5",), (), "complete before the cut: nothing was interrupted"),
+        ("interrupted-download", ("share=1.5", "attempts=1"), (), "complete before the cut: nothing was interrupted"),
         ("memory-full", ("most=1",), (), "took 1 profiles and never reported insufficient memory"),
         (
             "notification-delivery",
@@ -123,7 +128,7 @@ def test_fails_with_words_without_its_condition(
 def test_a_link_that_goes_down_in_a_download(bench: Bench) -> None:
     run = bench.run("interrupted-download", "sim", sets=("cut=link", "share=0.2"))
     assert run.verdict == "pass", run.errors
-    assert "link cut after" in run.journal
+    assert "link cut after" in run.journal and "the poll ended with: ESipa" in run.journal
 
 
 def test_a_small_card_fills_sooner(tmp_path: Path) -> None:
