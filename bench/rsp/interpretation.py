@@ -20,7 +20,7 @@ bench depends on yet.
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
@@ -439,6 +439,8 @@ class Interpretation:
         made: dict[str, Any] = {}
         for name, value in values.items():
             if name not in POINTS:
+                import difflib
+
                 close = difflib.get_close_matches(name, POINTS, 1)
                 hint = f"did you mean {close[0]!r}?" if close else "python -m bench.rsp.interpretation lists them"
                 raise ConfigurationError(f"no option {name!r} of interpretation", where=where, hint=hint)
@@ -452,7 +454,7 @@ class Interpretation:
 
 
 def _checked(name: str, value: object, where: str) -> Any:
-    kind, default = _TYPES[name], getattr(DEFAULT, name)
+    kind, default = _types()[name], getattr(DEFAULT, name)
     choices = get_args(kind)
     if isinstance(default, frozenset):
         items = value if isinstance(value, list | tuple | set | frozenset) else [value]
@@ -485,7 +487,12 @@ POINTS: dict[str, Point] = {item.name: item.metadata["point"] for item in datacl
 """Every point by the name of its option."""
 DEFAULT = Interpretation()
 """The bench's reading."""
-_TYPES: dict[str, Any] = get_type_hints(Interpretation)
+
+
+@functools.cache
+def _types() -> dict[str, Any]:
+    """Return the types of the options; not worked out before somebody sets one."""
+    return get_type_hints(Interpretation)
 
 
 if __name__ == "__main__":
