@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -24,8 +25,8 @@ REFRESH = bytes.fromhex("D009810301010482028182")
 MORE_TIME = bytes.fromhex("D009810301020082028182")
 DISPLAY_TEXT = bytes.fromhex("D009810301218082028102")
 
-_FOLDER = tempfile.TemporaryDirectory(prefix="esim-pcsc-test-")
-CSOCK = Path(_FOLDER.name) / "pcscd"
+CSOCK = Path(tempfile.gettempdir()) / f"esim-pcsc-test-{os.getpid()}" / "pcscd"
+"""Of this process: libpcsclite reads the name once. The folder is there while readers are."""
 
 
 def need_pcsc() -> None:
@@ -131,6 +132,7 @@ class KeptLane:
 @contextlib.asynccontextmanager
 async def readers(*cards: ScriptedCard | None) -> AsyncIterator[Readers]:
     """Run pcscd with a reader for each card; None for an empty one."""
+    CSOCK.parent.mkdir(mode=0o700, exist_ok=True)
     made = Readers(len(cards), CSOCK, "test", lambda what, **fields: None)
     try:
         for slot, card in zip(made.slots, cards, strict=True):
@@ -140,6 +142,7 @@ async def readers(*cards: ScriptedCard | None) -> AsyncIterator[Readers]:
         yield made
     finally:
         made.close()
+        CSOCK.parent.rmdir()
 
 
 def options(resource: str, lane: Lane | None = None, clock: Clock | None = None, **extra: Any) -> DriverOptions:
