@@ -210,7 +210,7 @@ class Interpretation:
         "Is REFRESH announced (91xx) to a terminal that has sent no TERMINAL PROFILE?",
         {"False": "no: 9000, and the switch waits for the reset", "True": "yes"},
         reason="a terminal shows by TERMINAL PROFILE that it fetches; one foreign IPA takes 91xx for an error",
-        source="TS 102 223 section 6.2 (m); field findings: cards that hold a REFRESH on readers",
+        source="TS 102 223 section 6.2 from memory (m); field findings: cards that hold a REFRESH",
         accepted="both: the IPA resets a card at a reader after every switch",
     )
     signed_info2: Literal["sgp32", "sgp22"] = _point(
@@ -296,8 +296,8 @@ class Interpretation:
         "card",
         "How long may a segment of a Bound Profile Package be, with tag, length and MAC?",
         {"": "bytes; 1020 is the limit of SGP.22"},
-        reason="one test SM-DP+ makes 1036 by padding after it has cut; test eUICCs in use with it take them",
-        source="SGP.22 section 2.5.4; fact sheet D.4; seen with a foreign SM-DP+",
+        reason="one widely used test SM-DP+ makes 1036, padding after it has cut; what silicon does is not known here",
+        source="fact sheet D.4; seen with a foreign SM-DP+",
         accepted="1036 bytes by the card; the SM-DP+ never makes more than 1020",
     )
     extended_length: bool = _point(
