@@ -99,17 +99,22 @@ def watched(writes: Writes) -> Iterator[None]:
             raise
         return descriptor
 
-    original = Path.replace
+    def cut_to_length(descriptor: int, length: int) -> None:
+        os.ftruncate(descriptor, length)
+        writes.point()
 
-    def replaced(self: Path, target: Path) -> Path:
+    original = state_module.replace
+
+    def replaced(new: Path, place: Path) -> None:
         writes.point()
-        result = original(self, target)
+        original(new, place)
         writes.point()
-        return result
 
     flags = {name: getattr(os, name) for name in dir(os) if name.startswith("O_")}
-    stand_in = SimpleNamespace(open=opened, write=writes.write, close=os.close, fsync=os.fsync, **flags)
-    with mock.patch.object(state_module, "os", stand_in), mock.patch.object(Path, "replace", replaced):
+    stand_in = SimpleNamespace(
+        open=opened, write=writes.write, ftruncate=cut_to_length, close=os.close, fsync=os.fsync, **flags
+    )
+    with mock.patch.object(state_module, "os", stand_in), mock.patch.object(state_module, "replace", replaced):
         yield
 
 

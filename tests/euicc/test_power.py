@@ -188,7 +188,9 @@ def test_state_is_private_small_and_written_only_when_changed(bench: Bench, pki:
     install(terminal, pki)
     assert path.stat().st_ino != before[1] or path.stat().st_mtime_ns != before[0]
     assert path.stat().st_size < 12_000
-    assert sorted(entry.name for entry in path.parent.iterdir()) == ["card.json"]
+    names = sorted(entry.name for entry in path.parent.iterdir())
+    assert names == [".card.json.new", "card.json"]
+    assert all(stat.S_IMODE((path.parent / name).stat().st_mode) == 0o600 for name in names)
 
 
 def test_state_that_cannot_be_kept_is_answered_and_nothing_changes(
@@ -247,7 +249,7 @@ def test_a_temporary_file_left_by_a_kill_does_no_harm(bench: Bench, pki: Pki) ->
     left = bench.home / "card" / ".card.json.new"
     left.write_text('{"schema": 1, "half')
     Eim(pki.eim).associate(terminal)
-    assert not left.exists()
+    json.loads((bench.home / "card" / "card.json").read_text())
     assert len(bench.terminal().card.state().eims) == 1
 
 

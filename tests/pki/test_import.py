@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from bench.errors import BenchError, ConfigurationError
 from bench.rsp import certs, ecdsa
 from bench.rsp.certs import Role
+from fixtures import exchange
 from fixtures.pki import BRAINPOOL, P256, Pki
 from fixtures.pki import importing as module
 from fixtures.pki.check import check
@@ -360,14 +361,11 @@ def test_nothing_is_lost_on_an_error(tmp_path: Path, where: str, monkeypatch: py
 
 
 def test_a_file_system_that_cannot_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class NoLibrary:
-        def __init__(self, *_: object, **__: object) -> None: ...
+    def refused(*_: object) -> int:
+        ctypes.set_errno(22)
+        return -1
 
-        def renameat2(self, *_: object) -> int:
-            ctypes.set_errno(22)
-            return -1
-
-    monkeypatch.setattr(ctypes, "CDLL", NoLibrary)
+    monkeypatch.setattr(exchange, "_renameat2", lambda: refused)
     home = tmp_path / "home"
     Pki.open(home)
     before = content(home / "pki")
