@@ -36,11 +36,17 @@ async def opening(arguments, observer, stack):
     if arguments.how == "slow":
         print("opening", file=sys.stderr, flush=True)
         await asyncio.sleep(60)
+    if arguments.how in ("fault", "gone"):
+        def callback():
+            raise {"fault": ValueError, "gone": ConnectionResetError}[arguments.how]("in a callback")
+        asyncio.get_running_loop().call_later(0.01, callback)
     return {"hello": 1}
 
 parser = service.parser("test", "A test.")
 parser.add_argument("--how", default="")
-sys.exit(service.run(opening, parser.parse_args()))
+parser.add_argument("--strict", action="store_true")
+arguments = parser.parse_args()
+sys.exit(service.run(opening, arguments, strict=arguments.strict))
 """
 
 
@@ -62,6 +68,26 @@ def test_announces_once_and_ends_by_signal(number: int) -> None:
     assert json.loads(process.stdout.readline()) == {"hello": 1}
     process.send_signal(number)
     assert finish(process) == (0, b"", b"closed\n")
+
+
+def test_a_fault_in_a_callback_ends_a_strict_service_and_is_told() -> None:
+    code, out, err = finish(start("--strict", "--how", "fault"))
+    assert code == service.EX_SOFTWARE
+    assert out.startswith(b'{"hello": 1}')
+    assert b"ValueError: in a callback" in err
+    assert err.endswith(b"closed\n")
+
+
+@pytest.mark.parametrize("options", [["--strict", "--how", "gone"], ["--how", "fault"]])
+def test_a_lost_connection_ends_no_service_and_a_fault_only_a_strict_one(options: list[str]) -> None:
+    process = start(*options)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b"in a callback" in line and line.startswith((b"ValueError", b"ConnectionResetError")):
+            break
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 0
 
 
 def test_ends_with_its_parent() -> None:
