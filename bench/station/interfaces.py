@@ -6,11 +6,20 @@ station's clock. Drivers and services implement these; recipes use nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bench.apdu.channel import CardAccess
+from bench.station.network import (
+    AttachedDevice,
+    LinkLimits,
+    NetworkAbilities,
+    NetworkSubscriber,
+    PdnSettings,
+    Procedure,
+)
+from bench.station.power import PowerAbilities, PowerRecord, Protection, TripCause, WavePoint
 
 if TYPE_CHECKING:
     from bench.apdu.es10_info import AuthorisationRule, ConnectivityParameters, EuiccInfo1, EuiccInfo2, IsdRSelection
@@ -69,15 +78,25 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class PowerCycle:
-    """What a power cycle measured, in seconds and amperes."""
+    """What a power cycle measured, in seconds and amperes; None where the supply or the station cannot tell.
+
+    ``inrush_peak``: highest current after switching on, from the supply's fast log. ``boot_time``: from the command on
+    until what the caller gave as ``booted`` was there (with a modem: until it answers AT).
+    """
 
     time_to_dead: float
     off_time: float
     inrush_peak: float | None = None
+    boot_time: float | None = None
+    graceful: bool = False
+    """The device was asked to switch itself off before power was taken, and the caller's ``shutdown`` succeeded."""
 
 
 class PowerSupply(Instrument, Protocol):
     """One channel of a programmable supply."""
+
+    abilities: PowerAbilities
+    """What this model can do; what is not declared is refused before anything is sent."""
 
     async def set_output(self, on: bool) -> None:
         """Switch the output and verify by reading back."""
@@ -97,8 +116,64 @@ class PowerSupply(Instrument, Protocol):
     async def wait_dead(self, *, timeout: float) -> float:
         """Wait until the rail is below the station's ``dead_voltage``; return the seconds it took."""
 
-    async def cycle(self, *, hold: float = 2.0, timeout: float = 30.0) -> PowerCycle:
-        """Output off, wait until the rail is dead, hold, output on."""
+    async def cycle(
+        self,
+        *,
+        hold: float = 2.0,
+        timeout: float = 30.0,
+        shutdown: Callable[[], Awaitable[object]] | None = None,
+        booted: Callable[[], Awaitable[object]] | None = None,
+    ) -> PowerCycle:
+        """Output off, wait until the rail is dead, hold, output on.
+
+        Hard without ``shutdown``; with it (``AT+QPOWD``, say) it is awaited first, and a BenchError of it makes the
+        cycle a hard one. ``booted`` is awaited after switching on and gives ``boot_time``.
+        """
+
+    async def protection(self) -> Protection:
+        """Return the protections as programmed. Raises Refused where the supply has none."""
+
+    async def set_protection(self, protection: Protection) -> None:
+        """Program the protections and read them back; None switches one off. Raises Refused, InstrumentError."""
+
+    async def trip(self) -> TripCause | None:
+        """Return why a protection has switched the output off, None while none has."""
+
+    async def clear_trip(self) -> TripCause | None:
+        """Clear a trip and return its cause; the output stays off. At most once a run: then Refused.
+
+        A device that trips a protection twice has a fault that no bench may hide.
+        """
+
+    async def fast_log(
+        self, duration: float, interval: float, *, during: Callable[[], Awaitable[object]] | None = None
+    ) -> PowerRecord:
+        """Record volts and amperes for ``duration`` s, a sample every ``interval`` s or shorter, in the supply.
+
+        ``during`` is awaited when the record runs (to switch on, say). Raises Refused.
+        """
+
+    async def waveform(self, points: Sequence[WavePoint], *, repeat: int = 1) -> None:
+        """Run the points one after the other, ``repeat`` times; returns at the end, the station's voltage restored.
+
+        Every point is checked against ``voltage_max`` and the supply's resolution before anything is sent. Raises
+        Refused (and names supplies that could).
+        """
+
+    async def arm_watchdog(self, seconds: float) -> float:
+        """Have the supply switch off by itself ``seconds`` after the last sign of life; return the seconds it took on.
+
+        Whole seconds, rounded up. Raises Refused where there is none.
+        """
+
+    async def feed_watchdog(self) -> None:
+        """Give a sign of life. Raises InstrumentError when the watchdog is not armed (any more)."""
+
+    async def disarm_watchdog(self) -> None:
+        """Take the watchdog back."""
+
+    async def set_power_on_off(self) -> None:
+        """Have the output off after a mains failure (``power_on_state``). Raises Refused where it cannot be set."""
 
     def safe_action(self) -> SafeAction:
         """Return what makes this channel safe."""
@@ -134,8 +209,103 @@ class PdpContext:
     dns: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CellInfo:
+    """One cell as the modem measures it. None, or empty, is what this modem does not tell."""
+
+    rat: str = ""
+    plmn: str = ""
+    tac: int | None = None
+    cell_id: int | None = None
+    pci: int | None = None
+    """Physical cell id (36.211 section 6.11)."""
+    earfcn: int | None = None
+    band: int | None = None
+    """Operating band (36.101 table 5.5-1)."""
+    rsrp: float | None = None
+    """dBm."""
+    rsrq: float | None = None
+    """dB."""
+    rssi: float | None = None
+    """dBm."""
+    sinr: float | None = None
+    """dB."""
+    connected: bool | None = None
+    """Whether there is an RRC connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSaving:
+    """PSM as requested (+CPSMS). Seconds; None: deactivated, or left to the modem."""
+
+    enabled: bool
+    periodic_tau: float | None = None
+    """T3412 extended (24.008 section 10.5.7.4a)."""
+    active_time: float | None = None
+    """T3324 (24.008 section 10.5.7.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedDrx:
+    """eDRX of one RAT (+CEDRXS, +CEDRXRDP; 24.008 section 10.5.5.32). Seconds."""
+
+    rat: str
+    requested: float | None = None
+    granted: float | None = None
+    """None where the network grants none, or the modem does not tell."""
+    paging_window: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCause:
+    """Why the last attach, or the last request for a PDN connection, failed."""
+
+    text: str = ""
+    """As the modem says it (+CEER)."""
+    emm: int | None = None
+    """3GPP TS 24.301 section 9.9.3.9."""
+    esm: int | None = None
+    """3GPP TS 24.301 section 9.9.4.4."""
+
+
+RecoveryLayer = Literal["at", "second-port", "cfun", "usb", "reset-line", "supply"]
+"""The ladder by which a modem that does not answer is brought back, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """One layer of a recovery: what was done, and what came of it."""
+
+    layer: RecoveryLayer
+    outcome: Literal["recovered", "failed", "not-available"]
+    elapsed: float = 0.0
+    """Seconds of station time."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The layers tried, in order; the last one recovered the modem."""
+
+    steps: tuple[RecoveryStep, ...]
+
+    @property
+    def layer(self) -> RecoveryLayer:
+        """The layer that brought the modem back."""
+        return self.steps[-1].layer
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of station time over all layers."""
+        return sum(step.elapsed for step in self.steps)
+
+
 class Modem(Instrument, Protocol):
-    """A modem behind an AT port (3GPP TS 27.007)."""
+    """A modem behind an AT port (3GPP TS 27.007).
+
+    What a family of modems has no command for raises Refused, which names family and function; ModemError is what the
+    modem answered, ModemHung that it did not, PortGone that its port is not there.
+    """
 
     imei: str
 
@@ -184,9 +354,96 @@ class Modem(Instrument, Protocol):
     def card(self) -> CardAccess:
         """Return the way to the card through this modem."""
 
+    async def eid(self) -> str:
+        """Return the EID of the card in the selected slot (ES10c.GetEID, SGP.22 section 5.7.20)."""
+
+    async def slot(self) -> int:
+        """Return the number of the selected SIM slot, from 1; 1 for a modem that has no command for it."""
+
+    async def select_slot(self, slot: int, *, timeout: float = 30.0) -> None:
+        """Select a SIM slot, verify by reading back, and wait until its card is ready."""
+
+    async def serving_cell(self) -> CellInfo | None:
+        """Return the serving cell, None without one."""
+
+    async def neighbour_cells(self) -> Sequence[CellInfo]:
+        """Return the neighbour cells the modem measures now."""
+
+    async def rats(self) -> tuple[str, ...]:
+        """Return the RATs the modem may use (``LTE``, ``LTE-M``, ``NB-IoT``, ``GSM``, ``UMTS``, ``NR``)."""
+
+    async def set_rats(self, rats: Sequence[str]) -> None:
+        """Let the modem use these RATs only, in this order where it keeps one; restarts it where it needs that."""
+
+    async def bands(self) -> Mapping[str, tuple[int, ...]]:
+        """Return the operating bands the modem may use, by RAT."""
+
+    async def set_bands(self, bands: Mapping[str, Sequence[int]]) -> None:
+        """Let the modem use these bands only; other RATs keep theirs. Verified by reading back."""
+
+    async def power_saving(self) -> PowerSaving:
+        """Return PSM as it is requested (+CPSMS)."""
+
+    async def set_power_saving(self, setting: PowerSaving) -> PowerSaving:
+        """Request PSM with the next longer times there are codes for; return what is requested then."""
+
+    async def extended_drx(self) -> Sequence[ExtendedDrx]:
+        """Return eDRX by RAT: requested (+CEDRXS) and, where the modem tells it, granted (+CEDRXRDP)."""
+
+    async def set_extended_drx(self, rat: str, cycle: float | None) -> None:
+        """Request an eDRX cycle in seconds for ``LTE-M`` or ``NB-IoT`` (the next longer one), None for none."""
+
+    async def forbidden_plmns(self) -> tuple[str, ...]:
+        """Return EF.FPLMN of the enabled profile (31.102 section 4.2.16), read by +CRSM."""
+
+    async def clear_forbidden_plmns(self, *, timeout: float = 60.0) -> tuple[str, ...]:
+        """Empty EF.FPLMN and have the modem read the card again, for it keeps a copy; return what was in it."""
+
+    async def pdp_contexts(self) -> Sequence[PdpContext]:
+        """Return the active PDP contexts (+CGACT, +CGPADDR, +CGCONTRDP)."""
+
+    async def deactivate_pdp(self, *, cid: int = 1) -> None:
+        """Deactivate a PDP context; the last one of LTE goes with the attachment."""
+
+    async def failure_cause(self) -> FailureCause:
+        """Return why the last attach or PDN connection failed: +CEREG, +CEER and the vendor's own form."""
+
+    async def reset_card(self, *, timeout: float) -> None:
+        """Have the modem switch its card off and on and wait until it is ready."""
+
+    async def reset(self, *, timeout: float) -> None:
+        """Restart the modem by command and wait until it and its card are ready."""
+
+    async def power_down(self, *, timeout: float = 70.0) -> float:
+        """Detach and switch the modem off by command; return the seconds until it said so, or went silent."""
+
+    async def recover(
+        self,
+        *,
+        power: PowerSupply | None = None,
+        usb_power: PowerSupply | None = None,
+        reset_line: Callable[[], Awaitable[None]] | None = None,
+        report: Callable[[RecoveryStep], None] | None = None,
+        last: RecoveryLayer = "supply",
+    ) -> Recovery:
+        """Bring a modem back that does not answer, by the mildest layer that does it; none is tried after ``last``.
+
+        ``power`` and ``usb_power`` are switched only by their own layers; ``reset_line`` gives a pulse to RESET_N.
+        ``report`` is told each layer at its end. Raises ModemHung with every layer's outcome when none helps.
+        """
+
 
 class Network(Instrument, Protocol):
-    """A network emulator."""
+    """A network emulator. What its ``abilities`` do not hold is refused with words before anything is sent.
+
+    Every method raises Refused for an ability it lacks and for a cell that is not the station's, ConfigurationError for
+    a value that is none, InstrumentError and InstrumentTimeout for the emulator's part.
+    """
+
+    abilities: NetworkAbilities
+
+    async def cells(self) -> Sequence[int]:
+        """Return the numbers of the cells that the station may use."""
 
     async def set_cell(self, on: bool, *, cell: int = 1) -> None:
         """Switch a cell on (and wait until it transmits) or off."""
@@ -197,17 +454,67 @@ class Network(Instrument, Protocol):
     async def set_plmn(self, plmn: str, *, cell: int = 1) -> None:
         """Program MCC and MNC (5 or 6 digits)."""
 
+    async def set_tac(self, tac: int, *, cell: int = 1) -> None:
+        """Program the tracking area code (0 to 65535)."""
+
+    async def set_rat(self, rat: str, *, cell: int = 1) -> None:
+        """Program the RAT: ``LTE``, ``LTE-M`` or ``NB-IoT``, of those in ``abilities.rats``."""
+
+    async def set_band(self, band: int, *, cell: int = 1) -> None:
+        """Program the operating band (36.101 table 5.5-1)."""
+
     async def set_power(self, rsrp: float, *, cell: int = 1) -> None:
-        """Program the reference signal power in dBm."""
+        """Program the reference signal power in dBm at the emulator's port."""
+
+    async def set_subscriber(self, subscriber: NetworkSubscriber, *, cell: int = 1) -> None:
+        """Give the emulator a subscriber; with one at a time it takes the place of the former."""
+
+    async def set_pdn(self, settings: PdnSettings, *, cell: int = 1) -> None:
+        """Program APN, IP address, DNS, MTU: each an ability of its own, all checked before the first is sent."""
+
+    async def reject(self, procedure: Procedure, cause: int | None, *, cell: int = 1) -> None:
+        """Reject every attach or TAU with an EMM cause (24.301 section 9.9.3.9) until ``cause`` is None."""
+
+    async def send_sms(self, text: str, *, cell: int = 1) -> None:
+        """Send a text message (at most 160 characters of the GSM alphabet) to the attached device."""
+
+    async def page(self, *, cell: int = 1) -> None:
+        """Page the attached device, so that it gets connected."""
+
+    async def detach(self, *, cell: int = 1) -> None:
+        """Have the network detach the device."""
+
+    async def attached(self, *, cell: int = 1) -> AttachedDevice | None:
+        """Return the device attached to the cell as the emulator saw it, None when there is none."""
 
     async def attached_imsi(self, *, cell: int = 1) -> str:
         """Return the IMSI of the device attached to the cell as the emulator saw it, empty when none."""
 
-    async def cells(self) -> Sequence[int]:
-        """Return the numbers of the cells this emulator has."""
+    async def limit(self, limits: LinkLimits | None) -> None:
+        """Limit rate, delay and loss of the IP side; None takes every limit back."""
+
+    async def options(self) -> Sequence[str]:
+        """Return the installed options, as the emulator names them."""
 
     def safe_action(self) -> SafeAction:
         """Return what makes the emulator safe (RF off)."""
+
+
+class Attenuator(Instrument, Protocol):
+    """A step attenuator between emulator and device. Values in dB."""
+
+    channels: tuple[int, ...]
+    """The channels that the station may use."""
+    step: float
+    """The smallest step in dB: what is between is refused."""
+    highest: float
+    """The highest attenuation in dB."""
+
+    async def set_attenuation(self, attenuation: float, *, channel: int | None = None) -> None:
+        """Program a channel (None: all of the station's) and read it back. Raises Refused, InstrumentError."""
+
+    async def attenuation(self, *, channel: int | None = None) -> float:
+        """Return the attenuation of a channel in dB; None: the station's first."""
 
 
 class Reader(Instrument, Protocol):
