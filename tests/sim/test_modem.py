@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fixtures.sim.at import AtError, parse_line, split_arguments
 from fixtures.sim.at_card import with_channel
-from fixtures.sim.at_general import gprs_timer_2, gprs_timer_3
+from fixtures.sim.at_sleep import gprs_timer_2, gprs_timer_3
 from fixtures.sim.device import DeviceOptions
 from fixtures.sim.kernel import Kernel, Priority, Signal, Streams
 from fixtures.sim.milenage import Milenage, Subscriber
