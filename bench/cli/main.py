@@ -12,7 +12,8 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bench.cli.run:run", "Run a recipe on a station and follow it."),
     "recipes": ("bench.cli.recipes:recipes", "List recipes, or explain one with its parameters."),
-    "stations": ("bench.cli.stations:stations", "List the stations and who holds them."),
+    "stations": ("bench.cli.stations:stations", "List, reserve and release the stations; who holds them."),
+    "discover": ("bench.cli.discover:discover", "Find ports, readers, supplies and relays; propose a bench.toml."),
     "runs": ("bench.cli.runs:runs", "List the runs kept in the runs folder."),
     "show": ("bench.cli.runs:show", "Show a run: steps, times, measurements, verdict; follows a live one."),
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),

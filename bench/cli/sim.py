@@ -52,6 +52,7 @@ def up(
 
 async def _up(bench: Any, station: Any, as_json: bool) -> None:
     from bench.station import routes, services
+    from bench.station.discovery import worlds
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -81,7 +82,9 @@ async def _up(bench: Any, station: Any, as_json: bool) -> None:
             await asyncio.gather(*starting, return_exceptions=True)
             raise
         await routes.connect_routes(world.announcement, eim, smdpp)
-        _announce({**world.announcement, "eim": dict(eim.announcement), "smdpp": dict(smdpp.announcement)}, as_json)
+        announcement = {**world.announcement, "eim": dict(eim.announcement), "smdpp": dict(smdpp.announcement)}
+        stack.enter_context(worlds.announced(bench.home, station.name, announcement))  # bench discover finds it there
+        _announce(announcement, as_json)
         ended = [asyncio.ensure_future(_ended(service)) for service in (world, smdpp, eim)]
         stopping = asyncio.ensure_future(stop.wait())
         done, rest = await asyncio.wait([stopping, *ended], return_when=asyncio.FIRST_COMPLETED)

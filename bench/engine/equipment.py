@@ -175,7 +175,7 @@ class Equipment:
                 if "ca" in service.announcement:
                     station.trust(str(service.announcement["ca"]))
         world = self.services.get(_WORLD)
-        announced = world.announcement if world is not None else None
+        announced = world.announcement if world is not None else _by_itself(self.station)
         await routes.connect_routes(announced, self.services.get("eim"), self.services.get("smdpp"))
         if isinstance(self.open.data, HostPath):
             self.open.data.routes = routes.names(*(self._announced(role) for role in ("eim", "smdpp")))
@@ -252,3 +252,8 @@ class Equipment:
         code = await service.stop(deadline=_STOP_WITHIN)
         self._told("service-gone", pid=service.pid)
         self._record.event("service-stop", {"name": role, "exit_code": code})
+
+
+def _by_itself(station: StationConfig) -> Mapping[str, str] | None:
+    """Return where a simulated world that runs by itself (``bench sim up``) is told things."""
+    return {"control": station.world_control.removeprefix("unix:")} if station.world_control else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from bench.station.dut import DutConfig, with_instruments
 from bench.station.model import (
     DataConfig,
     InstrumentConfig,
@@ -20,7 +21,7 @@ from bench.station.placeholders import placeholders
 from bench.station.tables import Document, did_you_mean
 
 BUILT_IN = "builtin.toml"
-_SAFE_NEEDS = {"power.off": "power", "network.off": "network"}
+_SAFE_NEEDS = {"battery.off": "dut", "power.off": "power", "network.off": "network"}
 
 
 def checked(station: StationConfig, instruments: Mapping[str, InstrumentConfig], document: Document) -> StationConfig:
@@ -44,10 +45,23 @@ def checked(station: StationConfig, instruments: Mapping[str, InstrumentConfig],
             changes["modem"] = replace(modem, port_needs_power=_comes_with_power(modem.port))
     if station.card is not None:
         _check_card(station, (*path, "card"), document)
+    if station.dut is not None:
+        dut = changes["dut"] = with_instruments(station.dut, instruments, (*path, "dut"), document)
+        _check_dut(dut, (*path, "dut"), document)
+    if station.ipa == "device" and station.card is not None:
+        document.complain(
+            (*path, "ipa"),
+            "the device's own IPA uses the card, and the station has it too",
+            'take card = { ... } out: its EID is dut = { eid = "..." }',
+        )
     if station.data is not None:
         _check_data(station.data, (*path, "data", "path"), document)
     if station.clock != "real" and not station.clock.startswith("unix:"):
         document.complain((*path, "clock"), f"'{station.clock}' is no clock", "'real' or 'unix:/path/to/socket'")
+    if station.world_control and not station.world_control.startswith("unix:"):
+        document.complain(
+            (*path, "world_control"), f"'{station.world_control}' is no control socket", "'unix:/path/to/socket'"
+        )
     changes["safe"] = _check_safe(station, (*path, "safe"), document)
     return replace(station, **changes)
 
@@ -95,6 +109,13 @@ def _check_card(station: StationConfig, path: tuple[str, ...], document: Documen
             document.complain(
                 (*path, "eid"), f"'{card.eid}' is no EID", "32 digits whose check digits fit (SGP.02 section 2.2.2)"
             )
+
+
+def _check_dut(dut: DutConfig, path: tuple[str, ...], document: Document) -> None:
+    for kind, named in (("console", dut.console), ("lines", dut.lines)):
+        for name, part in named.items():
+            if part.driver and not part.driver.startswith("$"):
+                check_driver(part.driver, (*path, kind, name, "driver"), document)
 
 
 def _check_data(data: DataConfig, path: tuple[str, ...], document: Document) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from bench.errors import ConfigurationError
+from bench.station.dut import DutConfig
 from bench.station.placeholders import filled, placeholders
 from bench.station.tables import Bounds, did_you_mean
 
@@ -124,18 +125,6 @@ class DataConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class DutConfig:
-    """``dut``: what is known of the device under test."""
-
-    sample: str = ""
-    console: Options = field(default_factory=dict)
-    reset: str = ""
-    battery: bool = False
-    poll_trigger: str = ""
-    origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class WorldConfig:
     """``world``: the simulated world behind the station: the service that starts it and that service's options."""
 
@@ -160,6 +149,9 @@ class StationConfig:
     world: WorldConfig | None = None
     clock: str = "real"
     """``real``, or ``unix:/path`` of the clock socket of a simulated world."""
+    world_control: str = ""
+    """``unix:/path`` of the control socket of a simulated world that runs by itself (``bench sim up``): it is told
+    where the bench's own eIM and SM-DP+ are."""
     safe: tuple[str, ...] = ()
     expendable: bool = False
     simulated: bool = False
@@ -169,7 +161,8 @@ class StationConfig:
     @property
     def eid(self) -> str:
         """The pinned EID, empty when none is pinned."""
-        return self.card.eid if self.card else ""
+        pinned = self.card.eid if self.card else ""
+        return pinned or (self.dut.eid if self.dut else "")
 
     def with_world(self, **options: object) -> StationConfig:
         """Return the station with options of its world added or changed. Raises ConfigurationError without a world."""
