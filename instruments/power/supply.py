@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout, Refused
-from bench.station.drivers import TICK, DriverOptions, PowerLimits, SafeResult
+from bench.station.drivers import TICK, DriverOptions, SafeResult
 from bench.station.interfaces import PowerCycle, Reading, SafeAction
-from instruments.power.dialects import GENERIC, SupplyDialect
-from instruments.scpi import link, parse
-from instruments.scpi.direct import DirectScpi
+from instruments.power import safe
+from instruments.power.dialects import SupplyDialect
+from instruments.power.shapes import Shapes
+from instruments.power.wire import differ
+from instruments.scpi import link
+from instruments.scpi.parse import ScpiError
 from instruments.scpi.session import ScpiSession
 
 if TYPE_CHECKING:
@@ -23,29 +26,20 @@ if TYPE_CHECKING:
 _POLL = 0.02
 _SETTLE = 2.0
 """Seconds a supply is given until OUTP? says what was commanded."""
+_INRUSH = 0.2
+"""Seconds after switching on in which the inrush peak is looked for."""
+_INRUSH_INTERVAL = 1.024e-4
 
 Self = TypeVar("Self", bound="ScpiSupply")
 
 
-def _differ(found: float, wanted: float) -> bool:
-    """Whether a value read back is another one, beyond the resolution of a supply."""
-    return abs(found - wanted) > max(0.01, 0.01 * abs(wanted))
-
-
-class ScpiSupply:
+class ScpiSupply(Shapes):
     """One channel of a programmable supply, volts and amperes (interfaces.PowerSupply)."""
 
-    dialect: ClassVar[SupplyDialect] = GENERIC
-
-    def __init__(self, options: DriverOptions, session: ScpiSession, limits: PowerLimits) -> None:
-        self.identity = session.identity
-        self.channel = options.channel
-        self.limits = limits
-        self._options = options
-        self._session = session
-        self._clock = options.clock
-        self._voltage = limits.voltage
-        self._current = limits.current_limit
+    @classmethod
+    def dialect_for(cls, extra: object, *, where: str = "") -> SupplyDialect:
+        """Return the language of a supply with these options; a family has one. Raises ConfigurationError."""
+        return cls.dialect
 
     @classmethod
     async def open(cls: type[Self], options: DriverOptions) -> Self:
@@ -53,60 +47,75 @@ class ScpiSupply:
 
         Raises InstrumentError when nothing answers or another model does, ConfigurationError for wrong options.
         """
-        extra = options.known_extra("timeout")
+        dialect = cls.dialect_for(options.extra, where=options.origin)
+        timeout = cls._check_options(options, dialect)
+        assert options.limits is not None
+        session = await ScpiSession.open(
+            options.resource,
+            name=options.name,
+            lane=options.lane,
+            clock=options.clock,
+            timeout=timeout,
+            manners=dialect.manners,
+        )
+        try:
+            cls._check_identity(options, dialect, session)
+        except BaseException:
+            await session.close()
+            raise
+        return cls(options, session, options.limits, dialect)
+
+    @classmethod
+    def _check_options(cls, options: DriverOptions, dialect: SupplyDialect) -> float:
+        extra = options.known_extra(*cls.known_options())
         if options.limits is None:
             raise ConfigurationError("a supply needs voltage, voltage_max and current_limit", where=options.origin)
-        if not 1 <= options.channel <= cls.dialect.channels:
+        if not 1 <= options.channel <= dialect.channels:
             raise ConfigurationError(
-                f"{cls.dialect.title} has channels 1 to {cls.dialect.channels}, not {options.channel}",
-                where=options.origin,
+                f"{dialect.title} has channels 1 to {dialect.channels}, not {options.channel}", where=options.origin
             )
         timeout = extra.get("timeout", 3.0)
         if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not 0.05 <= timeout <= 60:
             raise ConfigurationError("'timeout' must be 0.05 to 60 s", where=options.origin)
-        session = await ScpiSession.open(
-            options.resource, name=options.name, lane=options.lane, clock=options.clock, timeout=float(timeout)
-        )
+        return float(timeout)
+
+    @classmethod
+    def known_options(cls) -> tuple[str, ...]:
+        """Return the names of this driver's options in bench.toml."""
+        return ("timeout",)
+
+    @staticmethod
+    def _check_identity(options: DriverOptions, dialect: SupplyDialect, session: ScpiSession) -> None:
         found = session.identity
-        if not cls.dialect.speaks_for(found.manufacturer, found.model):
-            await session.close()
+        if not dialect.speaks_for(found.manufacturer, found.model):
             raise InstrumentError(
-                f"{options.name} is a {found.manufacturer} {found.model}, which is no {cls.dialect.title}",
+                f"{options.name} is a {found.manufacturer} {found.model}, which is no {dialect.title}",
                 where=options.resource,
                 hint="choose the driver for it ('scpi-supply' fits many)",
             )
-        return cls(options, session, options.limits)
+        channels = dialect.channels_of(found.model)
+        if options.channel > channels:
+            raise ConfigurationError(
+                f"a {found.model} has {channels} channel{'s' if channels > 1 else ''}, not {options.channel}",
+                where=options.origin,
+            )
 
     @staticmethod
     def warm() -> None:
         """Import what ``open`` needs (drivers.WarmDriver)."""
         link.warm()
 
-    async def close(self) -> None:
-        """Release the connection; the output stays as it is."""
-        await self._session.close()
-
-    # --- wire -----------------------------------------------------------------------------------------------------
-
-    def _line(self, template: str, value: float = 0.0) -> str:
-        return template.format(n=self.channel, v=value)
-
-    async def _ask(self, template: str, *, urgent: bool = False) -> str:
-        return await self._session.query(self._line(template), urgent=urgent)
-
-    async def _number(self, template: str) -> float:
-        line = self._line(template)
-        try:
-            return parse.number(await self._session.query(line))
-        except parse.AnswerError as error:
-            error.where = f"{self._options.name}: {line}"
-            raise
-
     # --- output ---------------------------------------------------------------------------------------------------
 
     async def output(self) -> bool:
-        """Return whether the output is on, as the supply says now."""
-        return parse.boolean(await self._ask(self.dialect.get_output))
+        """Return whether the output is on, as the supply says now: one that a protection switched off is not."""
+        if not await self._is_on():
+            return False
+        return not (self.dialect.trip_keeps_output and await self.trip() is not None)
+
+    async def is_switched_on(self) -> bool:
+        """Whether the output is on."""
+        return await self.output()
 
     async def set_output(self, on: bool) -> None:
         """Switch the output and verify by reading back.
@@ -116,32 +125,48 @@ class ScpiSupply:
         """
         if on:
             await self._program()
-        # An exchange that the safe command overtook closed the connection: the command itself is never lost.
-        await self._session.write(self._line(self.dialect.output_on if on else self.dialect.output_off), urgent=not on)
+            await self._before_on()
+        try:
+            # An exchange that the safe command overtook closed the connection: the command itself is never lost.
+            for line in self.dialect.output_on if on else self.dialect.output_off:
+                await self._command(line, urgent=not on)
+        except ScpiError as error:
+            error.hint = await self._why_not() if on else error.hint
+            raise
         until = self._clock.now() + _SETTLE
-        while parse.boolean(await self._ask(self.dialect.get_output, urgent=not on)) != on:
+        while await self._is_on(urgent=not on) != on:
             if self._clock.now() >= until:
                 raise InstrumentError(
-                    f"the output of {self._options.name} channel {self.channel} stays {'off' if on else 'on'}",
+                    f"the output of {self.where} stays {'off' if on else 'on'}",
                     where=self._options.resource,
-                    hint=await self._tripped() if on else "switch it off by hand",
+                    hint=await self._why_not() if on else "switch it off by hand",
                 )
             await self._clock.sleep(_POLL)
+        if on and self.dialect.trip_keeps_output and (cause := await self.trip()) is not None:
+            await self.set_output(False)
+            raise InstrumentError(
+                f"the output of {self.where} is on and without voltage: the {cause} protection has tripped",
+                where=self._options.resource,
+                hint="clear_trip() once the cause is found",
+            )
 
-    async def _tripped(self) -> str:
-        for query in self.dialect.tripped:
-            try:
-                if parse.boolean(await self._ask(query)):
-                    return f"a protection has tripped ({self._line(query)})"
-            except BenchError:
-                continue
+    async def _before_on(self) -> None:
+        """Look for what would make switching on dangerous; a family's own matter."""
+
+    async def _why_not(self) -> str:
+        try:
+            cause = await self.trip()
+        except BenchError:
+            cause = None
+        if cause is not None:
+            return f"a protection has tripped: {cause}"
         return "look at the supply's protections and interlock"
 
     async def _program(self) -> None:
         """Have the station's values in the supply: a reset or a hand at its front may have changed them."""
-        if _differ(await self._number(self.dialect.get_current), self._current):
+        if differ(await self._number(self.dialect.get_current, self.dialect.answer_current), self._current):
             await self.set_current_limit(self._current)
-        if _differ(await self._number(self.dialect.get_voltage), self._voltage):
+        if differ(await self._number(self.dialect.get_voltage, self.dialect.answer_voltage), self._voltage):
             await self.set_voltage(self._voltage)
 
     async def set_voltage(self, voltage: float) -> None:
@@ -152,11 +177,12 @@ class ScpiSupply:
         if not 0 <= voltage <= self.limits.voltage_max:
             raise Refused(
                 f"{voltage:g} V is outside of 0 to {self.limits.voltage_max:g} V",
-                where=f"{self._options.name} channel {self.channel}",
+                where=self.where,
                 hint="voltage_max of the station in bench.toml is the limit; nothing was sent",
             )
-        await self._session.write(self._line(self.dialect.set_voltage, voltage))
-        self._same("voltage", voltage, await self._number(self.dialect.get_voltage), "V")
+        await self._command(self.dialect.set_voltage, voltage)
+        found = await self._number(self.dialect.get_voltage, self.dialect.answer_voltage)
+        self._same("voltage", voltage, found, "V")
         self._voltage = voltage
 
     async def set_current_limit(self, current: float) -> None:
@@ -164,20 +190,13 @@ class ScpiSupply:
         if not 0 < current <= self.limits.current_limit:
             raise Refused(
                 f"{current:g} A is outside of 0 to {self.limits.current_limit:g} A",
-                where=f"{self._options.name} channel {self.channel}",
+                where=self.where,
                 hint="current_limit of the station in bench.toml is the limit; nothing was sent",
             )
-        await self._session.write(self._line(self.dialect.set_current, current))
-        self._same("current limit", current, await self._number(self.dialect.get_current), "A")
+        await self._command(self.dialect.set_current, current)
+        found = await self._number(self.dialect.get_current, self.dialect.answer_current)
+        self._same("current limit", current, found, "A")
         self._current = current
-
-    def _same(self, what: str, wanted: float, found: float, unit: str) -> None:
-        if _differ(found, wanted):
-            raise InstrumentError(
-                f"{what} was set to {wanted:g} {unit}, but {found:g} {unit} is read back",
-                where=f"{self._options.name} channel {self.channel}",
-                hint="is the value within the range of this channel?",
-            )
 
     # --- measuring ------------------------------------------------------------------------------------------------
 
@@ -201,24 +220,70 @@ class ScpiSupply:
                 raise InstrumentTimeout(
                     f"the rail is still at {voltage:.3f} V after {elapsed:.1f} s, not below "
                     f"{self.limits.dead_voltage:g} V",
-                    where=f"{self._options.name} channel {self.channel}",
+                    where=self.where,
                     hint="does USB, a battery or a console line feed the device back?",
                 )
             await self._clock.sleep(min(_POLL, timeout - elapsed))
 
-    async def cycle(self, *, hold: float = 2.0, timeout: float = 30.0) -> PowerCycle:
+    async def cycle(
+        self,
+        *,
+        hold: float = 2.0,
+        timeout: float = 30.0,
+        shutdown: Callable[[], Awaitable[object]] | None = None,
+        booted: Callable[[], Awaitable[object]] | None = None,
+    ) -> PowerCycle:
         """Output off, wait until the rail is dead (at most ``timeout`` s), hold ``hold`` s, output on.
 
-        ``off_time`` is from the command off to the command on. When the rail does not die the output stays off.
+        ``off_time`` is from the command off to the command on. ``shutdown`` is awaited before (a graceful cycle; its
+        BenchError makes it a hard one), ``booted`` after it, for ``boot_time``. When the rail does not die the output
+        stays off.
         """
+        graceful = shutdown is not None
+        if shutdown is not None:
+            try:
+                await shutdown()
+            except BenchError:
+                graceful = False
         start = self._clock.now()
         await self.set_output(False)
         await self.wait_dead(timeout=timeout)
         dead = self._clock.now()
         await self._clock.sleep(hold)
-        off_time = self._clock.now() - start
-        await self.set_output(True)
-        return PowerCycle(time_to_dead=dead - start, off_time=off_time)
+        begin = self._clock.now()
+        peak = await self._switch_on_and_log()
+        boot: float | None = None
+        if booted is not None:
+            await booted()
+            boot = self._clock.now() - begin
+        return PowerCycle(dead - start, begin - start, peak, boot, graceful)
+
+    async def _switch_on_and_log(self) -> float | None:
+        """Switch on, and return the inrush peak in amperes where the supply records; a log that fails is none."""
+        if self.abilities.fast_log is None:
+            await self.set_output(True)
+            return None
+        on = False
+        failed: BaseException | None = None
+
+        async def switch() -> None:
+            nonlocal on, failed
+            try:
+                await self.set_output(True)
+                on = True
+            except BaseException as error:
+                failed = error
+                raise
+
+        try:
+            record = await self.fast_log(_INRUSH, _INRUSH_INTERVAL, during=switch)
+        except BenchError:
+            if failed is not None:
+                raise
+            if not on:
+                await self.set_output(True)
+            return None
+        return record.peak() if record.current else None
 
     # --- safe -----------------------------------------------------------------------------------------------------
 
@@ -235,37 +300,6 @@ class ScpiSupply:
     @classmethod
     def make_safe(cls, action: SafeAction, *, deadline: float) -> SafeResult:
         """Switch the output off over a fresh blocking connection and watch the rail die (drivers.SafeDriver)."""
-        until = time.monotonic() + deadline
-        reading: float | None = None
-        message = ""
-        while True:
-            try:
-                reading, message = cls._off(action, until, reading)
-                if not message:
-                    return SafeResult(action.name, True, reading, f"output off, rail at {reading:.3f} V")
-            except InstrumentError as error:
-                message = str(error)
-            if time.monotonic() + 0.1 >= until:
-                return SafeResult(action.name, False, reading, message)
-            time.sleep(0.1)
-
-    @classmethod
-    def _off(cls, action: SafeAction, until: float, reading: float | None) -> tuple[float | None, str]:
-        """Try once; return the last voltage, and what is wrong ('' when the channel is safe)."""
-        options = action.options
-        channel = action.channel or 1
-        dead = action.dead_voltage if action.dead_voltage is not None else 0.3
-        with DirectScpi(str(options.get("resource", "")), until=until) as scpi:
-            scpi.check_serial(str(options.get("serial", "")))
-            scpi.write(cls.dialect.output_off.format(n=channel, v=0))
-            while True:
-                on = parse.boolean(scpi.query(cls.dialect.get_output.format(n=channel, v=0)))
-                reading = parse.number(scpi.query(cls.dialect.measure_voltage.format(n=channel, v=0)))
-                if not on and reading < dead:
-                    return reading, ""
-                if on:
-                    scpi.write(cls.dialect.output_off.format(n=channel, v=0))
-                if time.monotonic() + 2 * _POLL >= until:
-                    state = "on" if on else "off"
-                    return reading, f"NOT DEAD: output {state}, rail at {reading:.3f} V, not below {dead:g} V"
-                time.sleep(_POLL)
+        names = cls.known_options()
+        extra = {name: value for name, value in action.options.items() if name in names}
+        return safe.make_safe(cls.dialect_for(extra), action, deadline=deadline)

@@ -10,6 +10,7 @@ import time
 from types import TracebackType
 
 from bench.errors import InstrumentError, InstrumentTimeout
+from bench.station.interfaces import Identity
 from instruments.scpi import parse
 from instruments.scpi.link import ConnectionLost, VisaLink
 
@@ -90,7 +91,7 @@ class DirectScpi:
             self._socket.settimeout(min(self.left(), _ANSWER))
             self._socket.sendall(command.encode("ascii", "replace") + b"\n")
         except OSError as error:
-            raise ConnectionLost(f"the connection broke: {error}", where=f"{self.resource}: {command}") from error
+            raise ConnectionLost(f"the connection broke: {error}", where=self._where(command)) from error
 
     def query(self, command: str) -> str:
         """Send a query and return its answer. Raises InstrumentTimeout, ConnectionLost."""
@@ -103,24 +104,28 @@ class DirectScpi:
         while b"\n" not in self._rest:
             left = until - time.monotonic()
             if left <= 0:
-                raise InstrumentTimeout(f"no answer within {timeout:.2g} s", where=f"{self.resource}: {command}")
+                raise InstrumentTimeout(f"no answer within {timeout:.2g} s", where=self._where(command))
             self._socket.settimeout(left)
             try:
                 chunk = self._socket.recv(65536)
             except TimeoutError:
                 continue
             except OSError as error:
-                raise ConnectionLost(f"the connection broke: {error}", where=f"{self.resource}: {command}") from error
+                raise ConnectionLost(f"the connection broke: {error}", where=self._where(command)) from error
             if not chunk:
-                raise ConnectionLost("the instrument closed the connection", where=f"{self.resource}: {command}")
+                raise ConnectionLost("the instrument closed the connection", where=self._where(command))
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode("latin-1").strip()
 
-    def check_serial(self, serial: str) -> None:
+    def _where(self, command: str) -> str:
+        return f"{self.resource}: {parse.shown(command)}"
+
+    def check_serial(self, serial: str) -> Identity:
         """Ask *IDN? and compare the serial number with the pinned one, if there is one. Raises InstrumentError."""
         found = parse.identity(self.query("*IDN?"))
         if serial and found.serial != serial:
             raise InstrumentError(
                 f"serial number '{found.serial}' answers instead of '{serial}': not touched", where=self.resource
             )
+        return found

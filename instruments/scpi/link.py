@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import threading
@@ -16,10 +17,13 @@ import time
 from typing import Any
 
 from bench.errors import InstrumentError, InstrumentTimeout
+from instruments.scpi import parse
+from instruments.scpi.parse import AnswerError
 
 SLICE = 0.1
 _PEEK = 65536
 _PART = 0.002  # seconds between two looks at an unfinished line
+_LONGEST_BLOCK = 256 << 20
 _opening = threading.Lock()
 
 
@@ -206,6 +210,81 @@ class VisaLink:
             raise ConnectionLost(f"the connection broke: {_reason(error)}", where=self._where(line)) from error
         return answer.rstrip(b"\r\n")
 
+    def read_block(self, line: str, timeout: float) -> bytes:
+        """Return the contents of a definite length block ``#<n><length><data>`` (IEEE 488.2 section 8.7.9).
+
+        Raises InstrumentTimeout, ConnectionLost, Abandoned; AnswerError for what is no block: then it is closed, for
+        nobody knows where the next answer begins.
+        """
+        if self._socket is None:
+            return self._read_block_blocking(line, timeout)
+        until = time.monotonic() + timeout
+        buffer = bytearray(getattr(self._session, "_pending_buffer", b""))
+        if buffer:
+            self._session._pending_buffer.clear()
+        self._fill(buffer, 2, line, until, timeout)
+        size = self._block_header(bytes(buffer[:2]), line)
+        self._fill(buffer, 2 + size, line, until, timeout)
+        length = self._block_length(bytes(buffer[2 : 2 + size]), line)
+        end = 2 + size + length
+        self._fill(buffer, end + 1, line, until, timeout)  # the line's end belongs to the answer
+        if buffer[end] == 13:
+            self._fill(buffer, end + 2, line, until, timeout)
+        return bytes(buffer[2 + size : end])
+
+    def _block_header(self, head: bytes, line: str) -> int:
+        if not re.fullmatch(rb"#[1-9]", head):
+            self.close()
+            raise AnswerError(f"{head!r} begins no data block", where=self._where(line))
+        return head[1] - 48
+
+    def _block_length(self, digits: bytes, line: str) -> int:
+        if not digits.isdigit() or int(digits) > _LONGEST_BLOCK:
+            self.close()
+            raise AnswerError(f"{digits!r} is no length of a data block", where=self._where(line))
+        return int(digits)
+
+    def _fill(self, buffer: bytearray, size: int, line: str, until: float, timeout: float) -> None:
+        """Receive until ``buffer`` holds ``size`` bytes."""
+        watched, poll = self._socket, self._poll
+        assert watched is not None and poll is not None
+        while len(buffer) < size:
+            if self._abandon:
+                self.close()
+                raise Abandoned("given up for something more urgent", where=self._where(line))
+            left = until - time.monotonic()
+            if left <= 0:
+                raise InstrumentTimeout(f"no complete data block within {timeout:g} s", where=self._where(line))
+            if not poll.poll(min(SLICE, left) * 1000):
+                continue
+            try:
+                chunk = watched.recv(min(1 << 20, max(size - len(buffer), 2)), socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                self.close()
+                raise ConnectionLost(f"the connection broke: {_reason(error)}", where=self._where(line)) from error
+            if not chunk:
+                self.close()
+                raise ConnectionLost("the instrument closed the connection", where=self._where(line))
+            buffer += chunk
+
+    def _read_block_blocking(self, line: str, timeout: float) -> bytes:
+        """Read a block from USB, GPIB or VXI-11."""
+        self._instrument.timeout = max(1, int(timeout * 1000))
+        try:
+            head = self._instrument.read_bytes(2)
+            size = self._block_header(head, line)
+            length = self._block_length(self._instrument.read_bytes(size), line)
+            data: bytes = self._instrument.read_bytes(length)
+            self._instrument.read_bytes(1)
+        except InstrumentError:
+            raise
+        except Exception as error:
+            self.close()
+            raise ConnectionLost(f"the data block broke off: {_reason(error)}", where=self._where(line)) from error
+        return data
+
     def clear(self) -> None:
         """Bring the connection into a known state after a timeout: a socket is closed, others get a device clear."""
         if self._socket is not None:
@@ -217,7 +296,7 @@ class VisaLink:
             self.close()
 
     def _where(self, line: str) -> str:
-        return f"{self.resource}: {line}"
+        return f"{self.resource}: {parse.shown(line)}"
 
 
 def warm() -> None:

@@ -74,6 +74,11 @@ def text(answer: str) -> str:
     return answer.strip().strip("\"'")
 
 
+def shown(line: str) -> str:
+    """Return a program message for people: a channel is selected in the same message, on a line of its own."""
+    return line.replace("\n", " | ")
+
+
 def tcp_socket(resource: str) -> tuple[str, int] | None:
     """Return host and port of a ``TCPIP::host::port::SOCKET`` resource, None for any other."""
     found = _SOCKET.fullmatch(resource.strip())

@@ -11,7 +11,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bench.errors import InstrumentError, InstrumentTimeout
@@ -28,6 +29,8 @@ IDENTIFY = 2.0
 ANSWER = 3.0
 _RECOVER = 1.0
 _QUEUE_DEPTH = 32
+_SHOWN = 4096
+"""Bytes of a data block that the lane keeps: a fast log has megabytes, and the samples have a file of their own."""
 
 
 class _Turns:
@@ -61,13 +64,31 @@ class _Turns:
         self.taken = False
 
 
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a family's line protocol differs from IEEE 488.2.
+
+    ``sync``: the query that answers when a command is done; empty where there is none. ``errors``: the query that pops
+    the error queue. ``pause``: real seconds without a byte after each command, which some firmware needs.
+    """
+
+    sync: str = "*OPC?"
+    errors: str = "SYST:ERR?"
+    pause: float = 0.0
+
+
 class ScpiSession:
     """Ask and command one SCPI instrument. Open with ``ScpiSession.open``."""
 
-    def __init__(self, resource: str, *, name: str, lane: Lane, clock: Clock, timeout: float) -> None:
+    def __init__(
+        self, resource: str, *, name: str, lane: Lane, clock: Clock, timeout: float, manners: Manners | None = None
+    ) -> None:
         self.resource = resource
         self.name = name
         self.timeout = timeout
+        self.manners = manners or Manners()
+        self.guard: Callable[[bool], AbstractAsyncContextManager[None]] | None = None
+        """What an exchange is done under, given whether it is urgent: a lock that other processes take too."""
         self.identity = Identity()
         self._lane = lane
         self._clock = clock
@@ -91,13 +112,19 @@ class ScpiSession:
         clock: Clock | None = None,
         timeout: float = ANSWER,
         identify: float = IDENTIFY,
+        manners: Manners | None = None,
     ) -> ScpiSession:
         """Connect and ask *IDN? at once: only an answer shows that something is there.
 
         ``timeout`` and ``identify`` in real seconds for one answer. Raises InstrumentError when nothing answers.
         """
         session = cls(
-            resource, name=name or resource, lane=lane or NullLane(), clock=clock or RealClock(), timeout=timeout
+            resource,
+            name=name or resource,
+            lane=lane or NullLane(),
+            clock=clock or RealClock(),
+            timeout=timeout,
+            manners=manners,
         )
         try:
             async with session._turn():
@@ -153,26 +180,56 @@ class ScpiSession:
             except InstrumentTimeout as error:
                 raise await self._explained(error) from None
 
-    async def write(self, command: str, *, urgent: bool = False, shown: str | None = None) -> None:
+    async def write(self, command: str, *, urgent: bool = False, shown: str | None = None, sync: bool = True) -> None:
         """Send a command, wait until it is done (``*OPC?``) and check the error queue.
 
-        ``shown`` is what lane and messages show instead of a command that holds a secret. Never repeated: when the
-        connection breaks it is not known whether the command was carried out, and the error says so.
+        ``sync=False`` does not wait: after a trigger ``*OPC?`` answers only when a whole list has run. ``shown`` is
+        what lane and messages show instead of a command that holds a secret. Never repeated: when the connection breaks
+        it is not known whether the command was carried out, and the error says so.
         """
         async with self._turn(urgent=urgent):
             await self._ready()
             self._sent(shown or command)
-            await self._step(lambda: self._link.write(command))
+            await self._step(lambda: self._command(command))
             try:
-                await self._ask("*OPC?", self.timeout)
+                if self.manners.sync and sync:
+                    await self._ask(self.manners.sync, self.timeout)
             except ConnectionLost as error:
                 raise ConnectionLost(
                     f"{error.what}; it is not known whether it was carried out",
-                    where=f"{self.resource}: {shown or command}",
+                    where=f"{self.resource}: {parse.shown(shown or command)}",
                 ) from error
             except InstrumentTimeout as error:
                 raise await self._explained(error) from None
             await self._check_queue(shown or command)
+
+    async def query_block(self, command: str, *, timeout: float | None = None) -> bytes:
+        """Send a query and return the contents of the data block it answers with (IEEE 488.2 section 8.7.9).
+
+        Never repeated: what was fetched is gone from the instrument. Raises InstrumentTimeout with what the error queue
+        says, AnswerError, InstrumentError.
+        """
+        seconds = self.timeout if timeout is None else timeout
+        link = self._link
+
+        def exchange() -> bytes:
+            link.write(command)
+            return link.read_block(command, seconds)
+
+        async with self._turn():
+            await self._ready()
+            self._sent(command)
+            try:
+                data = await self._step(exchange)
+            except InstrumentTimeout as error:
+                raise await self._explained(error) from None
+            self._lane.record(Direction.RECEIVED, data[:_SHOWN], comment=f"data block of {len(data)} bytes")
+            return data
+
+    def _command(self, command: str) -> None:
+        self._link.write(command)
+        if self.manners.pause:
+            time.sleep(self.manners.pause)  # in the owner thread: the bytes that come next are what must wait
 
     # --- inside a turn --------------------------------------------------------------------------------------------
 
@@ -186,7 +243,8 @@ class ScpiSession:
             await self._turns.take(urgent=urgent)
             self._link.prepare()
             try:
-                yield
+                async with self.guard(urgent) if self.guard is not None else nullcontext():
+                    yield
             finally:
                 if self._working:
                     # The task was cancelled while the thread is still at it: the thread's end gives the turn away.
@@ -284,9 +342,11 @@ class ScpiSession:
         return error
 
     async def _drain_queue(self) -> list[tuple[int, str]]:
-        errors = []
+        errors: list[tuple[int, str]] = []
+        if not self.manners.errors:
+            return errors
         for _ in range(_QUEUE_DEPTH):
-            code, text = parse.error(await self._ask("SYST:ERR?", _RECOVER))
+            code, text = parse.error(await self._ask(self.manners.errors, _RECOVER))
             if code == 0:
                 break
             errors.append((code, text))
@@ -299,4 +359,4 @@ class ScpiSession:
             raise await self._explained(error) from None
         if errors:
             code, text = errors[0]
-            raise ScpiError(code, text, where=f"{self.name}: {command}")
+            raise ScpiError(code, text, where=f"{self.name}: {parse.shown(command)}")

@@ -215,13 +215,17 @@ def test_the_generic_supply_selects_its_channel(double):
     def answer(line):
         if line == "*IDN?":
             return "ROHDE&SCHWARZ,HMP4040,1,2"
-        if line.startswith("INST:NSEL 2;:OUTP O"):
+        if line.startswith("INST:NSEL "):
+            state["selected"] = line[10:]
+            return None
+        if line.startswith("OUTP O"):
+            assert state["selected"] == "2"
             state["on"] = "1" if line.endswith("ON") else "0"
             return None
         return {
-            "INST:NSEL 2;:VOLT?": "3.8",
-            "INST:NSEL 2;:CURR?": "1.5",
-            "INST:NSEL 2;:OUTP?": state["on"],
+            "VOLT?": "3.8",
+            "CURR?": "1.5",
+            "OUTP?": state["on"],
             "*OPC?": "1",
             "SYST:ERR?": '0,"No error"',
         }.get(line)
