@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from virtual_card import VirtualCard
+
 from bench.apdu.errors import CardGone, CardNeedsReset
 from bench.rsp import packages
 from bench.station.clock import RealClock
@@ -20,7 +22,7 @@ from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
 from fixtures.sim.euicc.preloaded import Preloaded
 
 from .fakes import EID, FQDN, FakeEim, Tls
-from .relay import RelayEim, VirtualCard, make_smdpp
+from .relay import RelayEim, make_smdpp
 
 BOOTSTRAP, OPERATIONAL = "8900101000000000019", "8900101000000000027"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from virtual_card import VirtualCard
 
 from bench.apdu.errors import CardGone, CardNeedsReset
 from bench.station.clock import RealClock
@@ -25,7 +26,6 @@ from fixtures.sim.euicc import EuiccOptions, VirtualEuicc
 from fixtures.smdpp.service import SERVICE as SMDPP
 
 from .fakes import EID
-from .relay import VirtualCard
 
 BOOTSTRAP, OPERATIONAL = "8900101000000000019", "8900101000000000027"
 
