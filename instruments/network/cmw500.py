@@ -1,33 +1,45 @@
-"""Rohde & Schwarz CMW500, LTE signalling: cells, PLMN, power, subscriber, and who is attached."""
+"""Rohde & Schwarz CMW500, LTE signalling (option KS5xx): cells, subscriber, rejects, SMS, paging, and who is attached.
+
+Headers as in the R&S user manual "LTE UE signaling" (``SIGN`` is short for ``SIGNaling``); IP settings are those of the
+data application unit (DAU). PLMN, TAC, band and RAT are changed with the cell off.
+"""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import ClassVar
 
-from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
+from bench.errors import InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import DriverOptions, SafeResult
 from bench.station.interfaces import SafeAction
+from bench.station.network import (
+    AttachedDevice,
+    NetworkAbilities,
+    NetworkAbility,
+    NetworkSubscriber,
+    PdnSettings,
+    Procedure,
+)
+from instruments.network.base import POLL, SWITCH, EmulatorDriver, cells_of, wrong_instrument
 from instruments.scpi import link, parse
 from instruments.scpi.direct import DirectScpi
 from instruments.scpi.session import ScpiSession
 
-if TYPE_CHECKING:
-    from bench.station.interfaces import Network
-
-    def _fits(network: RsCmw500) -> Network:
-        return network
-
-
-SWITCH = 30.0
-"""Seconds a cell is given to come on or go off; real ones take 5 to 20 s."""
-_POLL = 0.25
 _ATTACHED = frozenset({"ATT", "CEST", "SMES", "RMES", "IHAN", "OHAN", "DISC", "CONN"})
+_CONNECTED = frozenset({"CEST", "SMES", "RMES", "IHAN", "OHAN", "DISC", "CONN"})
 _STATE = "SOURce:LTE:SIGN{n}:CELL:STATe"
 _POWER_RANGE = (-145.0, 0.0)
 _IMSI = re.compile(r"\d{6,15}")
+_WORDS = {3: "IUE3", 7: "EPS7", 11: "PLMN11", 12: "TANA12", 22: "CONG22"}
+CAUSES = frozenset({2, 3, *range(5, 27), 35, 39, 40, 42, *range(95, 102), 111})
+
+
+def cause_word(cause: int | None) -> str:
+    """Return the parameter of ``RCAuse`` for an EMM cause, ``OFF`` for none."""
+    return "OFF" if cause is None else _WORDS.get(cause, f"C{cause}")
 
 
 class CellState(tuple[str, str]):
@@ -52,53 +64,58 @@ class CellState(tuple[str, str]):
         return self == ("OFF", "ADJ")
 
 
-class RsCmw500:
-    """A network emulator (interfaces.Network). Powers in dBm, times in seconds of station time."""
+class RsCmw500(EmulatorDriver):
+    """A CMW500 (interfaces.Network). Powers in dBm, times in seconds of station time."""
+
+    abilities = NetworkAbilities(
+        frozenset({
+            "cell", "plmn", "tac", "rat", "band", "power", "subscriber", "apn", "address", "dns", "mtu", "sms",
+            "paging", "detach", "reject-attach", "reject-tau", "attached", "options",
+        }),
+        cells=2,
+        subscribers=1,
+        rats=("LTE", "LTE-M"),
+        power=_POWER_RANGE,
+        attach_causes=CAUSES,
+        tau_causes=CAUSES,
+    )  # fmt: skip
+    refusals: ClassVar[Mapping[NetworkAbility, str]] = {
+        "throughput": 'name the interface behind its LAN DAU port: options = { netem = "eth1" }'
+    }
 
     def __init__(self, options: DriverOptions, session: ScpiSession) -> None:
-        self.identity = session.identity
-        self._options = options
+        super().__init__(options, session.identity)
         self._session = session
-        self._clock = options.clock
+        # A signalling instance is one cell with one subscriber: two of them hold two subscribers at a time.
+        self.abilities = replace(self.abilities, cells=len(options.cells), subscribers=len(options.cells))
 
     @classmethod
     async def open(cls, options: DriverOptions) -> RsCmw500:
         """Connect and read the identity; nothing is switched. Raises InstrumentError."""
-        options.known_extra()
-        if not options.cells or any(not 1 <= cell <= 8 for cell in options.cells):
-            raise ConfigurationError("'cells' must list signalling instances 1 to 8", where=options.origin)
+        options.known_extra("netem", "tc")
+        cls.check_cells(options)
         session = await ScpiSession.open(
             options.resource, name=options.name, lane=options.lane, clock=options.clock, timeout=5.0
         )
-        if not re.search(r"CMW", session.identity.model, re.IGNORECASE):
-            found = session.identity
+        try:
+            if not re.search(r"CMW", session.identity.model, re.IGNORECASE):
+                raise wrong_instrument(options, session.identity, "CMW")
+            made = cls(options, session)
+            await made._open_shaper()
+        except BaseException:
             await session.close()
-            raise InstrumentError(
-                f"{options.name} is a {found.manufacturer} {found.model}, which is no CMW", where=options.resource
-            )
-        return cls(options, session)
+            raise
+        return made
 
     @staticmethod
     def warm() -> None:
         """Import what ``open`` needs (drivers.WarmDriver)."""
         link.warm()
 
-    async def close(self) -> None:
-        """Release the connection; cells stay as they are."""
+    async def _close(self) -> None:
         await self._session.close()
 
-    def _known(self, cell: int) -> int:
-        if cell not in self._options.cells:
-            raise Refused(
-                f"cell {cell} is not one of this station's ({', '.join(map(str, self._options.cells))})",
-                where=self._options.name,
-                hint="'cells' in bench.toml says which cells the station may use",
-            )
-        return cell
-
-    async def cells(self) -> Sequence[int]:
-        """Return the cells this station may use."""
-        return self._options.cells
+    # --- cells ----------------------------------------------------------------------------------------------------
 
     async def _state(self, cell: int) -> CellState:
         query = _STATE.format(n=cell) + ":ALL?"
@@ -108,13 +125,10 @@ class RsCmw500:
             error.where = f"{self._options.name}: {query}"
             raise
 
-    async def cell_on(self, *, cell: int = 1) -> bool:
-        """Return whether the cell transmits now (``ON,ADJ``)."""
-        return (await self._state(self._known(cell))).on
+    async def _cell_on(self, cell: int) -> bool:
+        return (await self._state(cell)).on
 
-    async def set_cell(self, on: bool, *, cell: int = 1) -> None:
-        """Switch a cell and wait until it transmits, or does not. Raises InstrumentTimeout."""
-        self._known(cell)
+    async def _set_cell(self, on: bool, cell: int) -> None:
         await self._session.write(f"{_STATE.format(n=cell)} {'ON' if on else 'OFF'}", urgent=not on)
         until = self._clock.now() + SWITCH
         while True:
@@ -126,63 +140,107 @@ class RsCmw500:
                     f"cell {cell} is {','.join(state)} {SWITCH:g} s after it was switched {'on' if on else 'off'}",
                     where=f"{self._options.name}: {_STATE.format(n=cell)}",
                 )
-            await self._clock.sleep(_POLL)
+            await self._clock.sleep(POLL)
 
-    async def set_plmn(self, plmn: str, *, cell: int = 1) -> None:
-        """Program MCC and MNC (5 or 6 digits). Raises ConfigurationError for other texts."""
-        self._known(cell)
-        if not re.fullmatch(r"\d{5,6}", plmn):
-            raise ConfigurationError(f"'{plmn}' is no PLMN: 5 or 6 digits", where=self._options.name)
+    async def _configure(self, cell: int, tail: str) -> None:
+        await self._session.write(f"CONFigure:LTE:SIGN{cell}:{tail}")
+
+    async def _set_plmn(self, plmn: str, cell: int) -> None:
+        await self._configure(cell, f"CELL:MCC {int(plmn[:3])}")
+        await self._configure(cell, f"CELL:MNC:DIGits {'TWO' if len(plmn) == 5 else 'THRee'}")
+        await self._configure(cell, f"CELL:MNC {int(plmn[3:])}")
+
+    async def _set_tac(self, tac: int, cell: int) -> None:
+        await self._configure(cell, f"CELL:TAC {tac}")
+
+    async def _set_rat(self, rat: str, cell: int) -> None:
+        await self._configure(cell, f"PCC:EMTC:ENABle {'ON' if rat == 'LTE-M' else 'OFF'}")
+
+    async def _set_band(self, band: int, cell: int) -> None:
+        await self._configure(cell, f"PCC:BAND OB{band}")
+
+    async def _set_power(self, rsrp: float, cell: int) -> None:
+        await self._configure(cell, f"DL:PCC:RSEPre:LEVel {rsrp:.1f}")
+
+    # --- subscriber and PDN ---------------------------------------------------------------------------------------
+
+    async def _set_subscriber(self, subscriber: NetworkSubscriber, cell: int) -> None:
+        if subscriber.algorithm == "tuak":
+            raise Refused(
+                f"{self._options.name} has no TUAK, which {subscriber.imsi} needs",
+                where=self._options.name,
+                hint="use a profile with Milenage or the test algorithm",
+            )
         base = f"CONFigure:LTE:SIGN{cell}:CELL"
-        await self._session.write(f"{base}:MCC {int(plmn[:3])}")
-        await self._session.write(f"{base}:MNC:DIGits {'TWO' if len(plmn) == 5 else 'THRee'}")
-        await self._session.write(f"{base}:MNC {int(plmn[3:])}")
-
-    async def set_power(self, rsrp: float, *, cell: int = 1) -> None:
-        """Program the reference signal power in dBm. Raises Refused outside of -145 to 0 dBm."""
-        self._known(cell)
-        if not _POWER_RANGE[0] <= rsrp <= _POWER_RANGE[1]:
-            raise Refused(f"{rsrp:g} dBm is outside of -145 to 0 dBm", where=self._options.name)
-        await self._session.write(f"CONFigure:LTE:SIGN{cell}:DL:PCC:RSEPre:LEVel {rsrp:.1f}")
-
-    async def set_subscriber(self, imsi: str, key: bytes, opc: bytes, *, cell: int = 1) -> None:
-        """Give the emulator a test card's IMSI, K and OPc; keys reach neither lane nor messages."""
-        self._known(cell)
-        if not _IMSI.fullmatch(imsi) or len(key) != 16 or len(opc) != 16:
-            raise ConfigurationError("a subscriber is an IMSI with K and OPc of 16 bytes", where=self._options.name)
-        base = f"CONFigure:LTE:SIGN{cell}:CELL"
-        await self._session.write(f'{base}:UEIDentity:IMSI "{imsi}"')
-        for header, secret in (("SKEY", key), ("OPC", opc)):
+        await self._session.write(f'{base}:UEIDentity:IMSI "{subscriber.imsi}"')
+        milenage = subscriber.algorithm == "milenage"
+        await self._session.write(f"{base}:SECurity:MILenage {'ON' if milenage else 'OFF'}")
+        secrets = [("SKEY", subscriber.key)] + ([("OPC", subscriber.opc)] if milenage else [])
+        for header, secret in secrets:
             line = f"{base}:SECurity:{header}"
             await self._session.write(f"{line} #H{secret.hex().upper()}", shown=f"{line} ****")
 
-    async def attached_imsi(self, *, cell: int = 1) -> str:
-        """Return the IMSI of the device attached to the cell as the emulator saw it, empty when none."""
-        self._known(cell)
+    async def _set_pdn(self, settings: PdnSettings, cell: int) -> None:
+        write = self._session.write
+        if settings.apn is not None:
+            await self._configure(cell, f'CONNection:APN "{settings.apn}"')
+        if settings.address is not None:
+            await write("CONFigure:DATA:CONTrol:IPVFour:ADDRess:TYPE STATic")
+            await write(f'CONFigure:DATA:CONTrol:IPVFour:STATic:ADDResses:ADD "{settings.address}"')
+        if settings.dns is not None:
+            for place, address in zip(("PRIMary", "SECondary"), settings.dns, strict=False):
+                family = "IPVSix" if ":" in address else "IPVFour"
+                await write(f"CONFigure:DATA:CONTrol:DNS:{place}:STYPe FOReign")
+                await write(f'CONFigure:DATA:CONTrol:DNS:FOReign:{family}:{place}:ADDRess "{address}"')
+        if settings.mtu is not None:
+            await write(f"CONFigure:DATA:CONTrol:MTU {settings.mtu}")
+
+    # --- the device -----------------------------------------------------------------------------------------------
+
+    async def _reject(self, procedure: Procedure, cause: int | None, cell: int) -> None:
+        await self._configure(cell, f"CELL:RCAuse:{'ATTach' if procedure == 'attach' else 'TAU'} {cause_word(cause)}")
+
+    async def _send_sms(self, text: str, cell: int) -> None:
+        await self._configure(cell, f'SMS:OUTGoing:INTernal "{text}"')
+        await self._action(cell, "SMS")
+
+    async def _page(self, cell: int) -> None:
+        await self._action(cell, "CONNect")
+
+    async def _detach(self, cell: int) -> None:
+        await self._action(cell, "DETach")
+
+    async def _action(self, cell: int, action: str) -> None:
+        await self._session.write(f"CALL:LTE:SIGN{cell}:PSWitched:ACTion {action}")
+
+    async def _attached(self, cell: int) -> AttachedDevice | None:
         state = (await self._session.query(f"FETCh:LTE:SIGN{cell}:PSWitched:STATe?")).upper()
         if state not in _ATTACHED:
-            return ""
-        imsi = parse.text(await self._session.query(f"SENSe:LTE:SIGN{cell}:UESinfo:IMSI?"))
-        return imsi if _IMSI.fullmatch(imsi) else ""
+            return None
+        info = f"SENSe:LTE:SIGN{cell}:UESinfo"
+        imsi = parse.text(await self._session.query(f"{info}:IMSI?"))
+        if not _IMSI.fullmatch(imsi):
+            return None
+        imei = parse.text(await self._session.query(f"{info}:IMEI?"))
+        addresses = parse.text(await self._session.query(f"{info}:UEADdress:IPV4?"))
+        return AttachedDevice(
+            imsi,
+            imei if re.fullmatch(r"\d{14,16}", imei) else "",
+            tuple(part.strip(" \"'") for part in addresses.split(",") if part.strip(" \"'")),
+            state in _CONNECTED,
+        )
+
+    async def _installed(self) -> Sequence[str]:
+        answer = parse.text(await self._session.query("*OPT?"))
+        return [part.strip() for part in answer.split(",") if part.strip() and part.strip() != "0"]
 
     # --- safe -----------------------------------------------------------------------------------------------------
-
-    def safe_action(self) -> SafeAction:
-        """Return what makes the emulator safe: the station's cells off."""
-        options: Mapping[str, object] = {
-            "name": self._options.name,
-            "resource": self._options.resource,
-            "serial": self._options.serial or self.identity.serial,
-            "cells": list(self._options.cells),
-        }
-        return SafeAction("network.off", self._options.driver, options)
 
     @classmethod
     def make_safe(cls, action: SafeAction, *, deadline: float) -> SafeResult:
         """Switch the cells off over a fresh blocking connection and read their states back (drivers.SafeDriver)."""
         until = time.monotonic() + deadline
-        given = action.options.get("cells")
-        cells = [int(cell) for cell in given] if isinstance(given, list | tuple) else [1]
+        cells = cells_of(action)
         reading = ""
         while True:
             try:

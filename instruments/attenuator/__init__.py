@@ -1,0 +1,1 @@
+"""Step attenuators between emulator and device."""

@@ -1,0 +1,206 @@
+"""Linux traffic control on the IP side: delay, loss and rate by ``tc qdisc ... netem`` (tc-netem(8)).
+
+tc runs as a sub-process. The root qdisc of the interface is the bench's for as long as limits are set. It is taken
+away again when the driver is closed, by the safe sequence, and when the process that set it is gone: a small shell
+waits for the end of a pipe that only this process holds. A root qdisc that somebody else configured is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
+from bench.station.drivers import DriverOptions, SafeResult
+from bench.station.interfaces import Identity, SafeAction
+from bench.station.network import LinkLimits, NetworkAbilities
+from bench.trace.lane import Direction
+
+WITHIN = 5.0
+"""Real seconds that tc is given."""
+HANDLE = "bec1:"
+"""Handle of the bench's own root qdisc: what has another was set by somebody else."""
+DEFAULT_QDISCS = frozenset({"noqueue", "pfifo_fast", "fq_codel", "mq", "fq", "pfifo", "cake"})
+"""What a kernel puts there by itself; handle 0 tells it from what a person configured."""
+_PERMISSION = re.compile(r"Operation not permitted|CAP_NET_ADMIN|must be root", re.IGNORECASE)
+_INTERFACE = re.compile(r"[A-Za-z0-9_.:-]{1,15}")
+
+
+def netem_arguments(interface: str, limits: LinkLimits, *, tc: str = "tc") -> list[str]:
+    """Return the tc command that sets the limits (tc-netem(8): times in us, loss in percent, rate in bit/s)."""
+    command = [tc, "qdisc", "replace", "dev", interface, "root", "handle", HANDLE, "netem"]
+    if limits.delay:
+        command += ["delay", f"{round(limits.delay * 1e6)}us"]
+        if limits.jitter:
+            command += [f"{round(limits.jitter * 1e6)}us"]
+    if limits.loss:
+        command += ["loss", f"{limits.loss * 100:.4f}%"]
+    if limits.rate is not None:
+        command += ["rate", f"{round(limits.rate * 1000)}bit"]
+    return command
+
+
+def remove_arguments(interface: str, *, tc: str = "tc") -> list[str]:
+    """Return the tc command that takes the bench's qdisc away."""
+    return [tc, "qdisc", "del", "dev", interface, "root", "handle", HANDLE]
+
+
+def root_qdisc(answer: str) -> tuple[str, str]:
+    """Return kind and handle of the root qdisc of ``tc -json qdisc show``; empty without one.
+
+    Raises InstrumentError.
+    """
+    try:
+        found = json.loads(answer or "[]")
+        roots = [item for item in found if item.get("root")]
+        return (str(roots[0]["kind"]), str(roots[0]["handle"])) if roots else ("", "0:")
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+        raise InstrumentError(f"tc answered no list of qdiscs: {answer[:60]!r}", where="tc qdisc show") from None
+
+
+class Netem:
+    """The limits of one interface."""
+
+    def __init__(self, interface: str, tc: str, options: DriverOptions) -> None:
+        self.interface = interface
+        self.version = ""
+        self._tc = tc
+        self._options = options
+        self._guard: asyncio.subprocess.Process | None = None
+
+    @classmethod
+    async def prepare(cls, interface: str, options: DriverOptions) -> Netem:
+        """Find tc and look at the interface; nothing is changed.
+
+        Raises Refused where the qdisc is another's or the right to change it is lacking, ConfigurationError for a name
+        that is none, InstrumentError where tc or the interface is not there.
+        """
+        if not _INTERFACE.fullmatch(interface):
+            raise ConfigurationError(f"'{interface}' is no network interface", where=options.origin)
+        tc = str(options.extra.get("tc") or shutil.which("tc") or shutil.which("tc", path="/usr/sbin:/sbin") or "")
+        if not tc:
+            raise InstrumentError(
+                "there is no tc on this host", where=options.origin or options.name, hint="install iproute2"
+            )
+        made = cls(interface, tc, options)
+        made.version = (await made._run([tc, "-V"])).strip()
+        kind, handle = await made._root()
+        if handle not in ("0:", HANDLE) and kind:
+            raise Refused(
+                f"{interface} has a qdisc {kind} {handle} that the bench did not set",
+                where=options.origin or options.name,
+                hint=f"take it away first: tc qdisc del dev {interface} root",
+            )
+        if handle == HANDLE:  # of a run whose host went down with it
+            await made._run(remove_arguments(interface, tc=tc))
+        return made
+
+    async def apply(self, limits: LinkLimits | None) -> None:
+        """Set the limits and read them back; None takes them away. Raises Refused without the right to."""
+        if limits is None:
+            await self.undo()
+            return
+        await self._watch()
+        await self._run(netem_arguments(self.interface, limits, tc=self._tc))
+        kind, handle = await self._root()
+        if (kind, handle) != ("netem", HANDLE):
+            raise InstrumentError(
+                f"{self.interface} has qdisc {kind or 'none'} {handle} after netem was set", where=self._options.name
+            )
+
+    async def undo(self) -> None:
+        """Take the limits away, if there are any of the bench's."""
+        if (await self._root())[1] == HANDLE:
+            await self._run(remove_arguments(self.interface, tc=self._tc))
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            assert guard.stdin is not None
+            guard.stdin.close()
+            await guard.wait()
+
+    async def _watch(self) -> None:
+        """Have the limits taken away when this process ends in whatever way: its end of the pipe closes then."""
+        if self._guard is not None and self._guard.returncode is None:
+            return
+        script = 'read -r gone; "$@" 2>/dev/null; true'
+        self._guard = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", script, "sh", *remove_arguments(self.interface, tc=self._tc),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+
+    async def _root(self) -> tuple[str, str]:
+        return root_qdisc(await self._run([self._tc, "-json", "qdisc", "show", "dev", self.interface]))
+
+    async def _run(self, command: Sequence[str]) -> str:
+        shown = " ".join(["tc", *command[1:]])
+        self._options.lane.record(Direction.SENT, shown.encode() + b"\n")
+        with self._options.clock.busy():
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    env={**os.environ, "LC_ALL": "C"},
+                )
+            except OSError as error:
+                raise InstrumentError(f"tc cannot be started: {error.strerror or error}", where=command[0]) from error
+            try:
+                async with asyncio.timeout(WITHIN):
+                    out, err = await process.communicate()
+            except TimeoutError:
+                raise InstrumentTimeout(f"tc did not end within {WITHIN:g} s", where=shown) from None
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        text = err.decode("utf-8", "replace").strip()
+        self._options.lane.record(Direction.RECEIVED, out + err)
+        if process.returncode:
+            raise failure(text, shown)
+        return out.decode("utf-8", "replace")
+
+
+def failure(text: str, where: str) -> InstrumentError:
+    """Return the error that tc's complaint stands for: Refused where the right is lacking."""
+    if _PERMISSION.search(text):
+        return Refused(
+            "this user may not change traffic control",
+            where=where,
+            hint="run as root, or give the capability: setcap cap_net_admin+ep $(command -v tc)",
+        )
+    if "Cannot find device" in text:
+        return InstrumentError(f"the interface is not there: {text}", where=where)
+    return InstrumentError(f"tc failed: {text or 'no reason given'}", where=where)
+
+
+def undo_now(interface: str, action: SafeAction, deadline: float) -> SafeResult:
+    """Take the bench's qdisc away without an event loop, and read back."""
+    tc = str(action.options.get("tc") or shutil.which("tc", path="/usr/sbin:/sbin:/usr/bin") or "tc")
+    show = [tc, "-json", "qdisc", "show", "dev", interface]
+    try:
+        kept = subprocess.run(show, capture_output=True, text=True, timeout=deadline, check=False)
+        if root_qdisc(kept.stdout)[1] == HANDLE:
+            subprocess.run(remove_arguments(interface, tc=tc), capture_output=True, timeout=deadline, check=False)
+        kept = subprocess.run(show, capture_output=True, text=True, timeout=deadline, check=False)
+        kind, handle = root_qdisc(kept.stdout)
+    except (OSError, subprocess.TimeoutExpired, InstrumentError) as error:
+        return SafeResult(action.name, False, None, f"LIMITS NOT TAKEN AWAY: {error}")
+    gone = handle != HANDLE and kept.returncode == 0
+    return SafeResult(action.name, gone, kind or "none", "no limits" if gone else "LIMITS NOT TAKEN AWAY")
+
+
+def identity_of(shaper: Netem) -> Identity:
+    """Return who limits: the host's kernel by tc."""
+    return Identity("Linux", "tc-netem", shaper.interface, shaper.version)
+
+
+ABILITIES = NetworkAbilities(frozenset({"throughput", "delay"}), cells=None, subscribers=None, rats=())
