@@ -34,6 +34,12 @@ def check(recipe: Recipe[...], station: StationConfig, *, eid: str, attended: bo
             where=recipe.where,
             hint="run it from a terminal with --attended",
         )
+    if not attended and _asks(recipe, station):
+        raise ConfigurationError(
+            f"station {station.name} has its card moved by a person, and this run is unattended",
+            where=station.switch.origin if station.switch else station.origin,
+            hint="run it from a terminal with --attended, or use a station with a switch that needs nobody",
+        )
     if recipe.effects and not station.expendable and not eid:
         raise ConfigurationError(
             f"recipe {recipe.name} has effects that cannot be undone: {', '.join(recipe.effects)}",
@@ -51,6 +57,12 @@ def check(recipe: Recipe[...], station: StationConfig, *, eid: str, attended: bo
             )
     if clock is not None:
         _check_clock(station, clock)
+
+
+def _asks(recipe: Recipe[...], station: StationConfig) -> bool:
+    """Whether the recipe would have a person move the card."""
+    by_hand = station.switch is not None and station.switch.driver == "ask"
+    return by_hand and not {"modem", "card", "ipa", "reader", "switch"}.isdisjoint(recipe.needs)
 
 
 def _check_clock(station: StationConfig, clock: str) -> None:

@@ -136,15 +136,21 @@ def _check_data(data: DataConfig, path: tuple[str, ...], document: Document) -> 
 def _check_safe(station: StationConfig, path: tuple[str, ...], document: Document) -> tuple[str, ...]:
     """Return the safe sequence: what is declared, else RF off before the supply's output."""
     if "safe" not in document.table.get("stations", {}).get(station.name, {}):
-        wanted = (name for name, kind in (("network.off", station.network), ("power.off", station.power)) if kind)
-        return tuple(wanted)
+        # A battery that stays connected would keep the rail up after the supply is off.
+        there = {"network.off": station.network, "battery.off": _battery(station), "power.off": station.power}
+        return tuple(name for name, part in there.items() if part)
     for number, name in enumerate(station.safe):
         need = _SAFE_NEEDS.get(name)
         if need is None:
             document.complain((*path, number), f"unknown safe action '{name}'", did_you_mean(name, _SAFE_NEEDS))
-        elif getattr(station, need) is None:
+        elif (_battery(station) if name == "battery.off" else getattr(station, need)) is None:
+            need = "the line of a battery relay (dut.battery)" if name == "battery.off" else need
             document.complain((*path, number), f"'{name}' needs {need}, which the station does not have")
     return station.safe
+
+
+def _battery(station: StationConfig) -> object | None:
+    return station.dut.line("battery") if station.dut is not None else None
 
 
 def _comes_with_power(port: str) -> bool:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ConfigurationError
+from bench.station import dut as device
 from bench.station.checks import BUILT_IN, check_driver, checked
+from bench.station.dut import DutConfig
 from bench.station.model import (
     BenchConfig,
     BenchTable,
     CardConfig,
     DataConfig,
-    DutConfig,
     EimConfig,
     InstrumentConfig,
     ModemConfig,
@@ -145,10 +146,15 @@ def _stations(document: Document, instruments: Mapping[str, InstrumentConfig]) -
         values = dict(table) if isinstance(table, dict) else table
         if isinstance(values, dict) and "world" in values:
             world = _world(name, values.pop("world"), (*path, "world"), document)
-        station = build(StationConfig, values, path, document, name=name, world=world)
+        dut = device.read(values.pop("dut"), (*path, "dut"), document) if _has_dut(values) else None
+        station = build(StationConfig, values, path, document, name=name, world=world, dut=dut)
         if station is not None:
             stations[name] = checked(station, instruments, document)
     return stations
+
+
+def _has_dut(values: object) -> bool:
+    return isinstance(values, dict) and "dut" in values
 
 
 def _world(name: str, table: object, path: tuple[str, ...], document: Document) -> WorldConfig | None:

@@ -23,6 +23,8 @@ from bench.station.clock import Clock, RealClock
 from bench.station.config import CardConfig, ModemConfig, NetworkConfig, PowerConfig, StationConfig, SwitchConfig
 from bench.station.data import open_path
 from bench.station.drivers import DriverOptions, PowerLimits, WrongInstrument, load_driver
+from bench.station.dut import ConsoleConfig, OutputsConfig
+from bench.station.dut_parts import Console, OutputLines
 from bench.station.interfaces import (
     DataPath,
     Identity,
@@ -55,6 +57,10 @@ class OpenStation:
     network: Network | None = None
     reader: Reader | None = None
     switch: SimSwitch | None = None
+    consoles: dict[str, Console] = field(default_factory=dict)
+    """By their names in ``dut.console``."""
+    lines: dict[str, OutputLines] = field(default_factory=dict)
+    """Relay boards and GPIO outputs, by their names."""
     card: CardAccess | None = None
     data: DataPath | None = None
     identities: dict[str, Identity] = field(default_factory=dict)
@@ -68,6 +74,9 @@ class OpenStation:
         kinds = {"power.off": "power", "network.off": "network"}
         actions = []
         for action in safe.plan(self.config):
+            if action.name not in kinds:
+                actions.append(action)
+                continue
             known = self.identities.get(kinds.get(action.name, ""))
             serial = action.options.get("serial") or (known.serial if known else "")
             actions.append(replace(action, options={**action.options, "serial": serial}))
@@ -79,9 +88,14 @@ class OpenStation:
         Returns what could not be closed properly, never raises.
         """
         complaints = []
+        opened: list[tuple[str, Instrument | None]] = []
         for kind in ("modem", "reader", "switch", "network", "power"):
-            instrument: Instrument | None = getattr(self, kind)
+            opened.append((kind, getattr(self, kind)))
             setattr(self, kind, None)
+        for parts in (self.consoles, self.lines):
+            opened += parts.items()
+            parts.clear()
+        for kind, instrument in opened:
             if instrument is None:
                 continue
             try:
@@ -185,6 +199,9 @@ class _Opening:
             jobs.append(self._switch(config.switch))
         if config.card is not None and config.card.at != "modem":
             jobs.append(self._reader(config.card))
+        if config.dut is not None:
+            jobs += [self._console(console) for console in config.dut.console.values()]
+            jobs += [self._outputs(outputs) for outputs in config.dut.lines.values()]
         await _all(jobs)
         if self.station.reader is not None:
             self.station.card = self.station.reader.card()
@@ -254,7 +271,8 @@ class _Opening:
 
     async def _switch(self, switch: SwitchConfig) -> None:
         name = switch.instrument or "switch"
-        await self._lock(f"port {_real(switch.port)}")
+        if switch.port:
+            await self._lock(f"port {_real(switch.port)}")
         options = DriverOptions(
             name=name,
             driver=switch.driver,
@@ -287,6 +305,35 @@ class _Opening:
         # Two users of one reader meet here whatever part of its name each of them gave.
         await self._lock(f"reader {_identity(reader.identity, options)} {reader.name}")
         self.station.identities["reader"] = reader.identity
+
+    async def _console(self, console: ConsoleConfig) -> None:
+        await self._lock(f"port {_real(console.port)}")
+        options = DriverOptions(
+            name=console.name,
+            driver=console.driver,
+            port=console.port,
+            baudrate=console.baudrate,
+            lane=self.lanes(f"console:{console.name}"),
+            clock=self.station.clock,
+            extra={**console.options, "patterns": console.patterns, "commands": console.commands},
+            origin=console.origin,
+        )
+        self.station.consoles[console.name] = cast(Console, await self._open(options))
+
+    async def _outputs(self, outputs: OutputsConfig) -> None:
+        await self._lock(f"port {_real(outputs.port)}")
+        options = DriverOptions(
+            name=outputs.name,
+            driver=outputs.driver,
+            port=outputs.port,
+            serial=outputs.serial,
+            lane=self.lanes(f"switch:{outputs.name}"),
+            clock=self.station.clock,
+            extra=outputs.options,
+            origin=outputs.origin,
+        )
+        opened = self.station.lines[outputs.name] = cast(OutputLines, await self._open(options))
+        self._check_serial(options, opened.identity)
 
     async def _open(self, options: DriverOptions) -> Instrument:
         driver = load_driver(options.driver, where=options.origin)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, ConfigurationError
@@ -22,6 +22,7 @@ from bench.errors import BenchError, ConfigurationError
 if TYPE_CHECKING:
     from bench.station.config import NetworkConfig, PowerConfig, StationConfig
     from bench.station.drivers import SafeResult
+    from bench.station.dut import DutConfig
     from bench.station.interfaces import SafeAction
 
 DEADLINE = 5.0
@@ -36,7 +37,11 @@ def plan(station: StationConfig) -> tuple[SafeAction, ...]:
 
     It can so be handed to the supervisor before anything is switched.
     """
-    makers = {"power.off": (station.power, _power_off), "network.off": (station.network, _network_off)}
+    makers = {
+        "power.off": (station.power, _power_off),
+        "network.off": (station.network, _network_off),
+        "battery.off": (station.dut, _battery_off),
+    }
     actions = []
     for name in station.safe:
         part, make = makers[name]
@@ -58,6 +63,16 @@ def _network_off(network: NetworkConfig) -> SafeAction:
     name = network.instrument or "network"
     options = {**network.options, "name": name, "resource": network.resource, "serial": network.serial}
     return SafeAction("network.off", network.driver, {**options, "cells": list(network.cells)})
+
+
+def _battery_off(dut: DutConfig) -> SafeAction:
+    from bench.station.interfaces import SafeAction
+
+    line = dut.line("battery")
+    assert line is not None  # checked with the configuration
+    board = dut.lines[line.instrument]
+    options = {**board.options, "name": board.name, "port": board.port, "serial": board.serial}
+    return SafeAction("battery.off", board.driver, {**options, "line": line.line, "inverted": line.inverted})
 
 
 def dump(actions: Sequence[SafeAction], *, deadline: float = DEADLINE) -> str:
@@ -143,10 +158,19 @@ def _with_instrument(driver: Any, action: SafeAction, deadline: float) -> SafeRe
 
     from bench.station.drivers import SafeResult
 
+    line, inverted = str(action.options.get("line", "")), bool(action.options.get("inverted"))
+    if action.name == "battery.off":
+        rest = {key: value for key, value in action.options.items() if key not in ("line", "inverted")}
+        action = replace(action, options=rest)
+
     async def run() -> SafeResult:
         async with asyncio.timeout(deadline):
             instrument = await driver.open(options_of(action))
             try:
+                if action.name == "battery.off":
+                    await instrument.set_line(line, inverted)
+                    on = await instrument.line_on(line)
+                    return SafeResult(action.name, on is inverted, f"line {line} {'on' if on else 'off'}")
                 if action.name.startswith("power"):
                     await instrument.set_output(False)
                     await instrument.wait_dead(timeout=deadline)
