@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from bench.errors import ConfigurationError, DeviceFailure
-from bench.rsp import ids
+from bench.rsp import ids, tlv
 from bench.rsp.errors import DecodeError
 from instruments.modem import parse
+from instruments.modem.errors import ModemError
 
 EF_ICCID = 0x2FE2
 EF_IMSI = 0x6F07
-_READ_BINARY = 176
+EF_FPLMN = 0x6F7B
+_READ_BINARY, _GET_RESPONSE, _UPDATE_BINARY = 176, 192, 214
+_USIM = "3F007FFF"
+_SHORTEST_FPLMN = 12
+"""Bytes of four entries: the file is never shorter (31.102 section 4.2.16)."""
 _CHUNK = 255
 
 Command = Callable[[str], Awaitable[Sequence[str]]]
@@ -44,6 +50,63 @@ async def read_binary(command: Command, file_id: int, length: int, path: str = "
             raise CardFileError(f"file {file_id:04X}: status word {word:04X}", status_word=word, where=line)
         data += part
     return data[:length]
+
+
+async def update_binary(command: Command, file_id: int, data: bytes, path: str = "") -> None:
+    """Write a transparent EF from its beginning by +CRSM 214. Raises CardFileError, AnswerUnreadable, ModemError."""
+    for offset in range(0, len(data), _CHUNK):
+        part = data[offset : offset + _CHUNK]
+        line = f'AT+CRSM={_UPDATE_BINARY},{file_id},{offset >> 8},{offset & 0xFF},{len(part)},"{part.hex().upper()}"'
+        if path:
+            line += f',"{path}"'
+        word, _ = parse.restricted_sim_access(await command(line))
+        if word >> 8 not in (0x90, 0x91):
+            raise CardFileError(f"file {file_id:04X}: status word {word:04X}", status_word=word, where=line)
+
+
+async def size(command: Command, file_id: int, path: str = "") -> int:
+    """Return the bytes of a transparent EF by +CRSM 192: its FCP (102 221 section 11.1.1.3), or the form of 51.011.
+
+    Raises CardFileError; AnswerUnreadable when the answer has no size in it.
+    """
+    line = f"AT+CRSM={_GET_RESPONSE},{file_id},0,0,{0 if not path else f'0,,{chr(34)}{path}{chr(34)}'}"
+    word, data = parse.restricted_sim_access(await command(line))
+    if word >> 8 not in (0x90, 0x91):
+        raise CardFileError(f"file {file_id:04X}: status word {word:04X}", status_word=word, where=line)
+    if data[:1] == b"\x62":
+        with contextlib.suppress(DecodeError):
+            found = tlv.first(data).find(0x80)
+            if found is not None and found.value:
+                return int.from_bytes(found.value, "big")
+    elif len(data) >= 6 and data[4:6] == file_id.to_bytes(2, "big"):
+        return int.from_bytes(data[2:4], "big")
+    raise parse.AnswerUnreadable(f"no size of file {file_id:04X} in {data.hex()[:60]}", where=line)
+
+
+async def read_fplmn(command: Command) -> tuple[bytes, str]:
+    """Return EF.FPLMN whole, with the path by which the modem finds it. The file may be longer than four entries."""
+    for path in ("", _USIM):
+        try:
+            try:
+                length = await size(command, EF_FPLMN, path)
+            except (ModemError, parse.AnswerUnreadable):
+                length = _SHORTEST_FPLMN  # a modem without GET RESPONSE: at least the entries that every file has
+            return await read_binary(command, EF_FPLMN, length - length % 3, path), path
+        except CardFileError as error:
+            if path or error.status_word >> 8 not in (0x6A, 0x69, 0x94):
+                raise
+    raise AssertionError("not reached")
+
+
+def plmns(data: bytes) -> tuple[str, ...]:
+    """Return the PLMNs of EF.FPLMN; FFFFFF may stand at any place and does not end the list."""
+    found = []
+    for index in range(0, len(data) - 2, 3):
+        entry = data[index : index + 3]
+        if entry != b"\xff\xff\xff":
+            with contextlib.suppress(DecodeError):
+                found.append(ids.plmn_digits(entry))
+    return tuple(found)
 
 
 async def iccid(command: Command) -> str:

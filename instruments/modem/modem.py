@@ -1,22 +1,33 @@
-"""A modem behind an AT port: the generic 27.007 core with the quirks of its vendor from a table."""
+"""A modem behind an AT port (interfaces.Modem): each function on the core, with the layer of its family."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.apdu.channel import CardAccess
-from bench.errors import BenchError, ConfigurationError, DeviceFailure, InstrumentError
-from bench.station.drivers import TICK, DriverOptions, WrongInstrument
-from bench.station.interfaces import Identity, PdpContext, Registration
-from instruments.modem import files, parse, pdp, usb
-from instruments.modem.errors import NOT_INSERTED, SIM_BUSY, SIM_FAILURE, ModemError, ModemHung, PortGone
-from instruments.modem.port import AtPort
-from instruments.modem.registration import Registrar
-from instruments.modem.vendors import GENERIC, Vendor, by_name, vendor_of
+from bench.errors import DeviceFailure, Refused
+from bench.station.drivers import DriverOptions
+from bench.station.interfaces import (
+    CellInfo,
+    ExtendedDrx,
+    FailureCause,
+    PdpContext,
+    PowerSaving,
+    PowerSupply,
+    Recovery,
+    RecoveryLayer,
+    RecoveryStep,
+    Registration,
+)
+from instruments.modem import cells, files, parse, pdp, settings
+from instruments.modem.core import ModemCore
+from instruments.modem.errors import ModemError, ModemHung, PortGone
+from instruments.modem.refresh import Refresher
+from instruments.modem.vendor import Vendor
 
 if TYPE_CHECKING:
     from bench.station.interfaces import Modem
@@ -25,70 +36,17 @@ if TYPE_CHECKING:
         return modem
 
 
-_LOOK = 0.1
-"""Seconds between two looks whether the port has come."""
-_SIM_AGAIN = 0.25
-_STARTS = 10.0
-"""Seconds after its first OK within which a modem may still refuse to be initialised."""
-_SIGNS = 10.0
-"""Seconds a modem is given to show that it carried the REFRESH out, at most a third of the whole time."""
-_TAKES_OVER = 3.0
-"""Seconds between the return of the card and the modem's use of what it now holds."""
 _GOES_DOWN = 10.0
 """Seconds within which a modem that was told to reset goes away."""
-_BOOT_TEXTS = frozenset(("RDY", "APP RDY", "^SYSSTART"))
 
 
-class AtModem:
+class AtModem(ModemCore):
     """A modem (interfaces.Modem). Times in seconds of station time."""
 
     def __init__(self, options: DriverOptions) -> None:
-        self.identity = Identity()
-        self.imei = ""
-        self.vendor: Vendor = GENERIC
-        self.resets = 0
-        """How often the port vanished, or the modem announced a boot, since it was opened."""
-        self._options = options
-        self._clock = options.clock
-        name = f"{options.name} {options.port}"
-        self.port = AtPort(
-            lambda: usb.device_file(options.port),
-            name=name,
-            baudrate=options.baudrate,
-            lane=options.lane,
-            clock=options.clock,
-        )
-        self.port.listeners.append(self._event)
-        self.port.on_lost = self._lost
-        self._signs = 0
-        self._marked = 0
-        self._sign_pattern = re.compile("|".join(GENERIC.refresh_signs))
-        self._news = asyncio.Event()
-        self._down = asyncio.Event()
-        self._registrar = Registrar(self)
+        super().__init__(options)
+        self._refresher = Refresher(self, self.vendor)
         self._card: CardAccess | None = None
-
-    @classmethod
-    async def open(cls, options: DriverOptions) -> AtModem:
-        """Prepare; the port is opened when it is there, and nothing is sent.
-
-        Raises ConfigurationError for a port that is none, Refused when another program holds it.
-        """
-        extra = options.known_extra("vendor", "pdp_type")
-        if not usb.valid(options.port):
-            raise ConfigurationError(
-                f"'{options.port}' is no serial port", where=options.origin, hint="a path, or usb:1-1.4:if02"
-            )
-        modem = cls(options)
-        wanted = extra.get("vendor")
-        if wanted is not None:
-            vendor = by_name(str(wanted))
-            if vendor is None:
-                raise ConfigurationError(f"there is no vendor table '{wanted}'", where=options.origin)
-            modem._use(vendor)
-        with contextlib.suppress(PortGone):
-            modem.port.open(counted_as=options.port)
-        return modem
 
     @staticmethod
     def warm() -> None:
@@ -97,151 +55,28 @@ class AtModem:
 
         import instruments.reader.at_card  # noqa: F401
 
-    async def close(self) -> None:
-        """Close the port; the modem stays as it is."""
-        self.port.close()
-
-    def _use(self, vendor: Vendor) -> None:
-        self.vendor = vendor
-        self._sign_pattern = re.compile("|".join(vendor.refresh_signs))
-
-    # --- events ---------------------------------------------------------------------------------------------------
+    def use(self, vendor: Vendor) -> None:
+        """Take the layer of a family."""
+        super().use(vendor)
+        self._refresher.use(vendor)
 
     def _event(self, line: str) -> None:
-        if self._sign_pattern.fullmatch(line):
-            self._signs += 1
-            self._news.set()
-        if line.upper() in _BOOT_TEXTS:
-            self.resets += 1
-            self._down.set()
-        self._registrar.event(line)
+        self._refresher.event(line)
+        super()._event(line)
 
     def _lost(self) -> None:
-        self.resets += 1
-        self._news.set()
-        self._down.set()
-        self._registrar.lost()
+        super()._lost()
+        self._refresher.lost()
 
     def mark_refresh(self) -> None:
         """Forget the refresh signs seen so far: what comes from now on is news."""
-        self._marked = self._signs
-        self._news.clear()
+        self._refresher.mark()
 
-    # --- readiness ------------------------------------------------------------------------------------------------
-
-    async def command(self, line: str, *, timeout: float | None = None) -> Sequence[str]:
-        """Send one AT command, return its information lines. See AtPort.command."""
-        if not self.port.is_open:
-            self.port.open(counted_as=self._options.port)
-        return await self.port.command(line, timeout=timeout)
-
-    async def wait_ready(self, *, timeout: float) -> float:
-        """Wait until the port is there and AT answers, initialise and identify; return the seconds it took.
-
-        ``RDY`` is never waited for: opening the port throws away what came before. Raises PortGone when there is no
-        port in time, ModemHung when it does not answer, WrongInstrument when its IMEI is not the pinned one.
-        """
-        start = self._clock.now()
-        last: BenchError = PortGone("the port is not there", where=self.port.name)
-        while True:
-            left = start + timeout - self._clock.now()
-            if left < TICK:
-                last.what += f" (waited {timeout:g} s)"
-                last.hint = "has the device power, and is it the right port?"
-                raise last
-            try:
-                self.port.open(counted_as=self._options.port)
-                if await self.port.ping(timeout=min(1.0, left)):
-                    await self._initialise(start + timeout)
-                    return self._clock.now() - start
-                last = ModemHung("the modem does not answer AT", where=self.port.name)
-            except (PortGone, ModemHung) as error:
-                last = error
-                await self._clock.sleep(min(_LOOK, left))
-
-    async def _initialise(self, until: float) -> None:
-        """Make answers verbose and errors numbered, switch registration events on, find out who it is."""
-        for line in ("ATV1", "ATE0", "AT+CMEE=1"):
-            await self._patiently(line, min(until, self._clock.now() + _STARTS), any_error=True)
-        for n in (5, 3, 2, 1):
-            try:
-                await self._patiently(f"AT+CEREG={n}", until)
-                break
-            except ModemError:
-                continue
-        with contextlib.suppress(ModemError):
-            if parse.plain(await self.command("AT+CFUN?")).split(",")[0] in ("0", "4"):
-                # Left so by an interrupted run, or by the modem's own start.
-                await self.command("AT+CFUN=1")
-        with contextlib.suppress(ModemError):
-            await self.command("AT+COPS=3,2")
-        await self._identify()
-
-    async def _patiently(self, line: str, until: float, *, any_error: bool = False) -> None:
-        """Send an initialisation line, again while the card is busy after the start (or at any error)."""
-        while True:
-            try:
-                await self.command(line)
-                return
-            except ModemError as error:
-                if not (any_error or error.code == SIM_BUSY) or self._clock.now() >= until:
-                    raise
-                await self._clock.sleep(_SIM_AGAIN)
-
-    async def _identify(self) -> None:
-        answers = []
-        for line in ("AT+CGMI", "AT+CGMM", "AT+CGMR"):
-            try:
-                answers.append(parse.plain(await self.command(line)))
-            except ModemError:
-                answers.append("")
-        imei = ""
-        for line in ("AT+CGSN", "AT+CGSN=1"):
-            with contextlib.suppress(ModemError):
-                imei = imei or parse.imei(await self.command(line))
-        manufacturer, model, firmware = answers
-        self.identity = Identity(manufacturer, model, imei, firmware)
-        self.imei = imei
-        if self._options.extra.get("vendor") is None:
-            self._use(vendor_of(manufacturer, model))
-        if self._options.imei and imei != self._options.imei:
-            raise WrongInstrument(
-                f"the modem's IMEI is {imei or 'not readable'}, not {self._options.imei}",
-                where=self._options.origin or self.port.name,
-                hint="correct 'port' or 'imei'",
-            )
-
-    async def wait_sim_ready(self, *, timeout: float) -> None:
-        """Wait for +CPIN: READY, through 'SIM busy', 'SIM failure' and 'not inserted' of a card that starts.
-
-        Raises ModemError at once when a PIN is asked for, DeviceFailure with the last answer when time is over.
-        """
-        until = self._clock.now() + timeout
-        while True:
-            try:
-                state = parse.sim_state(await self.command("AT+CPIN?"))
-                if state == "READY":
-                    break
-                if "PIN" in state or "PUK" in state:
-                    raise ModemError(
-                        f"+CPIN: {state}", command="AT+CPIN?", code=None, name="", hint="the card wants a PIN"
-                    )
-                last = f"+CPIN: {state}"
-            except ModemError as error:
-                if error.code not in (NOT_INSERTED, SIM_FAILURE, SIM_BUSY) and error.answer.upper() != "ERROR":
-                    raise
-                last = str(error.what)
-            left = until - self._clock.now()
-            if left < TICK:
-                raise DeviceFailure(
-                    f"the card is not ready after {timeout:g} s: {last}",
-                    where=self.port.name,
-                    hint="is a card inserted, and does the modem see it (AT+CPIN?)?",
-                )
-            await self._clock.sleep(min(_SIM_AGAIN, left))
-        if self.vendor.settle:
-            await self._clock.sleep(self.vendor.settle)
-        self.mark_refresh()
+    async def prepare(self, until: float) -> None:
+        """Select the SIM slot of the configuration, where it names one."""
+        wanted = self.options.extra.get("slot")
+        if isinstance(wanted, int):
+            await self.select_slot(wanted, timeout=max(1.0, until - self.clock.now()))
 
     # --- network --------------------------------------------------------------------------------------------------
 
@@ -253,6 +88,10 @@ class AtModem:
         """Wait for registration (on ``plmn`` with ``rat``, when given). Raises NotRegistered with the last cause."""
         return await self._registrar.wait(plmn=plmn, rat=rat, timeout=timeout)
 
+    async def failure_cause(self) -> FailureCause:
+        """Return why the last attach or PDN connection failed."""
+        return await self._registrar.failure_cause()
+
     async def signal(self) -> Mapping[str, float | None]:
         """Return ``rsrp`` in dBm and ``rsrq`` in dB from +CESQ, None when not known."""
         try:
@@ -261,6 +100,48 @@ class AtModem:
             lines = []
         return parse.signal(lines[0] if lines else "")
 
+    async def serving_cell(self) -> CellInfo | None:
+        """Return the serving cell, None without one."""
+        return await cells.serving(self)
+
+    async def neighbour_cells(self) -> tuple[CellInfo, ...]:
+        """Return the neighbour cells. Raises Refused where the family has no command for them."""
+        return await cells.neighbours(self)
+
+    async def rats(self) -> tuple[str, ...]:
+        """Return the RATs the modem may use. Raises Refused."""
+        return await settings.rats(self)
+
+    async def set_rats(self, rats: Sequence[str]) -> None:
+        """Let the modem use these RATs only. Raises Refused, ConfigurationError, DeviceFailure when it did not hold."""
+        await settings.set_rats(self, rats)
+
+    async def bands(self) -> Mapping[str, tuple[int, ...]]:
+        """Return the bands the modem may use, by RAT. Raises Refused."""
+        return await settings.bands(self)
+
+    async def set_bands(self, bands: Mapping[str, Sequence[int]]) -> None:
+        """Let the modem use these bands only. Raises Refused, ConfigurationError, DeviceFailure."""
+        await settings.set_bands(self, bands)
+
+    async def power_saving(self) -> PowerSaving:
+        """Return PSM as it is requested."""
+        return await settings.power_saving(self)
+
+    async def set_power_saving(self, setting: PowerSaving) -> PowerSaving:
+        """Request PSM; return what is requested then. Raises ConfigurationError for times beyond the timers'."""
+        return await settings.set_power_saving(self, setting)
+
+    async def extended_drx(self) -> tuple[ExtendedDrx, ...]:
+        """Return eDRX by RAT."""
+        return await settings.extended_drx(self)
+
+    async def set_extended_drx(self, rat: str, cycle: float | None) -> None:
+        """Request an eDRX cycle in seconds, None for none."""
+        await settings.set_extended_drx(self, rat, cycle)
+
+    # --- data -----------------------------------------------------------------------------------------------------
+
     async def define_pdp(self, apn: str, *, cid: int = 1) -> None:
         """Define the APN of the attach context without activating it (+CGDCONT)."""
         await pdp.define(self.command, apn, cid=cid, kind=self._pdp_type())
@@ -268,11 +149,19 @@ class AtModem:
     async def activate_pdp(self, apn: str, *, cid: int = 1, timeout: float = 150.0) -> PdpContext:
         """Define and activate a PDP context; return address and DNS servers. Raises ModemError, DeviceFailure."""
         return await pdp.activate(
-            self.command, self._clock, apn, cid=cid, kind=self._pdp_type(), until=self._clock.now() + timeout
+            self.command, self.clock, apn, cid=cid, kind=self._pdp_type(), until=self.clock.now() + timeout
         )
 
     def _pdp_type(self) -> str:
-        return str(self._options.extra.get("pdp_type", "IP"))
+        return str(self.options.extra.get("pdp_type", "IP"))
+
+    async def pdp_contexts(self) -> tuple[PdpContext, ...]:
+        """Return the active PDP contexts that have an address."""
+        return await pdp.contexts(self.command)
+
+    async def deactivate_pdp(self, *, cid: int = 1) -> None:
+        """Deactivate a PDP context. Raises ModemError, DeviceFailure when it is active still."""
+        await pdp.deactivate(self.command, cid)
 
     # --- card -----------------------------------------------------------------------------------------------------
 
@@ -295,12 +184,53 @@ class AtModem:
         """Return the IMSI digits read from EF.IMSI by +CRSM."""
         return await files.imsi(self.command)
 
+    async def eid(self) -> str:
+        """Return the EID of the card in the selected slot. Raises CardGone, NoSuchApplication for no eUICC."""
+        from bench.apdu.es10 import Es10
+
+        es10 = await Es10.open(self.card())
+        try:
+            return await es10.eid()
+        finally:
+            await es10.close()
+
+    async def slot(self) -> int:
+        """Return the number of the selected SIM slot, from 1."""
+        return await settings.slot(self)
+
+    async def select_slot(self, slot: int, *, timeout: float = 30.0) -> None:
+        """Select a SIM slot and verify it. Raises Refused where the family has one slot only, DeviceFailure."""
+        await settings.select_slot(self, slot, timeout=timeout)
+
+    async def forbidden_plmns(self) -> tuple[str, ...]:
+        """Return EF.FPLMN of the enabled profile. Raises CardFileError."""
+        return files.plmns((await files.read_fplmn(self.command))[0])
+
+    async def clear_forbidden_plmns(self, *, timeout: float = 60.0) -> tuple[str, ...]:
+        """Empty EF.FPLMN, verify it, and have the modem read the card again; return what was in it.
+
+        The radio is off meanwhile: a modem on the air writes its own copy back. Raises CardFileError, DeviceFailure.
+        """
+        until = self.clock.now() + timeout
+        await self.command(self.vendor.radio_off)
+        try:
+            data, path = await files.read_fplmn(self.command)
+            before = files.plmns(data)
+            if data.strip(b"\xff"):
+                await files.update_binary(self.command, files.EF_FPLMN, b"\xff" * len(data), path)
+                left = files.plmns((await files.read_fplmn(self.command))[0])
+                if left:
+                    raise DeviceFailure(f"EF.FPLMN holds {', '.join(left)} after it was emptied", where="+CRSM")
+        finally:
+            await self.reset_card(timeout=max(1.0, until - self.clock.now()))
+        return before
+
     def card(self) -> CardAccess:
         """Return the way to the card through this modem (AT+CCHO, AT+CGLA)."""
         if self._card is None:
             from instruments.reader.at_card import AtCard
 
-            self._card = AtCard(self, lane=self._options.apdu_lane, clock=self._clock)
+            self._card = AtCard(self, lane=self.options.apdu_lane, clock=self.clock)
         return self._card
 
     async def refresh_card(self, *, timeout: float) -> str:
@@ -310,54 +240,9 @@ class AtModem:
         card holds; when it does not, the ladder goes on: card off and on, then a reset of the modem. Returns
         ``refresh`` or ``reset``. Raises DeviceFailure when even that does not help, or when ``timeout`` s are over.
         """
-        until = self._clock.now() + timeout
-        takes_over = min(_TAKES_OVER, timeout / 10)
-        if await self._signs_seen(min(_SIGNS, timeout / 3)):
-            await self._back(until)
-            if await self._card_becomes_current(min(until, self._clock.now() + takes_over)):
-                self.mark_refresh()
-                return "refresh"
-        for climb in (self.reset_card, self.reset):
-            if self._clock.now() >= until:
-                break
-            with contextlib.suppress(ModemError, ModemHung, PortGone):
-                await climb(timeout=until - self._clock.now())
-                if await self._card_becomes_current(min(until, self._clock.now() + takes_over)):
-                    self.mark_refresh()
-                    return "reset"
-        raise DeviceFailure(
-            "the modem does not take over the new profile: +CIMI differs from EF.IMSI, or the card does not answer",
-            where=self.port.name,
-            hint="power-cycle the device",
-        )
+        return await self._refresher.refresh(timeout=timeout)
 
-    async def _signs_seen(self, seconds: float) -> bool:
-        until = self._clock.now() + seconds
-        while self._signs <= self._marked and self.port.is_open:
-            self._news.clear()
-            try:
-                async with self._clock.timeout(max(0.0, until - self._clock.now())):
-                    await self._news.wait()
-            except TimeoutError:
-                return False
-        return True
-
-    async def _back(self, until: float) -> None:
-        """Have the modem answer and the card ready again."""
-        with contextlib.suppress(ModemError, DeviceFailure):
-            if not self.port.is_open:  # some re-enumerate at a REFRESH
-                await self.wait_ready(timeout=max(1.0, until - self._clock.now()))
-            await self.wait_sim_ready(timeout=max(1.0, until - self._clock.now()))
-
-    async def _card_becomes_current(self, until: float) -> bool:
-        """Whether the modem uses the subscription that the card holds, by ``until`` at the latest."""
-        while True:
-            with contextlib.suppress(DeviceFailure, InstrumentError):
-                if await self.imsi() == await self.card_imsi():
-                    return True
-            if self._clock.now() >= until:
-                return False
-            await self._clock.sleep(_SIM_AGAIN)
+    # --- reset and recovery ---------------------------------------------------------------------------------------
 
     async def reset_card(self, *, timeout: float) -> None:
         """Have the modem switch its card off and on (AT+CFUN=0, AT+CFUN=1) and wait until it is ready."""
@@ -366,28 +251,70 @@ class AtModem:
         await self.wait_sim_ready(timeout=timeout)
 
     async def reset(self, *, timeout: float) -> None:
-        """Reset the modem (AT+CFUN=1,1) and wait until it and the card are ready."""
-        until = self._clock.now() + timeout
-        self._down.clear()
+        """Restart the modem and wait until it and the card are ready. Raises Refused where no command does that."""
+        if not self.vendor.reset:
+            raise Refused(
+                f"{self.vendor.name} modems have no command for a restart",
+                where=self.port.name,
+                hint="reset_card, RESET_N, or the supply",
+            )
+        until = self.clock.now() + timeout
+        self.expect_restart()
         with contextlib.suppress(PortGone, ModemHung):  # some go down before they answer
             await self.command(self.vendor.reset)
-            with contextlib.suppress(TimeoutError):
-                async with self._clock.timeout(min(_GOES_DOWN, timeout)):
-                    await self._down.wait()
-        await self.wait_ready(timeout=max(1.0, until - self._clock.now()))
-        await self.wait_sim_ready(timeout=max(1.0, until - self._clock.now()))
+            await self.restarted(min(_GOES_DOWN, timeout))
+        await self.wait_ready(timeout=max(1.0, until - self.clock.now()))
+        await self.wait_sim_ready(timeout=max(1.0, until - self.clock.now()))
 
+    async def power_down(self, *, timeout: float = 70.0) -> float:
+        """Detach and switch the modem off; return the seconds until it said so, its port vanished, or it went silent.
 
-class QuectelModem(AtModem):
-    """Quectel modems, where the vendor is known before the first answer."""
+        Raises Refused where the family has no command, DeviceFailure when it still answers after ``timeout`` s.
+        """
+        vendor = self.vendor
+        if not vendor.power_down:
+            raise Refused(f"no command to switch {vendor.name} modems off is known", where=self.port.name)
+        begin = self.clock.now()
+        off = asyncio.Event()
+        sign = re.compile(vendor.power_down_sign or r"(?!)")
 
-    @classmethod
-    async def open(cls, options: DriverOptions) -> QuectelModem:
-        """Prepare as AtModem does, with Quectel's table from the start."""
-        modem = await super().open(options)
-        assert isinstance(modem, cls)
-        if "vendor" not in options.extra:
-            vendor = by_name("quectel")
-            assert vendor is not None
-            modem._use(vendor)
-        return modem
+        def listen(line: str) -> None:
+            if sign.fullmatch(line):
+                off.set()
+
+        self.port.listeners.append(listen)
+        try:
+            await self.command(vendor.power_down)
+            if vendor.answers_when_off:
+                return self.clock.now() - begin
+            while self.port.is_open and not off.is_set():
+                if self.clock.now() >= begin + timeout:
+                    raise DeviceFailure(f"the modem is still on {timeout:g} s after it", where=vendor.power_down)
+                with contextlib.suppress(TimeoutError):
+                    async with self.clock.timeout(1.0):
+                        await off.wait()
+                if not vendor.power_down_sign and not off.is_set() and await self._silent():
+                    break
+            return self.clock.now() - begin
+        finally:
+            self.port.listeners.remove(listen)
+
+    async def _silent(self) -> bool:
+        with contextlib.suppress(PortGone):
+            return not await self.port.ping() and not await self.port.ping()
+        return True
+
+    async def recover(
+        self,
+        *,
+        power: PowerSupply | None = None,
+        usb_power: PowerSupply | None = None,
+        reset_line: Callable[[], Awaitable[None]] | None = None,
+        report: Callable[[RecoveryStep], None] | None = None,
+        last: RecoveryLayer = "supply",
+    ) -> Recovery:
+        """Bring a modem back that does not answer; see interfaces.Modem and ``instruments.modem.recovery``."""
+        from instruments.modem.recovery import Ladder
+
+        ladder = Ladder(self, power=power, usb_power=usb_power, reset_line=reset_line, report=report, last=last)
+        return await ladder.climb()

@@ -67,6 +67,21 @@ def _int(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,9}", text) else None
 
 
+def cause(text: str) -> int | None:
+    """Read a cause value of one byte."""
+    value = _int(text)
+    return value if value is not None and 0 < value < 256 else None
+
+
+def causes(text: str) -> tuple[int | None, int | None]:
+    """Find EMM and ESM cause in the free text of +CEER (27.007 section 6.10), None for what it does not name."""
+    found: list[int | None] = []
+    for layer in ("EMM", "ESM"):
+        match = re.search(rf"\b{layer}\b[^0-9;]{{0,24}}?(\d{{1,3}})\b", text, re.IGNORECASE)
+        found.append(cause(match.group(1)) if match else None)
+    return found[0], found[1]
+
+
 def _hex(text: str) -> int | None:
     text = text.strip()
     return int(text, 16) if _HEX.fullmatch(text) and len(text) <= 9 else None
@@ -156,6 +171,12 @@ def defined_apn(lines: Iterable[str], cid: int) -> str | None:
         if name_of(line) == "+CGDCONT" and len(fields) > 2 and _int(fields[0]) == cid:
             return fields[2]
     return None
+
+
+def active_contexts(lines: Iterable[str]) -> list[int]:
+    """Return the context ids of ``+CGACT: <cid>,1``."""
+    pairs = [fields_of(line) for line in lines if name_of(line) == "+CGACT"]
+    return [int(pair[0]) for pair in pairs if len(pair) > 1 and pair[1] == "1" and _int(pair[0]) is not None]
 
 
 def active(lines: Iterable[str], cid: int) -> bool:

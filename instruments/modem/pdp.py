@@ -59,6 +59,26 @@ async def activate(command: Command, clock: Clock, apn: str, *, cid: int, kind: 
     return await _read(command, clock, apn, cid, until)
 
 
+async def contexts(command: Command) -> tuple[PdpContext, ...]:
+    """Return the active contexts that have an address."""
+    found = []
+    for cid in parse.active_contexts(await command("AT+CGACT?")):
+        address = parse.address(await command(f"AT+CGPADDR={cid}"), cid)
+        given = await _parameters(command, cid)
+        if address:
+            found.append(PdpContext(cid, given.apn if given else "", address, given.dns if given else ()))
+    return tuple(found)
+
+
+async def deactivate(command: Command, cid: int) -> None:
+    """Deactivate a context. Raises ModemError, or DeviceFailure when it is active still."""
+    if not parse.active(await command("AT+CGACT?"), cid):
+        return
+    await _deactivate(command, cid)
+    if parse.active(await command("AT+CGACT?"), cid):
+        raise DeviceFailure(f"PDP context {cid} is active after it was deactivated", where="AT+CGACT?")
+
+
 async def _deactivate(command: Command, cid: int) -> None:
     try:
         await command(f"AT+CGACT=0,{cid}")

@@ -27,7 +27,8 @@ _PRINTABLE = re.compile(r"[ -~]+")
 _SECRET = re.compile(r"(AT[+%^$#*](?:CPIN2?|CPWD|CLCK|CPINR|CGAUTH|QICSGP|UAUTHREQ)=).*", re.IGNORECASE)
 _MAX_PARTIAL = 65536
 _ESCAPE, _SUBSTITUTE = b"\x1b", b"\x1a"
-_RESYNC_TRIES = 3
+_MARKS = ("+CMEE", "+CFUN", "+CREG")
+"""Whose read commands mark where the late answers end: another one each time, for a mark can come late too."""
 _QUIET = 0.1
 
 EventListener = Callable[[str], None]
@@ -36,7 +37,7 @@ EventListener = Callable[[str], None]
 class _Exchange:
     """A command that is running."""
 
-    __slots__ = ("command", "expected", "future", "information", "payload", "prompted")
+    __slots__ = ("command", "expected", "forgiven", "future", "information", "marker", "payload", "prompted")
 
     def __init__(self, command: str, payload: bytes | None) -> None:
         self.command = command
@@ -45,6 +46,9 @@ class _Exchange:
         self.future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.payload = payload
         self.prompted = False
+        self.marker = ""
+        """Name of the line without which an end is not this command's, but that of an earlier one."""
+        self.forgiven = False
 
 
 class AtPort:
@@ -183,6 +187,10 @@ class AtPort:
         elif kind is Kind.EVENT:
             self._event(text)
         elif kind is not Kind.ECHO:
+            if running.marker and not any(line.startswith(running.marker) for line in running.information):
+                running.information.clear()
+                running.forgiven = True
+                return
             self._running = None
             if not running.future.done():
                 running.future.set_result("" if kind is Kind.OK else text)
@@ -257,8 +265,10 @@ class AtPort:
                 await self._resynchronise()
             return await self._exchange(line, seconds, payload)
 
-    async def _exchange(self, line: str, seconds: float, payload: bytes | None = None) -> list[str]:
-        running = _Exchange(line, payload)
+    async def _exchange(
+        self, line: str, seconds: float, payload: bytes | None = None, *, running: _Exchange | None = None
+    ) -> list[str]:
+        running = running or _Exchange(line, payload)
         self._running = running
         try:
             self._put(line.encode("ascii") + b"\r")
@@ -306,23 +316,35 @@ class AtPort:
             self._dirty = True
 
     async def _resynchronise(self) -> None:
-        """After a command without an answer: AT until OK, then a moment of silence, so that no late OK is taken."""
-        for attempt in range(_RESYNC_TRIES):
+        """After a command without an answer: read something else until that, and nothing else, is answered.
+
+        A modem answers in order: with the mark's own line everything before it has been said, and thrown away. One
+        that refuses the mark has at least ended a command since, and is silent.
+        """
+        for attempt, mark in enumerate(_MARKS):
+            running = _Exchange(f"AT{mark}?", None)
+            running.marker = mark
             with contextlib.suppress(ModemHung):
-                await self._exchange("AT", deadline("AT"))
+                try:
+                    await self._exchange(running.command, deadline("AT"), running=running)
+                except ModemError:
+                    pass  # the mark's line came, then an error: an answer all the same
                 await self._clock.sleep(_QUIET)
                 self._dirty = False
                 return
             if self._fd < 0:
                 raise self._gone()
-            if attempt == _RESYNC_TRIES - 1:
+            if running.forgiven:
+                self._dirty = False
+                return
+            if attempt == len(_MARKS) - 1:
                 raise ModemHung(
-                    f"the modem does not answer AT, {_RESYNC_TRIES} times in {_RESYNC_TRIES:g} s",
+                    f"the modem does not answer AT commands, asked {len(_MARKS)} times in {len(_MARKS)} s",
                     where=self.name,
                     hint="locked up: reset it, or power-cycle the device",
                 )
 
-    async def ping(self, *, timeout: float = 1.0) -> bool:
+    async def ping(self, line: str = "AT", *, timeout: float = 1.0) -> bool:
         """Send AT and say whether it answered; verbose (``OK``) or numeric (``0``, ATV0). Raises PortGone."""
         async with self._turn:
             if self._fd < 0:
@@ -330,17 +352,26 @@ class AtPort:
             if self._running is not None:
                 await self._left_over(timeout)
             try:
-                await self._exchange("AT", timeout)
+                await self._exchange(line, timeout)
             except ModemHung as hung:
                 if "0" not in hung.information:
                     return False
             except ModemError:
                 pass  # a refusal is an answer too
-            if self._dirty:
-                # Pings that went unanswered may be answered yet: no late OK may end the next command.
-                await self._clock.sleep(_QUIET)
-            self._dirty = False
+            # Pings that went unanswered may be answered yet: the next command looks for the end of them (_dirty).
             return True
+
+    async def blind(self, line: str, *, timeout: float) -> None:
+        """Send a line whatever runs and whatever was not answered: for a modem that hangs.
+
+        Raises ModemError, ModemHung when it is not answered in time, PortGone.
+        """
+        async with self._turn:
+            if self._fd < 0:
+                raise self._gone()
+            self._running = None
+            self._dirty = True
+            await self._exchange(line, timeout)
 
 
 def _shown(line: str) -> str:

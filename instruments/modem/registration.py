@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.errors import DeviceFailure
 from bench.station.drivers import TICK
-from bench.station.interfaces import Registration
+from bench.station.interfaces import FailureCause, Registration
 from instruments.modem import parse
 from instruments.modem.errors import ModemError, ModemHung, NotRegistered, PortGone
 from instruments.modem.lines import fields_of, name_of
 
 if TYPE_CHECKING:
-    from instruments.modem.modem import AtModem
+    from instruments.modem.core import ModemCore
 
 _POLL = 5.0
 """Seconds between two reads while no event comes: events can be lost, and some modems send none."""
@@ -62,15 +63,24 @@ CAUSES = {
 class Registrar:
     """What is known of the registration of one modem."""
 
-    def __init__(self, modem: AtModem) -> None:
+    def __init__(self, modem: ModemCore) -> None:
         self._modem = modem
         self._news = asyncio.Event()
         self.last_cause: int | None = None
         """The last EMM cause the modem reported since the last registration."""
+        self.last_esm_cause: int | None = None
 
     def event(self, line: str) -> None:
         """Take notice of an event line."""
-        if name_of(line) != "+CEREG":
+        name = name_of(line)
+        if name in ("+CNEC_EMM", "+CNEC_ESM"):  # 27.007 section 9.1B: <cause>[,<cid>]
+            cause = parse.cause(fields_of(line)[0])
+            if cause is not None and name == "+CNEC_EMM":
+                self.last_cause = cause
+            elif cause is not None:
+                self.last_esm_cause = cause
+            return
+        if name != "+CEREG":
             return
         try:
             self._remember(parse.registration(line, read=False))
@@ -84,7 +94,7 @@ class Registrar:
 
     def _remember(self, state: parse.RegistrationState) -> None:
         if state.registered:
-            self.last_cause = None
+            self.last_cause = self.last_esm_cause = None
         elif state.reject_cause:
             self.last_cause = state.reject_cause
 
@@ -131,12 +141,26 @@ class Registrar:
                 pass
         return parse.RATS.get(act, "") if act is not None else ""
 
+    async def failure_cause(self) -> FailureCause:
+        """Read why the last attempt failed: +CEREG's cause, then +CEER and the vendor's own form."""
+        modem = self._modem
+        await self.read()
+        text = ""
+        with contextlib.suppress(ModemError):
+            text = parse.plain(await modem.command("AT+CEER"))
+        emm, esm = parse.causes(text)
+        if modem.vendor.cause is not None:
+            with contextlib.suppress(ModemError):
+                own = await modem.ask(modem.vendor.cause)
+                emm, esm = own[0] or emm, own[1] or esm
+        return FailureCause(text, self.last_cause or emm, self.last_esm_cause or esm)
+
     async def wait(self, *, plmn: str | None, rat: str | None, timeout: float) -> Registration:
         """Wait for registration on ``plmn`` with ``rat``, by events and by reading every 5 s.
 
         A modem that resets meanwhile is waited for. Raises NotRegistered with state, cause and where it is instead.
         """
-        clock = self._modem._clock
+        clock = self._modem.clock
         start = clock.now()
         found: Registration | None = None
         while True:

@@ -191,6 +191,7 @@ class PtyModem:
             "ATE0": self._echo_off,
             "ATV1": ["OK"],
             "AT+CMEE=1": ["OK"],
+            "AT+CMEE?": ["+CMEE: 1", "OK"],
             "AT+CEREG=5": ["OK"],
             "AT+COPS=3,2": ["OK"],
             "AT+CFUN?": ["+CFUN: 1", "OK"],

@@ -79,7 +79,7 @@ def test_from_dead_to_data(tmp_path, clock):
             assert 5 < await station.modem.wait_ready(timeout=60) < 40
             await station.modem.wait_sim_ready(timeout=60)
             assert station.modem.identity.manufacturer == "Quectel"
-            assert station.modem.vendor.name == "quectel"
+            assert station.modem.vendor.name == "quectel-eg"
             assert await opening.check_eid(station.card, station.config) == EID
             found = await station.modem.wait_registered(plmn="00101", rat="LTE", timeout=120)
             assert found.elapsed > 0

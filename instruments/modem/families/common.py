@@ -1,0 +1,104 @@
+"""Reading that several vendors' answers have in common: numbers, masks of bands, names of networks and RATs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from instruments.modem.lines import fields_of, name_of
+
+Lines = Sequence[str]
+
+# First downlink EARFCN and offset of the E-UTRA bands that modems for the IoT have (36.101 table 5.7.3-1).
+_EARFCN = (
+    (0, 1), (600, 2), (1200, 3), (1950, 4), (2400, 5), (2750, 7), (3450, 8), (3800, 9), (4150, 10), (4750, 11),
+    (5010, 12), (5180, 13), (5280, 14), (5730, 17), (5850, 18), (6000, 19), (6150, 20), (6450, 21), (7700, 24),
+    (8040, 25), (8690, 26), (9040, 27), (9210, 28), (9660, 29), (9770, 30), (9870, 31), (9920, 32), (36000, 33),
+    (36200, 34), (37750, 38), (38250, 39), (38650, 40), (39650, 41), (66436, 66), (68586, 71), (68936, 72),
+    (69036, 85),
+)  # fmt: skip
+_LAST_EARFCN = 70645
+
+
+def named(lines: Lines, name: str) -> list[list[str]]:
+    """Return the fields of every line of that name."""
+    return [fields_of(line) for line in lines if name_of(line) == name]
+
+
+def whole(text: str) -> int | None:
+    """Read a decimal integer, with sign; None for anything else (``-``, empty)."""
+    return int(text) if re.fullmatch(r"[+-]?\d{1,10}", text.strip()) else None
+
+
+def number(text: str, scale: float = 1.0) -> float | None:
+    """Read a decimal number in the unit that ``scale`` turns into ours."""
+    return float(text) * scale if re.fullmatch(r"[+-]?\d{1,9}(\.\d{1,6})?", text.strip()) else None
+
+
+def hexadecimal(text: str) -> int | None:
+    """Read a hexadecimal integer, with or without 0x."""
+    found = re.fullmatch(r"(?:0[xX])?([0-9A-Fa-f]{1,40})", text.strip())
+    return int(found[1], 16) if found else None
+
+
+def at(fields: Sequence[str], index: int) -> str:
+    """Return a field, empty when the line has fewer."""
+    return fields[index] if -len(fields) <= index < len(fields) else ""
+
+
+def plmn(mcc: str, mnc: str = "") -> str:
+    """Return the digits of ``262``, ``01``; of ``262-01`` or ``262 01``; empty for what is none."""
+    text = re.sub(r"[ \-]", "", f"{mcc.strip()}-{mnc.strip()}")
+    return text if re.fullmatch(r"\d{5,6}", text) else ""
+
+
+def rat_of(text: str, words: Iterable[tuple[str, str]]) -> str:
+    """Return the RAT whose word, the first of them in order, is in a text."""
+    text = text.upper()
+    return next((rat for word, rat in words if word.upper() in text), "")
+
+
+def bands_of(mask: int) -> tuple[int, ...]:
+    """Return the bands of a mask in which bit 0 is band 1."""
+    return tuple(number for number in range(1, mask.bit_length() + 1) if mask >> (number - 1) & 1)
+
+
+def mask_of(bands: Iterable[int]) -> int:
+    """Return the mask of bands in which bit 0 is band 1."""
+    mask = 0
+    for band in bands:
+        mask |= 1 << (band - 1)
+    return mask
+
+
+def band_of_earfcn(earfcn: int | None) -> int | None:
+    """Return the E-UTRA band of a downlink EARFCN (36.101 table 5.7.3-1), None for one of no band known here."""
+    if earfcn is None or not 0 <= earfcn <= _LAST_EARFCN:
+        return None
+    return [band for first, band in _EARFCN if first <= earfcn][-1]
+
+
+def band_in(text: str) -> int | None:
+    """Return the band number at the end of ``LTE BAND 20``, ``EUTRAN-BAND3`` or ``B3``."""
+    found = re.search(r"(\d{1,3})\s*$", text.strip())
+    return int(found[1]) if found else None
+
+
+def within(value: float | None, low: float, high: float) -> float | None:
+    """Return a value in its range, None beyond: modems write 0, 255 or -32768 for what they do not know."""
+    return value if value is not None and low <= value <= high else None
+
+
+def rsrp(value: float | None) -> float | None:
+    """Return a power in dBm that can be RSRP (36.133 section 9.1.4, 36.133 section 9.1.22.9 for NB-IoT)."""
+    return within(value, -156.0, -31.0)
+
+
+def rsrq(value: float | None) -> float | None:
+    """Return a ratio in dB that can be RSRQ."""
+    return within(value, -43.0, 20.0)
+
+
+def rssi(value: float | None) -> float | None:
+    """Return a power in dBm that can be RSSI."""
+    return within(value, -130.0, -10.0)
