@@ -1,7 +1,8 @@
-"""``bench doctor``: what would go wrong, said before anything is touched."""
+"""``bench doctor``: what would go wrong, said before anything is touched, each with what to do about it."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -14,6 +15,8 @@ from bench.cli.output import print_json
 
 if TYPE_CHECKING:
     from bench.client.doctor import Check
+    from bench.station.config import StationConfig
+    from bench.station.host import Host
 
 MARKS = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "unknown": "?"}
 
@@ -24,6 +27,9 @@ MARKS = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "unknown": "?"}
 @click.option("--eid", default="", help="With --card: the EID that the card must have.")
 @click.option("--clock", help="With --card, simulated stations: instant (default here), real or scaled:FACTOR.")
 @click.option("--world", multiple=True, metavar="NAME=VALUE", help="With --card: option of the simulated world.")
+@click.option("--overnight", is_flag=True, help="Also what ends long runs: disk, sleep, autosuspend, clock, expiry.")
+@click.option("--hours", type=float, default=12.0, show_default=True, help="With --overnight: how long the run is.")
+@click.option("--no-instruments", is_flag=True, help="Connect to no instrument and ask no port.")
 @click.option("--no-services", is_flag=True, help="Do not start eIM and SM-DP+ for a look.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -35,16 +41,22 @@ def doctor(
     eid: str,
     clock: str | None,
     world: tuple[str, ...],
+    overnight: bool,
+    hours: float,
+    no_instruments: bool,
     no_services: bool,
     as_json: bool,
 ) -> None:
-    """Check configuration, drivers, locks, services, certificates; with --card that card and servers trust each other.
+    """Check step by step: configuration, drivers, locks, ports, instruments, card, services, the way to the eIM.
 
-    Changes nothing. Exit code 0 when nothing fails, 2 for the configuration, else 3.
+    Switches and programs nothing; every finding says what to do. A station that a run holds is not asked. With --card
+    the card is powered: do eUICC, SM-DP+ and eIM trust each other? Exit code 0 when nothing fails, 2 for the
+    configuration, else 3.
     """
     from bench.client import doctor as checks
     from bench.errors import ConfigurationError
     from bench.station import config
+    from bench.station.host import Host
 
     if card and not chosen:
         raise click.UsageError("--card needs --station")
@@ -66,15 +78,38 @@ def doctor(
     source = str(bench.source or "no bench.toml: built-in simulated stations")
     take([checks.Check("configuration", "ok", source)])
     take(checks.folders(bench))
+    host = Host()
     for station in stations:
         take(checks.drivers(station))
-        take(checks.held(bench, station))
+        holding = list(checks.held(bench, station))
+        take(holding)
+        if not no_instruments and not any(
+            item.name == f"{station.name} lock" and item.state == "warn" for item in holding
+        ):
+            asyncio.run(_ask(station, host, cards=card, take=take))
     take(checks.packages(bench.home))
     if not no_services:
-        take(checks.services(bench))
+        take(checks.services(bench, with_eim=lambda eim: _ways(stations, eim, host)))
+    if overnight:
+        from bench.client.doctor_overnight import overnight as night
+
+        take(night(bench, stations, host, hours=hours))
     if card and not any(item.state == "fail" for item in found):
         take(_card(obj, chosen, {"eid": eid, "clock": clock, "world": world}))
     _end(found, as_json, 3)
+
+
+async def _ask(station: StationConfig, host: Host, *, cards: bool, take: Callable[[Iterable[Check]], None]) -> None:
+    from bench.client.doctor_station import station as ask
+
+    async for item in ask(station, host, cards=cards):
+        take([item])
+
+
+async def _ways(stations: Iterable[StationConfig], eim: Mapping[str, Any], host: Host) -> list[Check]:
+    from bench.client.doctor_path import path
+
+    return [item for station in stations async for item in path(station, eim, host)]
 
 
 def _card(obj: Mapping[str, Any], station: str, where: Mapping[str, Any]) -> list[Check]:

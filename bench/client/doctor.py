@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -98,9 +99,13 @@ def held(config: BenchConfig, station: StationConfig) -> Iterator[Check]:
             yield Check(f"{station.name} safe", "fail", text, f"bench safe {station.name}")
 
 
-def packages(home: Path) -> Iterator[Check]:
-    """Ask the packages that keep something in the home: the PKI."""
+def packages(home: Path, *, now: datetime.datetime | None = None) -> Iterator[Check]:
+    """Ask the packages that keep something in the home: the PKI.
+
+    ``now``: as it will be at another moment; what cannot look there (no parameter ``now``) is left out.
+    """
     import importlib
+    import inspect
 
     from bench.station.entrypoints import entry_points_of
 
@@ -108,7 +113,12 @@ def packages(home: Path) -> Iterator[Check]:
         module, _, attribute = target.partition(":")
         try:
             function = getattr(importlib.import_module(module), attribute)
-            found = [_check(item) for item in function(home)]
+            if now is None:
+                found = [_check(item) for item in function(home)]
+            elif "now" in inspect.signature(function).parameters:
+                found = [_check(item) for item in function(home, now=now)]
+            else:
+                found = []
         except BenchError as error:
             found = [Check(name, "fail", str(error), error.hint)]
         except Exception as error:  # a package of somebody else must not end the doctor
@@ -122,24 +132,29 @@ def _check(item: Mapping[str, Any]) -> Check:
     return Check(str(item.get("name", "")), known, str(item.get("text", "")), str(item.get("hint", "")))
 
 
-def services(config: BenchConfig) -> list[Check]:
-    """Start eIM and SM-DP+ as a run would, and end them again."""
-    return asyncio.run(_services(config))
+Look = Callable[[Mapping[str, Any]], Awaitable[list[Check]]]
+"""What is done with a running service, given its announcement."""
 
 
-async def _services(config: BenchConfig) -> list[Check]:
+def services(config: BenchConfig, *, with_eim: Look | None = None) -> list[Check]:
+    """Start eIM and SM-DP+ as a run would, and end them again; ``with_eim`` while the eIM runs."""
+    return asyncio.run(_services(config, with_eim))
+
+
+async def _services(config: BenchConfig, with_eim: Look | None) -> list[Check]:
     eim, smdpp = config.eim, config.smdpp
     eim_options = {"host": eim.listen, "port": eim.port, "fqdn": eim.advertise, **eim.options}
     smdpp_options = {"host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise, **smdpp.options}
-    return list(
-        await asyncio.gather(
-            _service(config.home, "eim", eim_options, eim.origin),
-            _service(config.home, "smdpp", smdpp_options, smdpp.origin),
-        )
+    found = await asyncio.gather(
+        _service(config.home, "eim", eim_options, eim.origin, with_eim),
+        _service(config.home, "smdpp", smdpp_options, smdpp.origin),
     )
+    return [item for items in found for item in items]
 
 
-async def _service(home: Path, name: str, options: Mapping[str, object], origin: str) -> Check:
+async def _service(
+    home: Path, name: str, options: Mapping[str, object], origin: str, look: Look | None = None
+) -> list[Check]:
     from bench.station import services as station_services
 
     log = home / "doctor" / f"{name}.log"
@@ -150,13 +165,14 @@ async def _service(home: Path, name: str, options: Mapping[str, object], origin:
             name, home=home, options=options, log=log, lifeline=lifeline, where=origin
         )
     except BenchError as error:
-        return Check(f"service {name}", "fail", str(error), error.hint)
+        return [Check(f"service {name}", "fail", str(error), error.hint)]
     finally:
         os.close(lifeline)
         os.close(kept)
     try:
         if service.client is not None:
             await service.client.close()
-        return Check(f"service {name}", "ok", f"starts and listens at {service.announcement.get('https', '-')}")
+        ok = Check(f"service {name}", "ok", f"starts and listens at {service.announcement.get('https', '-')}")
+        return [ok, *(await look(service.announcement) if look is not None else ())]
     finally:
         await service.stop()
