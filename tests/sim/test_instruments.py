@@ -12,7 +12,10 @@ from fixtures.sim.milenage import Subscriber
 from fixtures.sim.network import Cell, Network
 from fixtures.sim.rail import Rail, RailConstants
 from fixtures.sim.scpi import ScpiError, Tree, channels, number, parse_unit, split_parameters
-from fixtures.sim.supply import MODELS, KeysightE36312A, RigolDp832, Supply
+from fixtures.sim.supply import Supply
+from fixtures.sim.supply_keysight import KeysightE36312A
+from fixtures.sim.supply_models import MODELS
+from fixtures.sim.supply_rigol import RigolDp832
 from fixtures.sim.worldlog import WorldLog
 
 
