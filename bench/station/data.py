@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import json
 import os
 import socket
 from collections.abc import Sequence
@@ -17,10 +18,14 @@ from urllib.parse import urlsplit
 
 from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout
 from bench.station import dns
+from bench.station.capsules import request
 from bench.station.clock import Clock, RealClock
+from bench.station.datagrams import DatagramStream, ProxyDatagrams, SocketDatagrams, connected_socket
 from bench.station.interfaces import ByteStream, DataPath
 
 _HEAD_LIMIT = 16384
+_COUNTERS_WITHIN = 2.0
+"""Real seconds for a proxy to tell its counters."""
 
 
 class _Stream:
@@ -129,6 +134,20 @@ class _Path:
         """Return the bytes sent and received on connections of this object."""
         return self.sent, self.received
 
+    def _count(self, sent: int, received: int) -> None:
+        self.sent += sent
+        self.received += received
+
+    async def datagrams(self, host: str, port: int, *, timeout: float) -> DatagramStream:
+        """Open a UDP socket with one peer. Raises InstrumentTimeout, or InstrumentError with the reason."""
+        where = f"UDP {host}:{port} over {self.bearer}"
+        sock = await connected_socket(host, port, self.clock, where, self._bind, timeout)
+        return await SocketDatagrams.open(sock, where, self._count)
+
+    def _bind(self, sock: socket.socket) -> object:
+        """Bind a socket to what the path is."""
+        return sock
+
 
 class HostPath(_Path):
     """The host's own network: not the radio. The servers of this bench are found by their names too."""
@@ -189,6 +208,8 @@ class InterfacePath(_Path):
                 f"cannot use interface {self.interface}: {error.strerror}", where=self.bearer, hint=hint
             ) from error
         return sock
+
+    _bind = bind
 
     async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
@@ -253,7 +274,54 @@ class ProxyPath(_Path):
             raise
         return reader, writer
 
-    async def _established(self, reader: asyncio.StreamReader) -> None:
+    async def datagrams(self, host: str, port: int, *, timeout: float) -> DatagramStream:
+        """Open a UDP socket with one peer by connect-udp (RFC 9298). Raises InstrumentTimeout, InstrumentError."""
+        where = f"UDP {host}:{port} over {self.bearer}"
+        try:
+            async with self.clock.timeout(timeout):
+                reader, writer = await asyncio.open_connection(self._host, self._port)
+                try:
+                    writer.write(request(f"{self._host}:{self._port}", host, port))
+                    await writer.drain()
+                    await self._established(reader, "101")
+                except BaseException:
+                    writer.close()
+                    raise
+        except TimeoutError:
+            raise InstrumentTimeout(f"no socket within {timeout:g} s", where=where) from None
+        except OSError as error:
+            raise InstrumentError(f"no socket: {_reason(error)}", where=where) from error
+        return ProxyDatagrams(reader, writer, where, self._count)
+
+    async def counters(self) -> tuple[int, int]:
+        """Return the IP bytes that the device sent and received over its link so far, whoever's connections they are.
+
+        They are the link's own (``GET /counters`` at the proxy). A proxy that does not tell them leaves what went over
+        connections of this object: then the IPA's bytes are missing.
+        """
+        found = await self._link_counters()
+        return (self.sent, self.received) if found is None else found
+
+    async def _link_counters(self) -> tuple[int, int] | None:
+        writer = None
+        try:
+            with self.clock.busy():
+                async with asyncio.timeout(_COUNTERS_WITHIN):
+                    reader, writer = await asyncio.open_connection(self._host, self._port)
+                    head = f"GET /counters HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nConnection: close\r\n\r\n"
+                    writer.write(head.encode("ascii"))
+                    status = await reader.readline()
+                    while (await reader.readline()).strip():
+                        pass
+                    told = json.loads(await reader.read(_HEAD_LIMIT)) if status.split()[1:2] == [b"200"] else None
+            return (int(told["sent"]), int(told["received"])) if isinstance(told, dict) else None
+        except (OSError, TimeoutError, ValueError, KeyError, TypeError):
+            return None
+        finally:
+            if writer is not None:
+                writer.close()
+
+    async def _established(self, reader: asyncio.StreamReader, wanted: str = "2") -> None:
         """Read the proxy's answer. Raises OSError with the reason it gives for a refusal."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -263,7 +331,7 @@ class ProxyPath(_Path):
         words = lines[0].split(" ", 2)
         if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
             raise OSError(f"the proxy does not speak HTTP: {lines[0][:80]!r}")
-        if words[1][0] == "2":
+        if words[1].startswith(wanted):
             return
         body = b""
         for line in lines[1:]:
