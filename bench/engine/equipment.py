@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.station import routes, services
 from bench.station.config import BenchConfig, StationConfig
 from bench.station.drivers import load_service, warm_driver
+from bench.station.dut_parts import AsksPerson
 
 if TYPE_CHECKING:
     from bench.engine.record import Record
@@ -63,6 +64,8 @@ class Equipment:
         station = config.station(order.station)
         if not self._needs & {"modem", "card", "ipa", "radio", "reader", "switch"}:
             station = replace(station, modem=None, card=None, switch=None)
+        if "network" not in self._needs:
+            station = replace(station, attenuator=None)  # the radio is left as it is
         if station.world is not None:
             options = dict(order.world)
             if order.clock is not None:
@@ -72,6 +75,8 @@ class Equipment:
             )
         if order.eid and station.card is not None:
             station = replace(station, card=replace(station.card, eid=order.eid))
+        elif order.eid and station.dut is not None:
+            station = replace(station, dut=replace(station.dut, eid=order.eid))
         return station
 
     # --- services -------------------------------------------------------------------------------------------------
@@ -125,6 +130,10 @@ class Equipment:
             for part in (self.station.power, self.station.network, self.station.modem, self.station.switch):
                 if part is not None and part.driver and not part.driver.startswith("$"):
                     warm_driver(part.driver)
+            if self.station.dut is not None:
+                dut = self.station.dut
+                for driver in (*(c.driver for c in dut.console.values()), *(x.driver for x in dut.lines.values())):
+                    warm_driver(driver)
             if self.station.card is not None and self.station.card.at != "modem":
                 warm_driver(self.station.card.driver)
             if "ipa" in self._needs:
@@ -163,11 +172,14 @@ class Equipment:
         from bench.station.data import HostPath
 
         assert self.open is not None
-        for part in ("power", "modem", "network", "reader", "switch", "card", "data"):
+        for part in ("power", "modem", "network", "attenuator", "reader", "switch", "card", "data"):
             station.provide(part, getattr(self.open, part))
         if self.open.card is not None and self.station.eid:
             self.open.card = PinnedCard(self.open.card, self.station)
             station.provide("card", self.open.card)
+        station.provide_dut(self.open.consoles, self.open.lines)
+        if isinstance(self.open.switch, AsksPerson):
+            self.open.switch.asker = station.ask
         for role in ("eim", "smdpp"):
             if role in self._starting:
                 service = await self.service(role)

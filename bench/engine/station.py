@@ -15,6 +15,7 @@ from bench.errors import DeviceFailure, Refused
 from bench.run import events as kinds
 from bench.run.verdict import Verdict
 from bench.station.interfaces import (
+    Attenuator,
     CardPlace,
     DataPath,
     EimService,
@@ -30,10 +31,16 @@ from bench.station.interfaces import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from bench.apdu.channel import CardAccess
+    from bench.engine.dut import Dut
+    from bench.engine.observe import Observation
     from bench.engine.record import Record
     from bench.station.clock import Clock
     from bench.station.config import StationConfig
+    from bench.station.dut_parts import Console, OutputLines
+    from bench.station.network import NetworkSubscriber
 
 T = TypeVar("T")
 _POLL = 0.5
@@ -58,6 +65,7 @@ class Station:
         self._parts: dict[str, object] = {}
         self._ipa: Callable[[], IpaService] | None = None
         self._trust: tuple[str, ...] = ()
+        self._consoles: Mapping[str, Console] = {}
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
@@ -87,6 +95,11 @@ class Station:
         return self._part("network", Network)
 
     @property
+    def attenuator(self) -> Attenuator:
+        """The step attenuator between emulator and device; opened for recipes that need ``network``."""
+        return self._part("attenuator", Attenuator)
+
+    @property
     def card(self) -> CardAccess:
         """The way to the card."""
         return self._part("card", None)
@@ -100,6 +113,21 @@ class Station:
     def switch(self) -> SimSwitch:
         """The SIM switch between reader and modem; ``card_to`` is what a recipe usually wants."""
         return self._part("switch", SimSwitch)
+
+    @property
+    def consoles(self) -> Mapping[str, Console]:
+        """The device's consoles by their names in bench.toml; empty where it has none."""
+        return self._consoles
+
+    @property
+    def console(self) -> Console:
+        """The device's first console."""
+        return self._part("console", None)
+
+    @property
+    def dut(self) -> Dut:
+        """The device under test: its lines, its firmware, its power."""
+        return self._part("dut", None)
 
     @property
     def data(self) -> DataPath:
@@ -142,6 +170,16 @@ class Station:
     def provide(self, name: str, part: object) -> None:
         """Give a part that is ready (called by the runner)."""
         self._parts[name] = part
+
+    def provide_dut(self, consoles: Mapping[str, Console], lines: Mapping[str, OutputLines]) -> None:
+        """Give the device's consoles and lines (called by the runner)."""
+        from bench.engine.dut import Dut
+        from bench.station.dut import DutConfig
+
+        self._consoles = dict(consoles)
+        if consoles:
+            self._parts["console"] = next(iter(consoles.values()))
+        self._parts["dut"] = Dut(self, self.config.dut or DutConfig(origin=self.config.origin), dict(lines))
 
     def provide_ipa(self, maker: Callable[[], IpaService]) -> None:
         """Give what makes the IPA at first use (called by the runner)."""
@@ -259,6 +297,26 @@ class Station:
                 f"the device did not attach within {timeout:g} s", where="network emulator", hint="is its cell on?"
             ) from None
 
+    async def observe(
+        self,
+        name: str,
+        *,
+        timeout: float,
+        since: float | None = None,
+        values: Mapping[str, str] | None = None,
+        eid: str = "",
+        polls: int | None = None,
+        order: str = "",
+    ) -> Observation | None:
+        """Wait until the device is seen to have ``booted``, ``registered``, ``polled``, ``switched`` ...
+
+        The observation names its source; None, and an inconclusive step, where the station has none. See
+        ``bench.engine.observe``. ``timeout`` in seconds of station time.
+        """
+        from bench.engine.observe import observe
+
+        return await observe(self, name, timeout=timeout, since=since, values=values, eid=eid, polls=polls, order=order)
+
     async def https_get(self, url: str, *, timeout: float, dns: Sequence[str] = ()) -> HttpAnswer:
         """Fetch ``url`` over the device's data path with TLS; bytes are counted on the TCP connection.
 
@@ -269,6 +327,25 @@ class Station:
         from bench.engine.https import get
 
         return await get(self.data, self.clock, url, timeout=timeout, dns=dns, trust=self._trust)
+
+    def reprogramming(self, what: str) -> AbstractAsyncContextManager[None]:
+        """``async with station.reprogramming("cell 1 for operational"):`` the time inside is not the device's.
+
+        Recorded as an event; timeouts of the open steps end later by as much, and their elapsed time is without it.
+        """
+        from bench.engine.reprogram import reprogramming
+
+        return reprogramming(self, what)
+
+    def subscriber(self, package: str) -> NetworkSubscriber:
+        """Return the subscriber of a profile package: ``bootstrap``, ``operational`` or a file's path.
+
+        Its keys are in no lane, no event and no message. Raises ConfigurationError.
+        """
+        from bench.station.drivers import load_service
+
+        found: NetworkSubscriber = load_service("subscribers", where=self.config.origin)(package, home=self.home)
+        return found
 
     async def gather(self, *awaitables: Awaitable[T]) -> list[T]:
         """Await several things together; the first failure cancels the others and is raised."""
@@ -287,6 +364,7 @@ def parts_known(config: StationConfig) -> Mapping[str, bool]:
         "power": config.power is not None,
         "modem": config.modem is not None,
         "network": config.network is not None,
+        "attenuator": config.attenuator is not None,
         "card": config.card is not None,
         "reader": config.card is not None and config.card.at != "modem",
         "switch": config.switch is not None and config.card is not None and config.card.at == "switch",
@@ -294,5 +372,10 @@ def parts_known(config: StationConfig) -> Mapping[str, bool]:
         "eim": True,
         "smdpp": True,
         "ipa": config.ipa == "bench" and config.card is not None and config.data is not None,
-        "radio": config.data is not None and config.data.path != "host",
+        "console": config.dut is not None and bool(config.dut.console),
+        "reset": config.dut is not None and config.dut.line("reset") is not None,
+        "flash": config.dut is not None and config.dut.flash is not None,
+        "device-ipa": config.ipa == "device",
+        # A device's own IPA has no other way out than the device's own radio.
+        "radio": config.ipa == "device" or (config.data is not None and config.data.path != "host"),
     }

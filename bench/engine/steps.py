@@ -14,6 +14,7 @@ from bench.engine.verdicts import Cause, StepTimeout
 from bench.errors import DeviceFailure
 from bench.run import events as kinds
 from bench.run.verdict import Verdict, worst
+from bench.station.clock import Extensible
 from bench.trace.lane import Direction
 
 Value = float | int | str | bool | None
@@ -44,6 +45,8 @@ class Step:
         self._limit: AbstractAsyncContextManager[None] | None = None
         self._token: Token[Step | None] | None = None
         self._ended = False
+        self.uncharged = 0.0
+        """Seconds of station time within the step that are the bench's own: an emulator was re-programmed."""
 
     async def __aenter__(self) -> Step:
         record = self._record
@@ -93,8 +96,10 @@ class Step:
             self._parent._take(Cause(self.verdict, self._message))
         if self.verdict is Verdict.PASS:
             record.steps_passed += 1
-        elapsed = max(0.0, record.clock.now() - self.started)
+        elapsed = max(0.0, record.clock.now() - self.started - self.uncharged)
         data = {"verdict": self.verdict.value, "elapsed": round(elapsed, 9), "message": self._message}
+        if self.uncharged:
+            data["uncharged"] = round(self.uncharged, 9)
         comment = f"step {self.path}: {self.verdict} after {elapsed:.3f} s" + (
             f": {self._message}" if self._message else ""
         )
@@ -156,13 +161,22 @@ class Step:
         if self._decisive:
             self._record.take(cause, step=self.path)
 
+    def uncharge(self, seconds: float) -> None:
+        """Take seconds of station time out of this step and those around it: their timeouts end later by as much."""
+        step: Step | None = self
+        while step is not None:
+            step.uncharged += seconds
+            if isinstance(step._limit, Extensible):
+                step._limit.extend(seconds)
+            step = step._parent
+
     def remaining(self) -> float | None:
         """Return the seconds of station time until the nearest timeout of this step and those around it."""
         left: float | None = None
         step: Step | None = self
         while step is not None:
             if step.timeout is not None:
-                own = step.started + step.timeout - self._record.clock.now()
+                own = step.started + step.timeout + step.uncharged - self._record.clock.now()
                 left = own if left is None else min(left, own)
             step = step._parent
         return left

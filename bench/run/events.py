@@ -17,6 +17,8 @@ step-end           verdict, elapsed (station time), message
 measurement        name, value, unit, lower, upper, verdict, source
 verdict            device or bench, reason: written when it is decided
 card               at (reader or modem), before: a SIM switch has wired the card there
+observation        name, source, values, text, elapsed: what the device was seen to do, and by whom
+reprogramming      what, elapsed (station time), complete: an emulator was re-programmed, not charged to the device
 note               text
 result             name, value: what a command asked for, such as the description of a card
 log                text, level, source (print, logging, warnings)
@@ -52,6 +54,8 @@ STEP_END: Final = "step-end"
 MEASUREMENT: Final = "measurement"
 VERDICT: Final = "verdict"
 CARD: Final = "card"
+OBSERVATION: Final = "observation"
+REPROGRAMMING: Final = "reprogramming"
 NOTE: Final = "note"
 RESULT: Final = "result"
 LOG: Final = "log"

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from bench.station.dut import DutConfig, with_instruments
 from bench.station.model import (
+    AttenuatorConfig,
     DataConfig,
     InstrumentConfig,
     ModemConfig,
@@ -28,7 +29,7 @@ def checked(station: StationConfig, instruments: Mapping[str, InstrumentConfig],
     """Return the station with the values of its instruments merged in; complaints go to ``document``."""
     path = ("stations", station.name)
     changes: dict[str, Any] = {"simulated": station.simulated or station.world is not None}
-    for kind in ("power", "modem", "network", "switch"):
+    for kind in ("power", "modem", "network", "attenuator", "switch"):
         part = getattr(station, kind)
         if part is not None:
             changes[kind] = _merged(part, instruments, (*path, kind), document)
@@ -157,7 +158,7 @@ def _comes_with_power(port: str) -> bool:
     return port.startswith(("usb:", "/dev/serial/by-", "$world"))
 
 
-Part = TypeVar("Part", PowerConfig, ModemConfig, NetworkConfig, SwitchConfig)
+Part = TypeVar("Part", PowerConfig, ModemConfig, NetworkConfig, AttenuatorConfig, SwitchConfig)
 
 
 def _merged(part: Part, instruments: Mapping[str, InstrumentConfig], path: tuple[str, ...], document: Document) -> Part:

@@ -16,11 +16,11 @@ import os
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bench.errors import InstrumentError
 
@@ -70,6 +70,36 @@ class Clock(Protocol):
         """Return the counter of a port by the path or address under which it is opened."""
 
 
+@runtime_checkable
+class Extensible(Protocol):
+    """A scope of a clock whose deadline can be put off while it is in force."""
+
+    def extend(self, seconds: float) -> None:
+        """End ``seconds`` of station time later."""
+
+
+class _RealScope:
+    """A deadline in real time."""
+
+    __slots__ = ("_timeout",)
+
+    def __init__(self, seconds: float | None) -> None:
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def extend(self, seconds: float) -> None:
+        when = self._timeout.when()
+        if when is not None and not self._timeout.expired():
+            self._timeout.reschedule(when + seconds)
+
+
 class _NoCounter:
     def sent(self, count: int) -> None:
         pass
@@ -91,11 +121,9 @@ class RealClock:
         """Wait ``seconds``."""
         await asyncio.sleep(seconds)
 
-    @asynccontextmanager
-    async def timeout(self, seconds: float | None) -> AsyncIterator[None]:
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[None]:
         """End what is awaited inside after ``seconds`` with TimeoutError."""
-        async with asyncio.timeout(seconds):
-            yield
+        return _RealScope(seconds)
 
     limit = timeout
     aside = timeout
@@ -211,6 +239,13 @@ class _Scope:
         except TimeoutError as expired:
             self._clock._check(expired)
             raise
+
+    def extend(self, seconds: float) -> None:
+        """End ``seconds`` of station time later (Extensible)."""
+        self._clock._put_off(self, seconds)
+        when = self._inner.when()
+        if when is not None and not self._inner.expired():
+            self._inner.reschedule(when + seconds / self._clock._factor)
 
     def expire(self) -> None:
         if not self._inner.expired():  # the real backstop may have come first
@@ -381,6 +416,13 @@ class SocketClock:
         self._sequence += 1
         heapq.heappush(self._asides if entry.aside else self._heap, (entry.deadline, self._sequence, entry))
 
+    def _put_off(self, entry: _Scope, seconds: float) -> None:
+        if entry.deadline is None or entry not in self._live:
+            return
+        entry.deadline += round(seconds * NANOSECONDS)  # what the heap has of it is passed over
+        self._sequence += 1
+        heapq.heappush(self._asides if entry.aside else self._heap, (entry.deadline, self._sequence, entry))
+
     def _leave(self, entry: _Scope | _Sleep, active: bool) -> None:
         self._active -= active
         self._live.discard(entry)
@@ -389,7 +431,7 @@ class SocketClock:
             heapq.heapify(self._heap)
 
     def _earliest(self, heap: list[tuple[int, int, _Scope | _Sleep]]) -> int | None:
-        while heap and heap[0][2] not in self._live:
+        while heap and (heap[0][2] not in self._live or heap[0][0] != heap[0][2].deadline):
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 

@@ -7,7 +7,9 @@ without touching an instrument. All complaints of a file come in one Configurati
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from bench.station import dut as device
 from bench.station.checks import BUILT_IN, check_driver, checked
 from bench.station.dut import DutConfig
 from bench.station.model import (
+    AttenuatorConfig,
     BenchConfig,
     BenchTable,
     CardConfig,
@@ -34,6 +37,7 @@ from bench.station.model import (
 from bench.station.tables import Document, build, did_you_mean
 
 __all__ = [
+    "AttenuatorConfig",
     "BenchConfig",
     "BenchTable",
     "CardConfig",
@@ -117,7 +121,7 @@ def _read(
         if found is not None:
             check_driver(found.driver, ("instruments", name), document)
             instruments[name] = found
-    stations = {**built_in, **_stations(document, instruments)}
+    stations = {**built_in, **_sharing(_stations(document, instruments))}
     eim = build(EimConfig, table.get("eim", {}), ("eim",), document) or EimConfig()
     smdpp = build(SmdppConfig, table.get("smdpp", {}), ("smdpp",), document) or SmdppConfig()
     document.check()
@@ -155,6 +159,17 @@ def _stations(document: Document, instruments: Mapping[str, InstrumentConfig]) -
 
 def _has_dut(values: object) -> bool:
     return isinstance(values, dict) and "dut" in values
+
+
+def _sharing(stations: dict[str, StationConfig]) -> dict[str, StationConfig]:
+    """Return the stations, each knowing whether others use its supply too."""
+    users = Counter(station.power.instrument for station in stations.values() if station.power is not None)
+    return {
+        name: replace(station, power=replace(station.power, shared=users[station.power.instrument] > 1))
+        if station.power is not None and station.power.instrument and station.power.shared is None
+        else station
+        for name, station in stations.items()
+    }
 
 
 def _world(name: str, table: object, path: tuple[str, ...], document: Document) -> WorldConfig | None:

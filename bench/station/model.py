@@ -38,6 +38,8 @@ class PowerConfig:
 
     ``voltage_max`` is the limit of the station: nothing above it is ever sent. Below ``dead_voltage`` the rail is dead.
     ``sample``: seconds between two samples of volts and amperes while a recipe runs and the output is on; 0 for none.
+    ``shared``: reached through the one process that holds the instrument's connection (``bench.station.broker``);
+    default: true where several stations name the same instrument, false: each connects by itself.
     """
 
     voltage: Volts
@@ -50,6 +52,7 @@ class PowerConfig:
     driver: str = ""
     resource: str = ""
     serial: str = ""
+    shared: bool | None = None
     options: Options = field(default_factory=dict)
     origin: str = ""
 
@@ -81,6 +84,19 @@ class NetworkConfig:
     resource: str = ""
     serial: str = ""
     cells: tuple[int, ...] = (1,)
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttenuatorConfig:
+    """``attenuator``: a step attenuator between emulator and device, and its channel."""
+
+    instrument: str = ""
+    driver: str = ""
+    resource: str = ""
+    serial: str = ""
+    channel: Channel = 1
     options: Options = field(default_factory=dict)
     origin: str = ""
 
@@ -142,6 +158,7 @@ class StationConfig:
     power: PowerConfig | None = None
     modem: ModemConfig | None = None
     network: NetworkConfig | None = None
+    attenuator: AttenuatorConfig | None = None
     card: CardConfig | None = None
     switch: SwitchConfig | None = None
     data: DataConfig | None = None

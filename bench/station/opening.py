@@ -18,14 +18,23 @@ from typing import Any, cast
 
 from bench.apdu.channel import CardAccess
 from bench.errors import BenchError, ConfigurationError, InstrumentError
-from bench.station import safe
+from bench.station import safe, sharing
 from bench.station.clock import Clock, RealClock
-from bench.station.config import CardConfig, ModemConfig, NetworkConfig, PowerConfig, StationConfig, SwitchConfig
+from bench.station.config import (
+    AttenuatorConfig,
+    CardConfig,
+    ModemConfig,
+    NetworkConfig,
+    PowerConfig,
+    StationConfig,
+    SwitchConfig,
+)
 from bench.station.data import open_path
 from bench.station.drivers import DriverOptions, PowerLimits, WrongInstrument, load_driver
 from bench.station.dut import ConsoleConfig, OutputsConfig
 from bench.station.dut_parts import Console, OutputLines
 from bench.station.interfaces import (
+    Attenuator,
     DataPath,
     Identity,
     Instrument,
@@ -55,6 +64,7 @@ class OpenStation:
     power: PowerSupply | None = None
     modem: Modem | None = None
     network: Network | None = None
+    attenuator: Attenuator | None = None
     reader: Reader | None = None
     switch: SimSwitch | None = None
     consoles: dict[str, Console] = field(default_factory=dict)
@@ -67,6 +77,8 @@ class OpenStation:
     """Kind (``power``, ``network``, ``reader``, ``switch``, ``modem``) to what was read back; a modem without power is
     not in it."""
     locks: list[Lock] = field(default_factory=list)
+    ways: list[sharing.Way] = field(default_factory=list)
+    """To the brokers of instruments that other stations use too."""
 
     @property
     def safe_plan(self) -> tuple[SafeAction, ...]:
@@ -89,7 +101,7 @@ class OpenStation:
         """
         complaints = []
         opened: list[tuple[str, Instrument | None]] = []
-        for kind in ("modem", "reader", "switch", "network", "power"):
+        for kind in ("modem", "reader", "switch", "attenuator", "network", "power"):
             opened.append((kind, getattr(self, kind)))
             setattr(self, kind, None)
         for parts in (self.consoles, self.lines):
@@ -103,6 +115,9 @@ class OpenStation:
                     await instrument.close()
             except Exception as error:
                 complaints.append(f"{kind}: {error or type(error).__name__}")
+        for way in self.ways:
+            way.close()
+        self.ways.clear()
         for lock in self.locks:
             lock.release()
         self.locks.clear()
@@ -193,6 +208,8 @@ class _Opening:
             jobs.append(self._power(config.power))
         if config.network is not None:
             jobs.append(self._network(config.network))
+        if config.attenuator is not None:
+            jobs.append(self._attenuator(config.attenuator))
         if config.modem is not None:
             jobs.append(self._modem(config.modem))
         if config.switch is not None:
@@ -219,7 +236,7 @@ class _Opening:
         options = DriverOptions(
             name=name,
             driver=power.driver,
-            resource=power.resource,
+            resource=await self._way(power),
             serial=power.serial,
             channel=power.channel,
             limits=limits,
@@ -230,8 +247,17 @@ class _Opening:
         )
         supply = self.station.power = cast(PowerSupply, await self._open(options))
         self._check_serial(options, supply.identity)
-        await self._lock(f"{_identity(supply.identity, options)} channel {power.channel}")
+        own = replace(options, resource=power.resource)  # by its own address, whichever way leads there
+        await self._lock(f"{_identity(supply.identity, own)} channel {power.channel}")
         self.station.identities["power"] = supply.identity
+
+    async def _way(self, power: PowerConfig) -> str:
+        """Return the resource of a supply: its own, or that of the process that shares it between stations."""
+        if not power.shared:
+            return power.resource
+        way = await sharing.share(power.resource)
+        self.station.ways.append(way)
+        return way.resource
 
     async def _network(self, network: NetworkConfig) -> None:
         name = network.instrument or "network"
@@ -250,6 +276,24 @@ class _Opening:
         self._check_serial(options, emulator.identity)
         await self._lock(_identity(emulator.identity, options))
         self.station.identities["network"] = emulator.identity
+
+    async def _attenuator(self, attenuator: AttenuatorConfig) -> None:
+        name = attenuator.instrument or "attenuator"
+        options = DriverOptions(
+            name=name,
+            driver=attenuator.driver,
+            resource=attenuator.resource,
+            serial=attenuator.serial,
+            channel=attenuator.channel,
+            lane=self.lanes(f"scpi:{name}"),
+            clock=self.station.clock,
+            extra=attenuator.options,
+            origin=attenuator.origin,
+        )
+        opened = self.station.attenuator = cast(Attenuator, await self._open(options))
+        self._check_serial(options, opened.identity)
+        await self._lock(f"{_identity(opened.identity, options)} channel {attenuator.channel}")
+        self.station.identities["attenuator"] = opened.identity
 
     async def _modem(self, modem: ModemConfig) -> None:
         name = modem.instrument or "modem"
