@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _WHY = {
     "radio": "its data path is the host's network, not the radio: set data = { path = 'interface:...' }",
+    "device-ipa": "its IPA is the bench's: set ipa = 'device' when the device's own firmware polls",
+    "console": "add dut = { console = { app = 'PORT' } }",
+    "reset": "add dut = { reset = 'INSTRUMENT:LINE' }",
+    "flash": "add dut = { flash = { command = ['...', '{image}'] } }",
     "ipa": "its IPA is the device's own, or it has no card or no data path: the bench cannot run one",
 }
 

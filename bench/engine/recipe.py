@@ -29,8 +29,10 @@ P = ParamSpec("P")
 
 NEEDS: Final = (
     "power", "modem", "network", "card", "reader", "switch", "data", "eim", "smdpp", "ipa", "radio", "person",
+    "console", "reset", "flash", "device-ipa",
 )  # fmt: skip
-"""What a recipe may need; ``radio``: a data path that is the device's own, ``person``: somebody who can answer."""
+"""What a recipe may need; ``radio``: a data path that is the device's own, ``person``: somebody who can answer,
+``device-ipa``: the device's own firmware polls."""
 EFFECTS: Final = (
     "switches-profile",
     "deletes-profile",

@@ -37,6 +37,7 @@ from bench.trace.writer import TraceWriter
 if TYPE_CHECKING:
     from bench.engine.recipe import Recipe
     from bench.engine.sampler import Sampler
+    from bench.station.config import StationConfig
 
 _ANSWER_LONGEST: Final = 86_400.0
 
@@ -227,7 +228,11 @@ class Session:
                 }
                 if identity is not None:
                     self.record.identify(kind, identity.key(), part.driver)
-        bearer = opened.data.bearer if opened.data is not None else ""
+        bearer = opened.data.bearer if opened.data is not None else "device" if config.ipa == "device" else ""
+        if config.dut is not None:
+            instruments.update(_device_parts(config))
+            if config.dut.sample:
+                self.record.identify("sample", config.dut.sample, "bench.toml")
         found = {"instruments": instruments, "bearer": bearer, "clock": self.record.clock.mode}
         self.record.event(kinds.STATION, {"name": config.name, **found})
         self.manifest.update(found, **environment())
@@ -320,6 +325,17 @@ class Session:
             future = self._open_question[1]
             if not future.done():
                 future.set_result(message)
+
+
+def _device_parts(config: StationConfig) -> dict[str, dict[str, Any]]:
+    """Return the consoles and lines of the device as run.json holds instruments."""
+    assert config.dut is not None
+    parts = {}
+    for kind, named in (("console", config.dut.console), ("lines", config.dut.lines)):
+        for name, part in named.items():
+            found = {"driver": part.driver, "at": part.port, "simulated": config.simulated}
+            parts[f"{kind}:{name}"] = {**found, "identity": "", "firmware": ""}
+    return parts
 
 
 def _given(value: Any) -> Any:

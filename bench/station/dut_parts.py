@@ -20,6 +20,11 @@ class ConsoleMatch:
     """Its named groups."""
 
 
+def agrees(told: str, wanted: str) -> bool:
+    """Whether a value is the one wanted; ``wanted`` may end with ``*``: whatever begins with the rest."""
+    return told.startswith(wanted[:-1]) if wanted.endswith("*") else told == wanted
+
+
 class Console(Instrument, Protocol):
     """A serial console of the device: its lines are recorded, and named patterns waited for."""
 

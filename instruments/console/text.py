@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from bench.station.dut_parts import ConsoleMatch
+from bench.station.dut_parts import ConsoleMatch, agrees
 
 LONGEST: Final = 4096
 """Bytes after which a line without an end is cut and taken as one."""
@@ -99,4 +99,5 @@ class Matcher:
 
 def fits(match: ConsoleMatch, name: str, values: Mapping[str, str]) -> bool:
     """Whether a match is of the pattern and tells nothing else than ``values`` for the groups it has."""
-    return match.name == name and all(match.values.get(key, value) == value for key, value in values.items())
+    told = match.values
+    return match.name == name and all(agrees(told[key], value) for key, value in values.items() if key in told)

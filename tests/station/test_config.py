@@ -35,6 +35,10 @@ expendable = false
 [eim]
 kind = "bundled"
 advertise = "eim.lab.example"
+
+[instruments.relay1]
+driver = "numato-lines"
+port = "usb:1-1.3"
 """
 
 
