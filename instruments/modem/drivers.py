@@ -5,12 +5,6 @@ from __future__ import annotations
 from instruments.modem.modem import AtModem
 
 
-class QuectelModem(AtModem):
-    """Any Quectel modem; the layer is chosen by its model."""
-
-    family = "quectel"
-
-
 class QuectelBg9x(AtModem):
     """Quectel BG95, BG96, BG77, BG600L."""
 

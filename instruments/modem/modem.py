@@ -318,3 +318,9 @@ class AtModem(ModemCore):
 
         ladder = Ladder(self, power=power, usb_power=usb_power, reset_line=reset_line, report=report, last=last)
         return await ladder.climb()
+
+
+class QuectelModem(AtModem):
+    """Any Quectel modem; the layer is chosen by its model."""
+
+    family = "quectel"

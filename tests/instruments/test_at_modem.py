@@ -10,8 +10,8 @@ from instrument_doubles import PtyModem
 
 from bench.errors import ConfigurationError, DeviceFailure
 from bench.station.drivers import WrongInstrument
-from instruments.modem.drivers import QuectelModem
 from instruments.modem.errors import ModemError, NotRegistered
+from instruments.modem.modem import QuectelModem
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ OURS = {
     "instruments.power.generic:GenericScpiSupply",
     "instruments.network.cmw500:RsCmw500",
     "instruments.modem.modem:AtModem",
-    "instruments.modem.drivers:QuectelModem",
+    "instruments.modem.modem:QuectelModem",
 }
 
 
