@@ -80,7 +80,7 @@ def held(config: BenchConfig, station: StationConfig) -> Iterator[Check]:
     """Say who holds the station, and whether a dead run left it switched on."""
     from bench.client.control import stale
     from bench.run.folder import manifest
-    from bench.station import locks
+    from bench.station import locks, reservations
     from bench.station.opening import station_key
 
     name = f"{station.name} lock"
@@ -89,6 +89,11 @@ def held(config: BenchConfig, station: StationConfig) -> Iterator[Check]:
         yield Check(name, "warn", f"held by {owner}", "wait, or: bench stop RUN")
     else:
         yield Check(name, "ok", "free")
+    kept = reservations.get(station_key(station, config.home))
+    if kept is not None:
+        mine = kept.owner == reservations.owner()
+        hint = f"bench stations release {station.name}" if mine else f"ask {kept.owner}, or use another station"
+        yield Check(f"{station.name} reserved", "ok" if mine else "fail", f"reserved for {kept}", hint)
     for folder in stale(config.runs):
         try:
             left = manifest(folder).get("station") == station.name

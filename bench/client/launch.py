@@ -140,6 +140,7 @@ def start(
         theirs.close()
         try:
             order, needs = _order(recipe, station, parameters, options or StartOptions())
+            _refuse_reserved(order)
             _make_stale_safe(order)
             answer = _hand_over(front, {**order.data(), "needs": needs})
         except BaseException:
@@ -240,6 +241,13 @@ def _me() -> str:
 
     owner = Owner.me()
     return f"{owner.user}@{owner.host}"
+
+
+def _refuse_reserved(order: Order) -> None:
+    """Raise StationHeld, with owner and note, when the station is kept for somebody else."""
+    from bench.station import reservations
+
+    reservations.require(order.station_lock, order.station)
 
 
 def _make_stale_safe(order: Order) -> None:
