@@ -76,9 +76,9 @@ class KeysightN6700(_KeysightList):
         await self._command("INIT:ELOG (@{n})", sync=False)
         await self._command("TRIG:ELOG (@{n})", sync=False)
 
-    async def _fetch_log(self, longest: int) -> array[float]:
+    async def _fetch_log(self, wanted: int) -> array[float]:
         values = array("f")
-        while len(values) < 2 * longest:
+        while len(values) < 2 * wanted:
             block = await self._session.query_block(self._line(f"FETC:ELOG? {_RECORDS},(@{{n}})"))
             part = floats(block, "big")
             values.extend(part)

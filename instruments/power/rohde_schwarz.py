@@ -42,9 +42,9 @@ class RsNgx(ScpiSupply):
         await self._ask("STAT:OPER:INST:ISUM{n}?")  # what an earlier log left
         await self._command("FLOG 1", sync=False)
 
-    async def _fetch_log(self, longest: int) -> array[float]:
+    async def _fetch_log(self, wanted: int) -> array[float]:
         values = array("f")
-        while len(values) < 2 * longest:
+        while len(values) < 2 * wanted:
             if not round(parse.number(await self._ask("STAT:OPER:INST:ISUM{n}?"))) & _DATA_READY:
                 break
             values.extend(floats(await self._session.query_block(self._line("FLOG:DATA?")), "little"))

@@ -109,11 +109,14 @@ class Shapes(Protections):
                 hint="a longer interval, or a shorter record; nothing was sent",
             )
         try:
+            start = self._clock.now()
             await self._start_log(taken)
             if during is not None:
                 await during()
             await self._clock.sleep(duration)
-            values = await self._fetch_log(able.longest)
+            # The supply goes on recording while it is being asked: what was there now is what is fetched.
+            wanted = min(math.floor((self._clock.now() - start) / taken), able.longest)
+            values = await self._fetch_log(wanted)
         except BaseException:
             with contextlib.suppress(BenchError, TimeoutError):
                 async with asyncio.timeout(_STOP_WITHIN):
@@ -125,8 +128,8 @@ class Shapes(Protections):
     async def _start_log(self, interval: float) -> None:
         raise NotImplementedError
 
-    async def _fetch_log(self, longest: int) -> array[float]:
-        """Return what was recorded: V, A, V, A ..."""
+    async def _fetch_log(self, wanted: int) -> array[float]:
+        """Return about ``wanted`` samples of what was recorded: V, A, V, A ..."""
         raise NotImplementedError
 
     async def _stop_log(self) -> None:
