@@ -50,6 +50,8 @@ class DriverOptions:
     serial: str = ""
     """Pinned serial number; empty when none is pinned."""
     imei: str = ""
+    card_via: str = "auto"
+    """How a modem carries APDUs: ``auto``, ``ccho`` or ``csim``."""
     channel: int = 1
     cells: tuple[int, ...] = (1,)
     limits: PowerLimits | None = None

@@ -38,6 +38,8 @@ class PowerConfig:
 
     ``voltage_max`` is the limit of the station: nothing above it is ever sent. Below ``dead_voltage`` the rail is dead.
     ``sample``: seconds between two samples of volts and amperes while a recipe runs and the output is on; 0 for none.
+    ``watchdog``: seconds without a sign of life after which a supply that can do so switches off by itself (longer than
+    the 7 s in which supervisor and runner look after each other); 0 for never.
     ``shared``: reached through the one process that holds the instrument's connection (``bench.station.broker``);
     default: true where several stations name the same instrument, false: each connects by itself.
     """
@@ -47,6 +49,7 @@ class PowerConfig:
     current_limit: Amperes
     dead_voltage: Annotated[float, Bounds(0.001, 60.0, "V")] = 0.3
     sample: Annotated[float, Bounds(0.0, 3600.0, "s")] = 1.0
+    watchdog: Annotated[float, Bounds(0.0, 86400.0, "s")] = 20.0
     channel: Channel = 1
     instrument: str = ""
     driver: str = ""
@@ -111,6 +114,8 @@ class CardConfig:
 
     at: Literal["modem", "reader", "switch"] = "modem"
     slot: Annotated[int, Bounds(1, 8)] = 1
+    via: Literal["auto", "ccho", "csim"] = "auto"
+    """At the modem: AT+CCHO and AT+CGLA, AT+CSIM, or whichever works."""
     eid: str = ""
     reader: str = ""
     driver: str = "pcsc"

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -305,10 +305,11 @@ class _Opening:
             port=modem.port,
             baudrate=modem.baudrate,
             imei=modem.imei,
+            card_via=self.config.card.via if self.config.card else "auto",
             lane=self.lanes(f"at:{name}"),
             apdu_lane=self.lanes("apdu:card" if name == "modem" else f"apdu:{name}"),
             clock=self.station.clock,
-            extra=modem.options,
+            extra=_with_slot(modem, self.config.card),
             origin=modem.origin,
         )
         self.station.modem = cast(Modem, await self._open(options))
@@ -437,14 +438,22 @@ class _Opening:
     # --- locks ----------------------------------------------------------------------------------------------------
 
     async def _lock(self, what: str) -> None:
-        if self.config.world is not None:  # simulated instruments of different homes may share a serial number
-            what = f"{what} of {self.home.absolute()}"
+        world = self.config.world
+        if world is not None:  # the instruments of different worlds have the same serial numbers, in one home as well
+            what = f"{what} of world {world.options.get('station', self.config.name)} of {self.home.absolute()}"
         lock = acquire(what, self.owner)
         self.station.locks.append(lock)
         if self.on_lock is not None:
             waiting = self.on_lock(lock)
             if inspect.isawaitable(waiting):
                 await waiting
+
+
+def _with_slot(modem: ModemConfig, card: CardConfig | None) -> Mapping[str, object]:
+    """Return the modem's options, with the SIM slot where it is not the first: it is selected at every start."""
+    if card is None or card.at != "modem" or card.slot == 1:
+        return modem.options
+    return {**modem.options, "slot": card.slot}
 
 
 def _real(port: str) -> str:

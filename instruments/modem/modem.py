@@ -53,7 +53,7 @@ class AtModem(ModemCore):
         """Import what ``open`` and ``card`` need (drivers.WarmDriver)."""
         import serial  # noqa: F401
 
-        import instruments.reader.at_card  # noqa: F401
+        import instruments.reader.modem_card  # noqa: F401
 
     def use(self, vendor: Vendor) -> None:
         """Take the layer of a family."""
@@ -226,11 +226,14 @@ class AtModem(ModemCore):
         return before
 
     def card(self) -> CardAccess:
-        """Return the way to the card through this modem (AT+CCHO, AT+CGLA)."""
+        """Return the way to the card through this modem (AT+CCHO and AT+CGLA, or AT+CSIM)."""
         if self._card is None:
-            from instruments.reader.at_card import AtCard
+            from instruments.reader.modem_card import modem_card
 
-            self._card = AtCard(self, lane=self.options.apdu_lane, clock=self.clock)
+            options = self.options
+            self._card = modem_card(
+                self, via=options.card_via, lane=options.apdu_lane, clock=self.clock, where=options.origin
+            )
         return self._card
 
     async def refresh_card(self, *, timeout: float) -> str:
