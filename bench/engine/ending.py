@@ -125,6 +125,9 @@ async def _verified(action: SafeAction, complaint: str, opened: OpenStation) -> 
 async def _read_back(action: SafeAction, opened: OpenStation) -> SafeResult:
     if opened.power is not None and action.name.startswith("power"):
         await opened.power.wait_dead(timeout=_ACTION_WITHIN)
+        abilities = getattr(opened.power, "abilities", None)
+        if abilities is not None and not abilities.measures:  # a USB port: wait_dead saw its device go
+            return SafeResult(action.name, not await opened.power.output(), "off", "port off, its device gone")
         volts = (await opened.power.measure()).voltage
         off = not await opened.power.output()
         dead = action.dead_voltage is None or volts < action.dead_voltage
@@ -141,6 +144,11 @@ async def finish(session: Session, *, safe: bool, observations: ObservationServe
     """
     session.leash.enter(link.ENDING)
     record, leash = session.record, session.leash
+    if session.watchdog is not None:
+        if safe:
+            await session.watchdog.disarm()
+        else:
+            session.watchdog.stop()  # armed it stays: what could not be switched off goes off by itself
     if session.equipment is not None:
         await session.equipment.close_station()
         await session.equipment.stop_services()

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,11 +24,16 @@ from bench.station.clock import Clock
 from bench.station.drivers import TICK
 from bench.station.interfaces import Identity, PowerCycle, PowerSupply, Reading, SafeAction
 from bench.station.model import PowerConfig
+from bench.station.power import PowerRecord, Protection, TripCause, WavePoint
 
 _MEASURE_WITHIN: Final = 1.0
 """Real seconds for one sample: a driver holds station time while it waits for its instrument."""
 _YIELD_WITHIN: Final = 0.05
 """Real seconds that the recipe, or the end of the run, waits for a sample under way."""
+_READ_BACK: Final = 5
+"""Samples between two looks whether the supply is still programmed as it was; a jump of the rail has one at once."""
+_JUMP: Final = 0.2
+"""Volts."""
 _RAREST: Final = 64
 """Intervals between two tries of a supply that keeps failing."""
 
@@ -44,10 +49,12 @@ class Sampler:
         interval: float,
         writer: Callable[[float], SampleWriter],
         warn: Callable[[str], None],
+        foreign: Callable[[str], None] | None = None,
     ) -> None:
         """``interval`` in seconds of station time; ``writer`` makes the file, given the station time of time 0.
 
-        ``warn`` is told, once, what kept samples from being taken or written.
+        ``warn`` is told, once, what kept samples from being taken or written; ``foreign``, once, what somebody else has
+        changed on the channel.
         """
         self.samples = 0
         self.gaps = 0
@@ -60,6 +67,9 @@ class Sampler:
         self._writer: SampleWriter | None = None
         self._on: bool | None = None
         """Whether the output is on, None when it must be asked."""
+        self._foreign = foreign
+        self._rail: float | None = None
+        """Volts of the last sample."""
         self._failing = 0
         self._due = -math.inf
         self._held = 0
@@ -142,7 +152,23 @@ class Sampler:
         async with asyncio.timeout(_MEASURE_WITHIN):
             if self._on is None:
                 self._on = await self._supply.output()
-            return await self._supply.measure() if self._on else Reading(0.0, 0.0)
+            if not self._on:
+                return Reading(0.0, 0.0)
+            reading = await self._supply.measure()
+            jumped = self._rail is not None and abs(reading.voltage - self._rail) > _JUMP
+            self._rail = reading.voltage
+            if jumped or self.samples % _READ_BACK == 0:
+                await self._read_back()
+            return reading
+
+    async def _read_back(self) -> None:
+        """Have the supply say whether somebody else has programmed or switched it, where its driver can tell."""
+        ask = getattr(self._supply, "foreign_change", None)
+        if self._foreign is None or ask is None:
+            return
+        if what := await ask():
+            told, self._foreign = self._foreign, None
+            told(what)
 
     def _failed(self, error: BaseException) -> None:
         self._failing += 1
@@ -185,9 +211,14 @@ class Sampler:
         """Note that the output was switched at station time ``at``; None: it is not known how it is now."""
         if on is not True and self._on is not False and self._writer is not None:
             self._write(lambda writer: writer.off(at) if on is False else writer.gap(at))
+        self._rail = None
         if on is not self._on:
             self._due = -math.inf  # a fresh output is looked at at once
         self._on = on
+
+    def tell(self, text: str) -> None:
+        """Put a line into the record."""
+        self._warn(text)
 
     def now(self) -> float:
         """Return station time in seconds."""
@@ -264,12 +295,22 @@ class SampledSupply:
                 raise
             self._sampler.switched(on, before)
 
-    async def cycle(self, *, hold: float = 2.0, timeout: float = 30.0) -> PowerCycle:
-        """Output off, wait until the rail is dead, hold, output on."""
+    async def cycle(
+        self,
+        *,
+        hold: float = 2.0,
+        timeout: float = 30.0,
+        shutdown: Callable[[], Awaitable[object]] | None = None,
+        booted: Callable[[], Awaitable[object]] | None = None,
+    ) -> PowerCycle:
+        """Output off, wait until the rail is dead, hold, output on (interfaces.PowerSupply.cycle)."""
+        more: dict[str, Any] = {} if shutdown is None else {"shutdown": shutdown}
+        if booted is not None:
+            more["booted"] = booted
         async with self._sampler.held():
             self._sampler.switched(False, self._sampler.now())
             try:
-                cycle = await self._supply.cycle(hold=hold, timeout=timeout)
+                cycle = await self._supply.cycle(hold=hold, timeout=timeout, **more)
             except BaseException:
                 self._sampler.switched(None, self._sampler.now())
                 raise
@@ -297,6 +338,44 @@ class SampledSupply:
     async def set_current_limit(self, current: float) -> None:
         """Program the current limit in amperes."""
         await self._alone(lambda: self._supply.set_current_limit(current))
+
+    async def protection(self) -> Protection:
+        """Return the protections as programmed."""
+        async with self._sampler.held():
+            return await self._supply.protection()
+
+    async def set_protection(self, protection: Protection) -> None:
+        """Program the protections and read them back."""
+        await self._alone(lambda: self._supply.set_protection(protection))
+
+    async def trip(self) -> TripCause | None:
+        """Return why a protection has switched the output off."""
+        async with self._sampler.held():
+            return await self._supply.trip()
+
+    async def clear_trip(self) -> TripCause | None:
+        """Clear a trip, at most once a run; the record is told."""
+        async with self._sampler.held():
+            before = self._sampler.now()
+            cause = await self._supply.clear_trip()
+            if cause is not None:
+                self._sampler.switched(False, before)
+                self._sampler.tell(
+                    f"the {cause} protection of the supply had tripped and was cleared, the output is off"
+                )
+            return cause
+
+    async def fast_log(
+        self, duration: float, interval: float, *, during: Callable[[], Awaitable[object]] | None = None
+    ) -> PowerRecord:
+        """Record volts and amperes in the supply."""
+        async with self._sampler.held():
+            self._sampler.switched(None, self._sampler.now())  # ``during`` may switch
+            return await self._supply.fast_log(duration, interval, during=during)
+
+    async def waveform(self, points: Sequence[WavePoint], *, repeat: int = 1) -> None:
+        """Run a waveform; the samples go on beside it."""
+        await self._supply.waveform(points, repeat=repeat)
 
     async def wait_dead(self, *, timeout: float) -> float:
         """Wait until the rail is below the station's ``dead_voltage``; return the seconds it took."""

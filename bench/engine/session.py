@@ -37,6 +37,7 @@ from bench.trace.writer import TraceWriter
 if TYPE_CHECKING:
     from bench.engine.recipe import Recipe
     from bench.engine.sampler import Sampler
+    from bench.engine.watchdog import SupplyWatchdog
     from bench.station.config import StationConfig
 
 _ANSWER_LONGEST: Final = 86_400.0
@@ -60,6 +61,7 @@ class Session:
         self.recipe: Recipe[...] | None = None
         self.station: Station | None = None
         self.sampler: Sampler | None = None
+        self.watchdog: SupplyWatchdog | None = None
         self.planned = False
         """The supervisor has the safe sequence: something may have been switched."""
         self._connection = connection
@@ -171,7 +173,26 @@ class Session:
         # Every instrument is the one it should be: only now may the safe sequence switch it, and only now the recipe.
         await self.leash.plan(equipment.open.safe_plan, equipment.world_process())
         self.planned = True
+        await self._arm_watchdog()
         return station
+
+    async def _arm_watchdog(self) -> None:
+        """Have the supply switch off by itself should this process and the supervisor die together."""
+        assert self.equipment is not None
+        config, opened = self.equipment.station.power, self.equipment.open
+        if config is None or opened is None or opened.power is None:
+            return
+        from bench.engine import watchdog
+
+        self.watchdog, told = await watchdog.prepare(
+            opened.power,
+            self.record.clock,
+            config.watchdog,
+            alive=lambda: not self.leash.alone,
+            warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),
+        )
+        self.manifest["host_death"] = told
+        places.write_manifest(self.folder, self.manifest)
 
     def _sample_power(self, station: Station) -> None:
         """Have the supply sampled while the recipe runs, and give the recipe the supply that is being sampled."""
@@ -187,8 +208,15 @@ class Session:
             interval=config.sample,
             writer=writer_for(self.folder, config, opened.power.identity, simulated=self.equipment.station.simulated),
             warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),
+            foreign=self._foreign_change,
         )
         station.provide("power", self.sampler.supply)
+
+    def _foreign_change(self, what: str) -> None:
+        """Somebody else works on this station's channel: nothing that is measured from now on says anything."""
+        self.record.event(kinds.FOREIGN_CHANGE, {"instrument": "power", "what": what}, sync=True)
+        hint = "a hand at the front panel, or a program beside the bench? bench stations reserve tells the others"
+        self.interrupt(Cause(Verdict.BENCH_ERROR, f"somebody else changed it: {what}", "power", hint))
 
     def _pass_lock(self, lock: Lock) -> None:
         with contextlib.suppress(OSError):  # the supervisor is gone: the run ends anyway

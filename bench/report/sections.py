@@ -239,6 +239,7 @@ def bench(facts: Facts) -> str:
     pairs = [
         ("Data path", e(manifest.get("bearer"), 200)),
         ("Clock", e(manifest.get("clock"), 60)),
+        ("If the host dies", e(manifest.get("host_death"), 200)),
         ("Host", e(", ".join(text(host[key], 100) for key in ("name", "system", "machine") if host.get(key)))),
         ("Versions", e(versions)),
     ]

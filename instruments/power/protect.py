@@ -234,8 +234,10 @@ class Protections(SupplyWire):
         """Have the output off after a mains failure, and read it back. Raises Refused where it cannot be set."""
         if not self.dialect.power_on_off or not self.abilities.power_on_state:
             raise Refused(f"{self.dialect.title} has no power-on state that can be set", where=self.where)
-        await self._command(self.dialect.power_on_off)
         found = parse.text(await self._ask(self.dialect.get_power_on))
+        if found.upper() != self.dialect.power_on_is_off:  # it is kept in flash memory: written only when it differs
+            await self._command(self.dialect.power_on_off)
+            found = parse.text(await self._ask(self.dialect.get_power_on))
         if found.upper() != self.dialect.power_on_is_off:
             raise InstrumentError(
                 f"the power-on state is '{found}', not {self.dialect.power_on_is_off}", where=self.where
