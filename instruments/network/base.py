@@ -240,8 +240,8 @@ class EmulatorDriver:
 
     async def attached_imsi(self, *, cell: int = 1) -> str:
         """Return the IMSI of the attached device, empty when none."""
-        found = await self.attached(cell=cell)
-        return "" if found is None else found.imsi
+        self._check("attached", cell)
+        return await self._attached_imsi(cell)
 
     async def limit(self, limits: LinkLimits | None) -> None:
         """Limit the IP side; None takes every limit back. Raises Refused without an interface to limit."""
@@ -313,6 +313,10 @@ class EmulatorDriver:
 
     async def _attached(self, cell: int) -> AttachedDevice | None:
         raise NotImplementedError
+
+    async def _attached_imsi(self, cell: int) -> str:
+        found = await self._attached(cell)
+        return "" if found is None else found.imsi
 
     async def _installed(self) -> Sequence[str]:
         raise NotImplementedError

@@ -213,14 +213,21 @@ class RsCmw500(EmulatorDriver):
     async def _action(self, cell: int, action: str) -> None:
         await self._session.write(f"CALL:LTE:SIGN{cell}:PSWitched:ACTion {action}")
 
-    async def _attached(self, cell: int) -> AttachedDevice | None:
+    async def _state_and_imsi(self, cell: int) -> tuple[str, str]:
         state = (await self._session.query(f"FETCh:LTE:SIGN{cell}:PSWitched:STATe?")).upper()
         if state not in _ATTACHED:
+            return state, ""
+        imsi = parse.text(await self._session.query(f"SENSe:LTE:SIGN{cell}:UESinfo:IMSI?"))
+        return state, imsi if _IMSI.fullmatch(imsi) else ""
+
+    async def _attached_imsi(self, cell: int) -> str:
+        return (await self._state_and_imsi(cell))[1]
+
+    async def _attached(self, cell: int) -> AttachedDevice | None:
+        state, imsi = await self._state_and_imsi(cell)
+        if not imsi:
             return None
         info = f"SENSe:LTE:SIGN{cell}:UESinfo"
-        imsi = parse.text(await self._session.query(f"{info}:IMSI?"))
-        if not _IMSI.fullmatch(imsi):
-            return None
         imei = parse.text(await self._session.query(f"{info}:IMEI?"))
         addresses = parse.text(await self._session.query(f"{info}:UEADdress:IPV4?"))
         return AttachedDevice(

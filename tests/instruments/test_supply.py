@@ -13,6 +13,7 @@ from instrument_doubles import MemoryLane, ScpiDouble, listener_that_is_closed
 from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import DriverOptions, PowerLimits, SafeDriver
 from bench.station.interfaces import SafeAction
+from bench.station.network import NetworkSubscriber
 from instruments.network.cmw500 import CellState, RsCmw500
 from instruments.power.generic import GenericScpiSupply
 from instruments.power.keysight import KeysightE36300
@@ -422,7 +423,7 @@ def test_keys_of_a_subscriber_are_on_no_lane(double):
     key = bytes(range(16))
 
     async def body(network):
-        await network.set_subscriber("001010000000001", key, key)
+        await network.set_subscriber(NetworkSubscriber("001010000000001", key, key))
 
     with_network(double, body, lane=lane)
     assert any(key.hex().upper() in line for line in double.lines)
