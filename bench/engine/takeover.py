@@ -157,9 +157,17 @@ def children() -> list[int] | None:
     """Return the child processes of this one, those it inherited as subreaper among them; None when not known."""
     me = os.getpid()
     try:
-        return [int(word) for word in Path(f"/proc/{me}/task/{me}/children").read_text().split()]
+        found = [int(word) for word in Path(f"/proc/{me}/task/{me}/children").read_text().split()]
+        return [pid for pid in found if not _serves_others(pid)]
     except (OSError, ValueError):  # a kernel without CONFIG_PROC_CHILDREN
         return None
+
+
+def _serves_others(pid: int) -> bool:
+    """Whether a process is the broker of an instrument: this run began it, other stations' runs go on with it."""
+    with contextlib.suppress(OSError):
+        return b"bench.station.broker" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
 
 
 def end_all(known: Collection[int], *, grace: float = 1.5) -> list[int]:

@@ -22,6 +22,7 @@ reprogramming      what, elapsed (station time), complete: an emulator was re-pr
 note               text
 result             name, value: what a command asked for, such as the description of a card
 log                text, level, source (print, logging, warnings)
+foreign-change     instrument, what: somebody else has changed what the run had programmed
 hold               what, until: something is kept as it is for a person
 ask, answer        id, text, choices, timeout; id, choice, by
 observation-loss   lane or service, count
@@ -59,6 +60,7 @@ REPROGRAMMING: Final = "reprogramming"
 NOTE: Final = "note"
 RESULT: Final = "result"
 LOG: Final = "log"
+FOREIGN_CHANGE: Final = "foreign-change"
 HOLD: Final = "hold"
 ASK: Final = "ask"
 ANSWER: Final = "answer"

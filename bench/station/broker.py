@@ -134,6 +134,8 @@ class Broker:
         self._instrument.on_lost = self._begin_anew
         self._hold = hold
         self._turn = asyncio.Lock()
+        self._talking: set[asyncio.StreamWriter] = set()
+        """Clients that have said something; the others only keep the broker (``sharing.Way``)."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it or the instrument goes away."""
@@ -148,6 +150,7 @@ class Broker:
             self._begin_anew()
         finally:
             self.clients.discard(writer)
+            self._talking.discard(writer)
             writer.transport.abort()
             if not self.clients:
                 self._instrument.drop()
@@ -156,11 +159,12 @@ class Broker:
     def _begin_anew(self) -> None:
         """Close every connection: who answers after this must be asked who it is, by every client."""
         self._instrument.drop()
-        for client in tuple(self.clients):
+        for client in self.clients & self._talking:
             client.transport.abort()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await _line(reader)
+        self._talking.add(writer)
         while line:
             async with self._turn:
                 line = await self._transaction(line, reader, writer)
@@ -177,8 +181,9 @@ class Broker:
                 answer, following = await self._answered(reader)
                 if answer is None:
                     return b""
-                writer.write(answer)
-                await writer.drain()
+                with contextlib.suppress(OSError):  # a client that has just gone; the instrument's answer is taken
+                    writer.write(answer)
+                    await writer.drain()
                 if _ERROR_QUERY.search(line.rstrip()) and _NO_ERROR.match(answer):
                     unchecked = False
             else:

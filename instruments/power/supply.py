@@ -169,6 +169,21 @@ class ScpiSupply(Shapes):
         if differ(await self._number(self.dialect.get_voltage, self.dialect.answer_voltage), self._voltage):
             await self.set_voltage(self._voltage)
 
+    async def foreign_change(self) -> str:
+        """Return in words what somebody else has changed on this channel, which is on, since it was programmed here.
+
+        Empty when nothing, or when a protection has switched it off.
+        """
+        volts = await self._number(self.dialect.get_voltage, self.dialect.answer_voltage)
+        if differ(volts, self._voltage):
+            return f"the voltage of {self.where} is {volts:g} V, {self._voltage:g} V were programmed"
+        amperes = await self._number(self.dialect.get_current, self.dialect.answer_current)
+        if differ(amperes, self._current):
+            return f"the current limit of {self.where} is {amperes:g} A, {self._current:g} A were programmed"
+        if not await self.output() and await self.trip() is None:
+            return f"the output of {self.where} is off, and no protection has tripped"
+        return ""
+
     async def set_voltage(self, voltage: float) -> None:
         """Program the voltage in volts and read it back.
 
