@@ -40,12 +40,12 @@ async def device_ipa_bootstrap_to_operational(
     more than one other profile; an empty PLMN accepts any. SGP.32 sections 3.2.3.2 and 3.4.1.
     """
     job = DeviceJob(station, boot_within=boot_within, register_within=register_within, poll_within=poll_within)
-    target = await station.smdpp.order(profile)
-    station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
     async with station.step("start-state"):
         await job.power_cycle(hold)
         await job.boot()
         await job.identify()
+        target = await station.smdpp.order(profile, eid=job.eid)
+        station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
         await job.associate()
         await _cancel_open_orders(job)
         await job.registered("register-left-over", "")

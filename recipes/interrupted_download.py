@@ -115,7 +115,7 @@ async def _attempt(job: Job, profile: str, bootstrap: Phase, cut: _Cut) -> bool:
     """Interrupt a download and complete it; False when there was nothing to interrupt: all is as before then."""
     station = job.station
     before = await job.profiles()
-    target = await station.smdpp.order(profile)
+    target = await station.smdpp.order(profile, eid=job.eid)
     order = await station.eim.order_download(job.eid, target.activation_code)
     try:
         interrupted = await _interrupted(job, cut)
@@ -144,7 +144,7 @@ async def _attempt(job: Job, profile: str, bootstrap: Phase, cut: _Cut) -> bool:
         await start.delete(job, target.iccid, step_name="delete-complete")
         return False
     if ended.state != "done":
-        target = await station.smdpp.order(profile)
+        target = await station.smdpp.order(profile, eid=job.eid)
         await job.download(await station.eim.order_download(job.eid, target.activation_code), target.iccid)
     await job.require_events(target.matching_id, "install")
     after = await job.profiles()

@@ -85,7 +85,7 @@ async def _fill(job: Job, pattern: str, most: int, installed: list[str]) -> None
     async with station.step("fill") as step:
         step.measure("free_before", await _free(job), unit="B")
         for number in range(1, most + 1):
-            target = await station.smdpp.order(pattern.replace("*", str(number)))
+            target = await station.smdpp.order(pattern.replace("*", str(number)), eid=job.eid)
             order = await station.eim.order_download(job.eid, target.activation_code)
             poll = await job.poll(f"download-{number}")
             shown = await station.eim.show(order.order_id)

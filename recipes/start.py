@@ -40,8 +40,6 @@ async def reach(
     of the station's emulator are switched on before.
     """
     station = job.station
-    target = await station.smdpp.order(profile)
-    station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
     matching_id = ""
     async with station.step("start-state") as step:
         if network:
@@ -49,6 +47,9 @@ async def reach(
         await job.power_on()
         await identify(job)
         await require_trust(station)
+        # For this eUICC: an order for anybody would supersede that of a station that works at the same time.
+        target = await station.smdpp.order(profile, eid=job.eid)
+        station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
         await associate(job)
         orders = await cancel_open_orders(job)
         profiles = await job.profiles()

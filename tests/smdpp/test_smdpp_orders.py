@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from smdpp_device import EID, Device, t
 
 from bench.errors import BenchError, ConfigurationError, Refused
+from bench.rsp import ids
 from bench.rsp.download import ActivationCode
 from fixtures.pki import valid_eid
 from fixtures.smdpp.status import Code
 
 ICCID = "8900101000000000027"
+OTHER_EID = ids.eid_with_check_digits("890490321234512345123456789019")
 
 
 def test_an_activation_code_leads_back_to_the_order(world: World) -> None:
@@ -34,6 +36,18 @@ def test_a_new_order_supersedes_the_open_ones(world: World) -> None:
     assert (world.order(first).state, world.order(first).superseded_by) == ("unavailable", second.id)
     other = world.place("bootstrap")
     assert world.order(second).state == other.state == "released"
+
+
+def test_an_order_for_an_euicc_leaves_those_for_others(world: World) -> None:
+    """Stations that run the main job at once order the same package, each for its own card."""
+    mine, anybody = world.place(eid=EID), world.place("bootstrap")
+    theirs = world.place(eid=OTHER_EID)
+    assert world.order(mine).state == theirs.state == "released"
+    again = world.place(eid=EID)
+    assert (world.order(mine).superseded_by, world.order(theirs).state) == (again.id, "released")
+    assert world.order(anybody).state == "released"
+    last = world.place()  # for anybody: nobody else may have it any more
+    assert {world.order(order).superseded_by for order in (again, theirs)} == {last.id}
 
 
 def test_wrong_orders_are_refused_with_a_hint(world: World) -> None:
