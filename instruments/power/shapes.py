@@ -35,6 +35,8 @@ def floats(data: bytes, order: Literal["big", "little"]) -> array[float]:
 class Shapes(Protections):
     """Voltage over time out, and volts and amperes over time in."""
 
+    _waving = False
+
     async def is_switched_on(self) -> bool:
         """Whether the output is on."""
         return await self._is_on()
@@ -60,6 +62,7 @@ class Shapes(Protections):
         if not await self.is_switched_on():
             raise Refused("a waveform needs the output on", where=self.where, hint="set_output(True) first")
         total = repeat * sum(point.seconds for point in points)
+        self._waving = True
         try:
             await self._start_waveform(points, repeat)
             await self._clock.sleep(total)
@@ -68,8 +71,10 @@ class Shapes(Protections):
             with contextlib.suppress(BenchError, TimeoutError):
                 async with asyncio.timeout(_STOP_WITHIN):
                     await self._stop_waveform()
+            self._waving = False
             raise
         await self._stop_waveform()
+        self._waving = False
 
     async def _start_waveform(self, points: Sequence[WavePoint], repeat: int) -> None:
         raise NotImplementedError

@@ -172,8 +172,11 @@ class ScpiSupply(Shapes):
     async def foreign_change(self) -> str:
         """Return in words what somebody else has changed on this channel, which is on, since it was programmed here.
 
-        Empty when nothing, or when a protection has switched it off.
+        Empty when nothing, when a protection has switched it off, or while a waveform runs (some models then tell its
+        voltage as theirs).
         """
+        if self._waving:
+            return ""
         volts = await self._number(self.dialect.get_voltage, self.dialect.answer_voltage)
         if differ(volts, self._voltage):
             return f"the voltage of {self.where} is {volts:g} V, {self._voltage:g} V were programmed"
