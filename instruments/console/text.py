@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 def shown(line: bytes) -> str:
     """Return a line as text: without colours and control characters, bytes that are no UTF-8 replaced."""
-    return _CONTROL.sub("", _ESCAPES.sub("", line.decode("utf-8", "replace"))).rstrip()
+    return _CONTROL.sub("", _ESCAPES.sub("", line.decode("utf-8", "replace"))).rstrip("\r\n")
 
 
 class LineReader:
@@ -65,8 +65,8 @@ class Matcher:
         text = shown(raw)
         found = self._look(text, now, final=True)
         self._partial.clear()
-        if text:
-            self.lines.append(text)
+        if text.strip():
+            self.lines.append(text.rstrip())
         return found
 
     def partial(self, raw: bytes, now: float) -> list[ConsoleMatch]:

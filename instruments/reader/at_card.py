@@ -28,7 +28,8 @@ _TRIES = 10
 _AGAIN = 0.25
 _ORDINARY, _LOADING = 10.0, 240.0
 _STORE_DATA = 0xE2
-_INCORRECT = (NOT_FOUND, 50)
+_INCORRECT = (NOT_FOUND, 50, 3, 4)
+"""Asked again they say the same: not found, incorrect parameters, operation not allowed, not supported."""
 _RESET = 60.0
 
 
@@ -70,6 +71,11 @@ class AtCard:
         self._resets = 0
         self._live: set[tuple[int, str]] = set()
         """Generation and session of the channels in use: never taken for stale ones."""
+
+    @property
+    def generation(self) -> int:
+        """Changes whenever another card may be there (bench.apdu.channel.generation_of)."""
+        return self._generation
 
     @property
     def _generation(self) -> int:

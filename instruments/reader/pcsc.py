@@ -110,12 +110,19 @@ class PcscCard:
         """REFRESH is fetched and carried out here; else whoever switches a profile resets the card (CarrierTraits)."""
         self.local = True
         self._origin = options.origin
+        self._terminals = 0
         self.terminal = self._new_terminal()
 
     def _new_terminal(self) -> Terminal:
         return Terminal(PcscLink(self.name, where=self._origin), self._lane, fetch=self._fetch, toolkit=self._toolkit)
 
+    @property
+    def generation(self) -> int:
+        """Changes whenever another card may be there (bench.apdu.channel.generation_of)."""
+        return self._terminals << 32 | self.terminal.connections
+
     def _abandoned(self) -> None:
+        self._terminals += 1
         self.terminal = self._new_terminal()
         self.unfinished = False
 

@@ -80,6 +80,8 @@ class Terminal:
         """
         self.link = link
         self.generation = 0
+        self.connections = 0
+        """How often the card was taken: another card may be there each time."""
         """Changes whenever the channels opened before are gone."""
         self.channels: set[int] = set()
         self.refresh = False
@@ -131,6 +133,7 @@ class Terminal:
             return
         self.lost()
         self.link.connect()
+        self.connections += 1
         try:
             self._present_self()
         except CardGone:
@@ -180,6 +183,7 @@ class Terminal:
         """Cold reset; open channels are gone. Raises CardGone when the card does not come back."""
         if not self.link.connected:
             self.link.connect()
+            self.connections += 1
         self.channels.clear()
         self.refresh = False
         self.generation += 1
