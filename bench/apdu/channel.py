@@ -56,3 +56,11 @@ def is_local(card: CardAccess) -> bool:
     There a card that waits for its reset after a switch (6985 to everything, or no REFRESH at all) is given it at once.
     """
     return bool(getattr(card, "local", False))
+
+
+def generation_of(card: CardAccess) -> object:
+    """Return what changes whenever another card may have come: a removal, a reset, a port that went away.
+
+    None where the way to the card does not tell (attribute ``generation``, optional).
+    """
+    return getattr(card, "generation", None)

@@ -7,7 +7,6 @@ instrument and what to do.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -420,8 +419,13 @@ class _Opening:
         power = self.station.power
         if power is not None and not await power.output():
             return
-        with contextlib.suppress(InstrumentError, TimeoutError, BenchError):
+        try:
             await modem.wait_ready(timeout=PROBE)
+        except WrongInstrument as error:
+            error.hint = f"nothing was switched: {error.hint}"
+            raise
+        except (BenchError, TimeoutError):
+            pass  # a device that does not boot is the recipe's matter
         pinned = self.config.modem.imei if self.config.modem else ""
         if not modem.imei:
             return

@@ -138,9 +138,14 @@ class ModemCore:
     # --- commands and readiness -----------------------------------------------------------------------------------
 
     async def command(self, line: str, *, timeout: float | None = None) -> Sequence[str]:
-        """Send one AT command, return its information lines. See AtPort.command."""
+        """Send one AT command, return its information lines. See AtPort.command.
+
+        A port that was lost is opened again; raises WrongInstrument when another modem is behind it now.
+        """
         if not self.port.is_open:
             self.open_port()
+            if self.imei:
+                await start.same(self)
         return await self.port.command(line, timeout=timeout)
 
     async def ask(self, ask: Ask[T]) -> T:

@@ -24,6 +24,7 @@ async def initialise(modem: ModemCore, until: float) -> None:
     """Make answers verbose and errors numbered, switch registration events on, find out who it is."""
     for line in ("ATV1", "ATE0", "AT+CMEE=1"):
         await _patiently(modem, line, min(until, modem.clock.now() + _STARTS), any_error=True)
+    await same(modem)  # before anything of it is changed
     for n in (5, 3, 2, 1):
         try:
             await _patiently(modem, f"AT+CEREG={n}", until)
@@ -54,6 +55,33 @@ async def _patiently(modem: ModemCore, line: str, until: float, *, any_error: bo
             await modem.clock.sleep(_AGAIN)
 
 
+async def same(modem: ModemCore) -> None:
+    """Refuse a modem that has taken the place of the one that is pinned, or that was here before: WrongInstrument.
+
+    A port that comes back may lead to another modem of the same kind. One that does not tell its IMEI now is left to
+    ``identify``. The port of another one is closed.
+    """
+    wanted = modem.options.imei or modem.imei
+    if not wanted:
+        return
+    found = await _imei(modem)
+    if found and found != wanted:
+        modem.port.close()
+        raise WrongInstrument(
+            f"the modem's IMEI is {found}, not {wanted}",
+            where=modem.options.origin or modem.port.name,
+            hint="two modems exchanged? correct 'port' or 'imei'",
+        )
+
+
+async def _imei(modem: ModemCore) -> str:
+    imei = ""
+    for line in ("AT+CGSN", "AT+CGSN=1"):
+        with contextlib.suppress(ModemError):
+            imei = imei or parse.imei(await modem.command(line))
+    return imei
+
+
 async def identify(modem: ModemCore) -> Identity:
     """Read +CGMI, +CGMM, +CGMR and +CGSN, and choose the layer. Raises WrongInstrument."""
     answers = []
@@ -62,10 +90,7 @@ async def identify(modem: ModemCore) -> Identity:
             answers.append(parse.plain(await modem.command(line)))
         except ModemError:
             answers.append("")
-    imei = ""
-    for line in ("AT+CGSN", "AT+CGSN=1"):
-        with contextlib.suppress(ModemError):
-            imei = imei or parse.imei(await modem.command(line))
+    imei = await _imei(modem)
     manufacturer, model, firmware = answers
     modem.identity = Identity(manufacturer, model, imei, firmware)
     modem.imei = imei

@@ -57,6 +57,11 @@ class ModemCard:
         self._proved = False
         self._broken = 0
 
+    @property
+    def generation(self) -> int:
+        """Changes whenever another card may be there (bench.apdu.channel.generation_of)."""
+        return (self._csim if self.via == "csim" else self._ccho).generation
+
     def _choose(self, via: Literal["ccho", "csim"], why: str) -> None:
         self.via, self.why, self._proved = via, why, True
         if via == "ccho":
