@@ -13,7 +13,7 @@ from typing import Annotated
 from bench.engine.observe import Observation
 from bench.engine.recipe import Range, Station, Unit
 from bench.errors import BenchError, DeviceFailure
-from bench.station.dut_parts import CountsPolls
+from bench.station.dut_parts import Console, CountsPolls
 from bench.station.interfaces import EimOrder
 from recipes.words import order_failed, results_of
 
@@ -21,7 +21,8 @@ PollWithin = Annotated[float, Unit("s"), Range(5, 86_400)]
 """Within which the device polls its eIM: its own interval, with what its network needs."""
 _LOOK = 2.0
 """Seconds of station time between two questions to the eIM about an order."""
-_OFFERED = 240.0
+_EID_AGAIN = 5.0
+"""Seconds of station time between two questions for the EID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +128,20 @@ class DeviceJob:
         console = next((item for item in self.station.consoles.values() if item.knows("eid")), None)
         if console is None:
             return ""
-        since = self.booted
-        if console.accepts("eid"):
+        if not console.accepts("eid"):
+            return await self._said_eid(console, self.boot_within, self.booted)
+        until = self.station.clock.now() + self.boot_within
+        while self.station.clock.now() < until:  # right after its boot a device has not read its card yet
             since = self.station.clock.now()
             await console.command("eid")
+            told = await self._said_eid(console, _EID_AGAIN, since)
+            if told:
+                return told
+        return ""
+
+    async def _said_eid(self, console: Console, within: float, since: float) -> str:
         try:
-            found = await console.wait("eid", timeout=self.boot_within, since=since)
+            found = await console.wait("eid", timeout=within, since=since)
         except DeviceFailure:
             return ""
         return found.values.get("eid", "")

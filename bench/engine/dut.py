@@ -143,15 +143,15 @@ class Dut:
         console = next((item for item in self._station.consoles.values() if item.knows("firmware")), None)
         if console is None:
             return ""
-        began = self._station.clock.now()
         if console.accepts("version"):
+            since = self._station.clock.now()
             await console.command("version")
-            found = await console.wait("firmware", timeout=_VERSION_WITHIN, since=began)
-        else:
-            last = console.seen("firmware", since=since)
-            if last is None:
-                return ""
-            found = last
+        try:
+            found = await console.wait("firmware", timeout=_VERSION_WITHIN, since=since)
+        except DeviceFailure:
+            if self.config.firmware:
+                raise
+            return ""
         version = found.values.get("version", found.line)
         self._station.identify("firmware", version, source="console")
         if self.config.firmware and version != self.config.firmware:
