@@ -21,7 +21,7 @@ from bench.station.interfaces import Identity
 from bench.trace.lane import Direction, Lane, NullLane
 from instruments.scpi import parse
 from instruments.scpi.link import ConnectionLost, VisaLink
-from instruments.scpi.parse import ScpiError
+from instruments.scpi.parse import AnswerError, ScpiError
 
 T = TypeVar("T")
 
@@ -90,6 +90,7 @@ class ScpiSession:
         self.guard: Callable[[bool], AbstractAsyncContextManager[None]] | None = None
         """What an exchange is done under, given whether it is urgent: a lock that other processes take too."""
         self.identity = Identity()
+        self._identify = IDENTIFY
         self._lane = lane
         self._clock = clock
         self._link = VisaLink(resource)
@@ -126,6 +127,7 @@ class ScpiSession:
             timeout=timeout,
             manners=manners,
         )
+        session._identify = identify
         try:
             async with session._turn():
                 try:
@@ -169,14 +171,28 @@ class ScpiSession:
         A connection found closed is opened again before sending; one that breaks before the answer is opened again
         and the query repeated once. Raises InstrumentTimeout with what the error queue says, or InstrumentError.
         """
+        return await self.value(command, str, timeout=timeout, urgent=urgent)
+
+    async def value(
+        self, command: str, read: Callable[[str], T], *, timeout: float | None = None, urgent: bool = False
+    ) -> T:
+        """Send a query and return what ``read`` makes of its answer, such as ``parse.number``.
+
+        What ``read`` does not understand (AnswerError) closes the connection: garbage may have come before the right
+        answer, and that would then be taken for the answer to the next question. Raises as ``query`` does.
+        """
         seconds = self.timeout if timeout is None else timeout
+
+        async def ask() -> T:
+            return await self._understood(command, await self._ask(command, seconds), read)
+
         async with self._turn(urgent=urgent):
             await self._ready()
             try:
-                return await self._ask(command, seconds)
+                return await ask()
             except ConnectionLost:
                 await self._ready()
-                return await self._ask(command, seconds)
+                return await ask()
             except InstrumentTimeout as error:
                 raise await self._explained(error) from None
 
@@ -190,10 +206,18 @@ class ScpiSession:
         async with self._turn(urgent=urgent):
             await self._ready()
             self._sent(shown or command)
-            await self._step(lambda: self._command(command))
+            try:
+                await self._step(lambda: self._command(command))
+            except ConnectionLost as error:
+                if shown is None:
+                    raise
+                # The link's error names the command: neither it nor what follows it may show the secret.
+                raise ConnectionLost(error.what, where=f"{self.resource}: {parse.shown(shown)}") from None
             try:
                 if self.manners.sync and sync:
-                    await self._ask(self.manners.sync, self.timeout)
+                    answer = await self._ask(self.manners.sync, self.timeout)
+                    if self.manners.sync == "*OPC?":
+                        await self._understood(shown or command, answer, parse.done)
             except ConnectionLost as error:
                 raise ConnectionLost(
                     f"{error.what}; it is not known whether it was carried out",
@@ -304,6 +328,15 @@ class ScpiSession:
         self._lane.record(Direction.RECEIVED, raw + b"\n", time_ns=when)
         return raw.decode("latin-1").strip()
 
+    async def _understood(self, command: str, answer: str, read: Callable[[str], T]) -> T:
+        """Return what ``read`` makes of an answer; when it is none, nobody knows what comes next on this connection."""
+        try:
+            return read(answer)
+        except AnswerError as error:
+            await self._step(self._link.clear)
+            error.where = error.where or f"{self.name}: {parse.shown(command)}"
+            raise
+
     async def _ready(self) -> None:
         """Have a connection that is alive and silent; a reopened one must be to the same instrument.
 
@@ -317,7 +350,7 @@ class ScpiSession:
 
     async def _reopen(self) -> None:
         await self._step(self._link.open)
-        found = parse.identity(await self._ask("*IDN?", IDENTIFY))
+        found = parse.identity(await self._ask("*IDN?", self._identify))
         if found != self.identity:
             await self._step(self._link.close)
             raise InstrumentError(
@@ -346,7 +379,8 @@ class ScpiSession:
         if not self.manners.errors:
             return errors
         for _ in range(_QUEUE_DEPTH):
-            code, text = parse.error(await self._ask(self.manners.errors, _RECOVER))
+            answer = await self._ask(self.manners.errors, _RECOVER)
+            code, text = await self._understood(self.manners.errors, answer, parse.error)
             if code == 0:
                 break
             errors.append((code, text))
