@@ -187,7 +187,8 @@ def _merged(part: Part, instruments: Mapping[str, InstrumentConfig], path: tuple
         if not merged[address]:
             document.complain(("instruments", found.name), f"'{address}' is missing: {kind} of {path[1]} needs it")
         return replace(part, **merged)
-    for key in ("driver", address):
+    needed = ("driver",) if part.driver == "ask" else ("driver", address)  # a person has no port
+    for key in needed:
         if not getattr(part, key):
             document.complain(path, f"'{key}' is missing in {kind}", "or name an 'instrument'")
     if part.driver:
