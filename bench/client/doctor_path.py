@@ -130,8 +130,11 @@ async def _server(config: StationConfig, eim: Mapping[str, Any], name: str) -> C
         )
     except DeviceFailure as error:
         hint = f"the certificate must name {fqdn}: [eim] advertise, or bench pki import a set for it"
-        return Check(f"{name} certificate", "fail", error.what, error.hint or hint)
+        return Check(f"{name} certificate", "fail", f"{fqdn} ({target}): {error.what}", hint)
     except BenchError as error:
+        if opened.proxy:  # the device's link as such: it is there only while the device is on and registered
+            text = f"the device's link does not lead to {fqdn} now: {error.what}"
+            return Check(name, "unknown", text, "look again while the device is registered")
         hint = "does the eIM run, and does a firewall between bearer and eIM let its port through?"
         return Check(f"{name} port", "fail", f"{fqdn} ({target}): {error.what}", hint)
     return Check(f"{name} certificate", "ok", f"{fqdn} ({target}) answers over {opened.bearer}, its certificate fits")

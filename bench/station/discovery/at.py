@@ -21,7 +21,7 @@ from bench.station.host import MODEM_MANAGER, Holder, Host
 
 State = Literal["modem", "relay", "silent", "other", "held", "refused", "gone"]
 
-ANSWER: Final = 1.0
+ANSWER = 1.0
 """Seconds for one answer."""
 _TRIES: Final = 2
 _SPEEDS: Final = {
@@ -67,8 +67,8 @@ def held(device: str, holders: Sequence[Holder]) -> PortAnswer:
     return PortAnswer("held", f"{device} is held by {who}", hint, holders=tuple(holders))
 
 
-def ask(device: str, host: Host, *, baudrate: int = 115_200, answer: float = ANSWER) -> PortAnswer:
-    """Ask who is behind a port, within about six times ``answer`` seconds. Never raises.
+def ask(device: str, host: Host, *, baudrate: int = 115_200, answer: float | None = None) -> PortAnswer:
+    """Ask who is behind a port, within about six times ``answer`` seconds (default ``ANSWER``). Never raises.
 
     Nothing is sent to a port that another process holds.
     """
@@ -87,7 +87,7 @@ def ask(device: str, host: Host, *, baudrate: int = 115_200, answer: float = ANS
         return PortAnswer("gone", f"{device}: {(error.strerror or str(error)).lower()}")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # what pyserial's exclusive=True takes
-        return _Port(fd, answer, baudrate).ask()
+        return _Port(fd, ANSWER if answer is None else answer, baudrate).ask()
     except BlockingIOError:
         return PortAnswer("held", f"{device} is locked by another program", f"sudo fuser -v {device}")
     except (OSError, termios.error) as error:
