@@ -63,6 +63,7 @@ class ModemCore:
             baudrate=options.baudrate,
             lane=options.lane,
             clock=options.clock,
+            counted_as=address,
         )
 
     @classmethod
@@ -95,7 +96,7 @@ class ModemCore:
 
     def open_port(self) -> None:
         """Open the port, wherever it is now. Raises PortGone, Refused."""
-        self.port.open(counted_as=self.options.port)
+        self.port.open()
 
     def second_port(self) -> AtPort | None:
         """Return another AT port of the same modem, closed; None where none is configured."""

@@ -54,9 +54,22 @@ class _Exchange:
 class AtPort:
     """Commands and events of one AT port. All methods belong to the event loop's thread."""
 
-    def __init__(self, path: Callable[[], str | None], *, name: str, baudrate: int, lane: Lane, clock: Clock) -> None:
-        """``path`` returns the device file, or None while it is not there; it is asked at every opening."""
+    def __init__(
+        self,
+        path: Callable[[], str | None],
+        *,
+        name: str,
+        baudrate: int,
+        lane: Lane,
+        clock: Clock,
+        counted_as: str = "",
+    ) -> None:
+        """``path`` returns the device file, or None while it is not there; it is asked at every opening.
+
+        ``counted_as``: the path under which the station's clock counts its bytes, the device file by default.
+        """
         self.name = name
+        self._counted_as = counted_as
         self.generation = 0
         """Counts openings: what belonged to an earlier one (logical channels, say) is gone."""
         self.listeners: list[EventListener] = []
@@ -84,11 +97,8 @@ class AtPort:
         """Whether the port is open, as far as is known."""
         return self._fd >= 0
 
-    def open(self, *, counted_as: str = "") -> None:
-        """Open the port exclusively; nothing when it is open. Raises PortGone, or Refused when it is in use.
-
-        ``counted_as``: the path under which the station's clock counts its bytes, the device file by default.
-        """
+    def open(self) -> None:
+        """Open the port exclusively; nothing when it is open. Raises PortGone, or Refused when it is in use."""
         if self.is_open:
             return
         path = self._path()
@@ -102,7 +112,7 @@ class AtPort:
             self._serial = None
             raise _cannot_open(path, error, self.name) from error
         self._fd = self._serial.fileno()
-        self._counter_path = counted_as or path
+        self._counter_path = self._counted_as or path
         self._counter = self._clock.port(self._counter_path)
         self._buffer = b""
         self._running = None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _POLL = 5.0
 """Seconds between two reads while no event comes: events can be lost, and some modems send none."""
 
+_WIDEBAND = 7
+"""<AcT> E-UTRAN, in WB-S1 mode: LTE or LTE-M."""
+
 STATES = {
     0: "not registered, not searching",
     1: "registered, home",
@@ -80,7 +83,7 @@ class Registrar:
             elif cause is not None:
                 self.last_esm_cause = cause
             return
-        if name != "+CEREG":
+        if name not in self._modem.vendor.registration:
             return
         try:
             self._remember(parse.registration(line, read=False))
@@ -100,8 +103,10 @@ class Registrar:
 
     async def read(self) -> Registration:
         """Read +CEREG and +COPS now."""
-        line = _named(await self._modem.command("AT+CEREG?"), "+CEREG")
-        state = parse.registration(line, read=True)
+        for name in self._modem.vendor.registration:
+            state = parse.registration(_named(await self._modem.command(f"AT{name}?"), name), read=True)
+            if state.registered:
+                break
         self._remember(state)
         plmn, act = await self._operator() if state.registered else ("", None)
         act = state.act if act is None else act
@@ -139,6 +144,8 @@ class Registrar:
                         return rat
             except ModemError:
                 pass
+        if act == _WIDEBAND:
+            return vendor.wideband
         return parse.RATS.get(act, "") if act is not None else ""
 
     async def failure_cause(self) -> FailureCause:

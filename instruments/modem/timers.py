@@ -26,7 +26,7 @@ _CODE = re.compile(r"[01]{4}")
 def periodic_tau_code(seconds: float | None) -> str:
     """Return the bits of T3412 extended for at least ``seconds``; None deactivates. Raises ValueError above 413 days.
 
-    Of the codes that are long enough the shortest; 48 h becomes 50 h, for its step is 10 h.
+    Of the codes that are long enough the shortest, with the coarsest step: 48 h becomes 50 h, in steps of 10 h.
     """
     return _code(seconds, _T3412)
 
@@ -44,7 +44,7 @@ def _code(seconds: float | None, units: dict[int, int]) -> str:
     best: tuple[int, int, int] | None = None
     for bits, step in units.items():
         count = math.ceil(seconds / step - 1e-9)
-        if count <= _STEPS and (best is None or count * step < best[0]):
+        if count <= _STEPS and (best is None or count * step <= best[0]):
             best = (count * step, bits, count)
     if best is None:
         raise ValueError(f"{seconds:g} s is longer than the timer's {max(units.values()) * _STEPS} s")

@@ -92,6 +92,10 @@ class Vendor:
     """Command whose answer tells LTE-M from LTE, and the pattern for its first field."""
     rats: tuple[tuple[str, str], ...] = ()
     """Words of that answer, in order, to the name of the RAT."""
+    wideband: str = "LTE"
+    """What <AcT> 7 means: LTE-M for modems that have no other LTE."""
+    registration: tuple[str, ...] = ("+CEREG",)
+    """Read commands of registration: the first that says registered counts."""
     settle: float = 0.0
     """Seconds the modem needs between the card's return and its first APDU."""
     serving: Ask[CellInfo | None] | None = None

@@ -89,6 +89,7 @@ NRF91 = Vendor(
     name="nordic-nrf91",
     models=r"nordic",
     driver="nordic-nrf91",
+    wideband="LTE-M",
     refresh_signs=(r"%XSIM: ?1", r"\+CPIN: ?READY"),
     setup=("AT%XSIM=1", "AT+CNEC=24"),
     reset="",

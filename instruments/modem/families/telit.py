@@ -109,6 +109,8 @@ TELIT_ME = replace(
     name="telit-me910",
     models=r"telit.* ME\d",
     driver="telit-me910",
+    wideband="LTE-M",
+    slot_control=None,
     rat_control=RatControl(
         ("LTE-M", "NB-IoT"), Ask(("AT#WS46?",), lambda lines: _mode(lines, "#WS46", _IOT)), _me_set, "restart"
     ),

@@ -75,6 +75,7 @@ SARA_R5 = Vendor(
     name="u-blox-sara-r5",
     models=r"u-?blox.* SARA-R5",
     driver="u-blox-sara-r5",
+    wideband="LTE-M",
     refresh_signs=(r"\+UUSIMSTAT: ?9", r"\+CPIN: ?READY"),
     setup=("AT+USIMSTAT=6",),
     reset="AT+CFUN=16",
