@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from bench.errors import InstrumentError
@@ -82,31 +83,18 @@ class SupplyWire:
         return await self._session.query(self._line(template), urgent=urgent)
 
     async def _yes(self, template: str) -> bool:
-        answer = await self._ask(template)
-        try:
-            return parse.boolean(answer)
-        except AnswerError as error:
-            error.where = f"{self._options.name}: {parse.shown(self._line(template))}"
-            raise
+        return await self._session.value(self._line(template), parse.boolean)
 
     async def _number(self, template: str, begins: str = "") -> float:
-        answer = await self._ask(template)
-        try:
-            return parse.number(plain(answer, begins.format(n=self.channel)))
-        except AnswerError as error:
-            error.where = error.where or f"{self._options.name}: {parse.shown(self._line(template))}"
-            raise
+        name = begins.format(n=self.channel)
+        return await self._session.value(self._line(template), lambda answer: parse.number(plain(answer, name)))
 
     async def _is_on(self, *, urgent: bool = False) -> bool:
         """Whether the supply says that the output is on: all of its answers are a yes."""
         for query in self.dialect.get_output:
-            answer = await self._ask(query, urgent=urgent)
-            try:
-                if not output_is_on(self.dialect, query, answer, self.channel):
-                    return False
-            except AnswerError as error:
-                error.where = f"{self._options.name}: {parse.shown(self._line(query))}"
-                raise
+            read = functools.partial(output_is_on, self.dialect, self._line(query), channel=self.channel)
+            if not await self._session.value(self._line(query), read, urgent=urgent):
+                return False
         return True
 
     def _same(self, what: str, wanted: float, found: float, unit: str) -> None:

@@ -22,6 +22,8 @@ from instruments.scpi.parse import AnswerError
 
 SLICE = 0.1
 _PEEK = 65536
+_HANGS_UP = getattr(select, "POLLRDHUP", 0)
+"""The peer has closed, though what it sent before is still to be read (Linux)."""
 _PART = 0.002  # seconds between two looks at an unfinished line
 _LONGEST_BLOCK = 256 << 20
 _opening = threading.Lock()
@@ -96,7 +98,7 @@ class VisaLink:
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = found
         self._poll = select.poll()
-        self._poll.register(found, select.POLLIN)
+        self._poll.register(found, select.POLLIN | _HANGS_UP)
 
     def close(self) -> None:
         """Close; what is broken already is no error."""
@@ -165,7 +167,8 @@ class VisaLink:
             left = until - time.monotonic()
             if left <= 0:
                 raise InstrumentTimeout(f"no answer within {timeout:g} s", where=self._where(line))
-            if not poll.poll(min(SLICE, left) * 1000):
+            events = poll.poll(min(SLICE, left) * 1000)
+            if not events:
                 continue
             try:
                 seen = watched.recv(_PEEK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -179,6 +182,9 @@ class VisaLink:
                 raise ConnectionLost("the instrument closed the connection", where=self._where(line))
             if b"\n" in seen or len(seen) >= _PEEK:
                 return
+            if events[0][1] & _HANGS_UP:
+                self.close()
+                raise ConnectionLost("the instrument closed the connection in its answer", where=self._where(line))
             time.sleep(_PART)
 
     def _take(self, line: str) -> bytes:
@@ -287,7 +293,7 @@ class VisaLink:
 
     def clear(self) -> None:
         """Bring the connection into a known state after a timeout: a socket is closed, others get a device clear."""
-        if self._socket is not None:
+        if self._socket is not None or self._instrument is None:
             self.close()
             return
         try:

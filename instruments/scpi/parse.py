@@ -9,6 +9,7 @@ from bench.errors import InstrumentError
 from bench.station.interfaces import Identity
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_UNITS = frozenset({"V", "A", "W", "VA", "S", "HZ", "OHM", "DB", "DBM", "C", "%"})
 _ERROR = re.compile(r"\s*([+-]?\d{1,9})\s*[, ]?\s*(.*)", re.DOTALL)
 _SOCKET = re.compile(r"TCPIP\d*::(?P<host>[^:\s]+|\[[0-9a-f:]+\])::(?P<port>\d{1,5})::SOCKET", re.IGNORECASE)
 _NOT_A_NUMBER = 9.9e37  # 9.91E37 is SCPI's NaN, 9.9E37 its infinity (SCPI-99 volume 1, 7.2.1.4 and 7.2.1.5)
@@ -37,14 +38,17 @@ def identity(answer: str) -> Identity:
 
 
 def number(answer: str) -> float:
-    """Read a number; a unit behind it (``5.000V``) is ignored. Raises AnswerError, also for SCPI's NaN and infinity."""
+    """Read a number; a plain unit behind it (``5.000V``) is ignored. Raises AnswerError, also for NaN and infinity.
+
+    Multiples (``5.000mV``) and any other word are no answer: they would be taken for another value.
+    """
     text = answer.strip()
     found = _NUMBER.match(text)
     if found is None:
         raise AnswerError(f"'{_short(answer)}' is no number")
     value = float(found.group(0))
     rest = text[found.end() :].strip()
-    if rest and not re.fullmatch(r"[A-Za-z%]{1,4}", rest):
+    if rest and rest.upper() not in _UNITS:
         raise AnswerError(f"'{_short(answer)}' is no number")
     if not math.isfinite(value) or abs(value) >= _NOT_A_NUMBER:
         raise AnswerError(f"'{_short(answer)}' means that there is no measurement")
@@ -67,6 +71,12 @@ def error(answer: str) -> tuple[int, str]:
     if found is None:
         raise AnswerError(f"'{_short(answer)}' is no entry of an error queue")
     return int(found.group(1)), found.group(2).strip().strip('"')
+
+
+def done(answer: str) -> None:
+    """Read the answer of ``*OPC?``, which is 1 (IEEE 488.2 section 10.19). Raises AnswerError."""
+    if answer.strip() not in ("1", "+1"):
+        raise AnswerError(f"'{_short(answer)}' is no answer to *OPC?")
 
 
 def text(answer: str) -> str:

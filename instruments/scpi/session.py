@@ -345,7 +345,16 @@ class ScpiSession:
         if not self._link.alive():
             await self._step(self._link.close)
             await self._reopen()
-        elif stale := self._link.stale():
+            try:
+                await self._drain_queue()  # what is there is about what was said on the lost connection, or by others
+            except InstrumentError:
+                await self._step(self._link.clear)  # its answer may come yet, and what it names is not ours
+                raise
+        else:
+            self._drop_stale()
+
+    def _drop_stale(self) -> None:
+        if stale := self._link.stale():
             self._lane.record(Direction.RECEIVED, stale, comment="late, belongs to no question")
 
     async def _reopen(self) -> None:
@@ -367,6 +376,7 @@ class ScpiSession:
                 await self._reopen()
             errors = await self._drain_queue()
         except (InstrumentError, OSError) as lost:
+            await self._step(self._link.clear)  # an answer that comes yet must not meet the next question
             what = lost.what if isinstance(lost, InstrumentError) else str(lost)
             return InstrumentTimeout(f"{error.what}, and then: {what}", where=error.where)
         if errors:
@@ -379,6 +389,7 @@ class ScpiSession:
         if not self.manners.errors:
             return errors
         for _ in range(_QUEUE_DEPTH):
+            self._drop_stale()
             answer = await self._ask(self.manners.errors, _RECOVER)
             code, text = await self._understood(self.manners.errors, answer, parse.error)
             if code == 0:

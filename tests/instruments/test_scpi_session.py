@@ -162,6 +162,78 @@ def test_a_peer_that_closes_is_noticed_at_once_without_spinning(double):
     asyncio.run(run())
 
 
+def test_a_peer_that_closes_in_the_middle_of_an_answer_is_noticed_at_once(double):
+    """The half that came must not be waited on until the timeout."""
+    broken = []
+
+    def answer(line):
+        if line == "READ?" and not broken:
+            broken.append(line)
+            double._clients[-1].sendall(b"+3.80")
+            raise ScpiDouble.Drop
+        return "+3.80000000E+00" if line == "READ?" else double.supply(line)
+
+    double.answer = answer
+
+    async def run():
+        session = await ScpiSession.open(double.resource, timeout=3.0)
+        start = time.monotonic()
+        assert await session.value("READ?", parse.number) == 3.8
+        assert time.monotonic() - start < 1.0
+        await session.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("late", [0.0, 0.02])
+def test_garbage_before_an_answer_does_not_shift_the_answers(double, late):
+    """The right answer that still comes would be taken for that of the next question."""
+
+    def answer(line):
+        if line == "READ?":
+            double._clients[-1].sendall(b"\xff\xfe\n")
+            time.sleep(late)
+            return "+1.11000000E+00"
+        return "+2.22000000E+00" if line == "MEAS?" else double.supply(line)
+
+    double.answer = answer
+
+    async def run():
+        session = await ScpiSession.open(double.resource)
+        with pytest.raises(AnswerError, match=r"READ\?.*is no number") as caught:
+            await session.value("READ?", parse.number)
+        assert "READ?" in caught.value.where
+        assert await session.value("MEAS?", parse.number) == 2.22
+        await session.close()
+
+    asyncio.run(run())
+
+
+def test_garbage_instead_of_opc_is_no_command_carried_out(double):
+    double.answer = lambda line: "+3.8" if line == "*OPC?" else double.supply(line)
+
+    async def run():
+        session = await ScpiSession.open(double.resource)
+        with pytest.raises(AnswerError, match=r"is no answer to \*OPC\?"):
+            await session.write("VOLT 2.5,(@1)")
+        assert await session.query("VOLT? (@1)") == "+2.50000000E+00"
+        await session.close()
+
+    asyncio.run(run())
+
+
+def test_errors_from_before_the_connection_was_lost_are_not_ours(double):
+    async def run():
+        session = await ScpiSession.open(double.resource)
+        double.errors.append('-221,"Settings conflict"')
+        double.drop_all()
+        await asyncio.sleep(0.05)
+        await session.write("VOLT 2.5,(@1)")
+        await session.close()
+
+    asyncio.run(run())
+
+
 def test_a_connection_dropped_while_idle_is_opened_again(double):
     async def run():
         session = await ScpiSession.open(double.resource)
@@ -309,7 +381,9 @@ def test_numbers(answer, value):
     assert parse.number(answer) == value
 
 
-@pytest.mark.parametrize("answer", ["", "volts", "9.91E37", "-9.9E37", "1,2", "nan", "1 2", "1.5 3V", "++1"])
+@pytest.mark.parametrize(
+    "answer", ["", "volts", "0x", "5.000mV", "3.8e", "9.91E37", "-9.9E37", "1,2", "nan", "1 2", "1.5 3V", "++1"]
+)
 def test_what_is_no_number(answer):
     with pytest.raises(AnswerError):
         parse.number(answer)
