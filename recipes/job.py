@@ -12,6 +12,7 @@ from typing import Annotated
 from bench.engine.recipe import Choices, Range, Station, Unit
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import CardProfile, EimOrder, IpaService, Modem, PollResult, Registration
+from recipes.serving import serve
 from recipes.words import listing, order_failed
 
 Rat = Annotated[str, Choices("", "LTE", "LTE-M", "NB-IoT", "GSM")]
@@ -55,6 +56,7 @@ class Job:
         self.eid = ""
         self.dns: tuple[str, ...] = ()
         self.polls: list[PollResult] = []
+        self._served = ""
 
     # --- where the card is ----------------------------------------------------------------------------------------
 
@@ -137,9 +139,15 @@ class Job:
 
     async def connect(self, phase: Phase, *, suffix: str) -> None:
         """Have what the IPA's traffic needs: registration and data, where it takes the radio."""
+        await self.serve(phase)
         if self.by_radio:
             await self.register(phase, step_name=f"register-{suffix}")
             await self.open_data(phase, step_name=f"data-{suffix}")
+
+    async def serve(self, phase: Phase) -> None:
+        """Have an emulator that holds one profile at a time hold that of the phase (``recipes.serving``)."""
+        if self._served != phase.name and await serve(self.station, phase.name, phase.plmn):
+            self._served = phase.name
 
     async def verify_identity(self, iccid: str, *, step_name: str = "identity") -> str:
         """Read ICCID and IMSI back from the card through the modem's +CRSM, never from an answer of the job."""
@@ -235,6 +243,7 @@ class Job:
 
     async def refresh(self, to: Phase) -> None:
         """Have the modem work with the profile that the card has switched to."""
+        await self.serve(to)
         async with self.station.step("refresh") as step:
             if self.moves:
                 # The IPA has reset the card in the reader; the modem starts it anew when it is put in.

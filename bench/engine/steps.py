@@ -161,13 +161,19 @@ class Step:
         if self._decisive:
             self._record.take(cause, step=self.path)
 
+    def put_off(self, seconds: float) -> None:
+        """Have the timeouts of this step and those around it end ``seconds`` of station time later (or earlier)."""
+        step: Step | None = self
+        while step is not None:
+            if isinstance(step._limit, Extensible):
+                step._limit.extend(seconds)
+            step = step._parent
+
     def uncharge(self, seconds: float) -> None:
-        """Take seconds of station time out of this step and those around it: their timeouts end later by as much."""
+        """Take seconds of station time out of the elapsed time of this step and of those around it."""
         step: Step | None = self
         while step is not None:
             step.uncharged += seconds
-            if isinstance(step._limit, Extensible):
-                step._limit.extend(seconds)
             step = step._parent
 
     def remaining(self) -> float | None:

@@ -163,13 +163,13 @@ def test_why_tc_did_not(tc, mode, kind, words):
 
 
 def test_a_tc_that_hangs_is_ended(tc, monkeypatch):
-    monkeypatch.setattr(netem, "WITHIN", 0.5)
-
     async def body():
         driver = await TcNetem.open(tc.options())
         tc.mode("hang")
+        monkeypatch.setattr(netem, "WITHIN", 0.5)
         with pytest.raises(InstrumentTimeout, match=r"did not end within 0\.5 s"):
             await driver.limit(LinkLimits(delay=0.1))
+        monkeypatch.undo()
         tc.mode("")
         await driver.close()
 

@@ -162,3 +162,22 @@ def test_subscribers_of_packages_have_no_keys_in_their_text(tmp_path):
         assert found.plmn == plmn and found.imsi.startswith(plmn)
         assert found.key.hex() not in repr(found) and found.opc.hex() not in repr(found)
         found.check()
+
+
+def test_scopes_of_station_time_can_be_put_off(tmp_path):
+    async def body():
+        async with station(tmp_path) as bench:
+            clock = bench.clock
+            started = clock.now()
+            scope = clock.limit(10.0)
+            async with scope:
+                scope.extend(20.0)
+                await clock.sleep(25.0)
+            with pytest.raises(TimeoutError):
+                scope = clock.limit(10.0)
+                async with scope:
+                    scope.extend(5.0)
+                    await clock.sleep(60.0)
+            assert clock.now() - started == pytest.approx(40.0)
+
+    run(body, seconds=60)

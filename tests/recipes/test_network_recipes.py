@@ -11,6 +11,7 @@ import pytest
 from recipe_bench import Bench, Summary
 
 from bench.errors import ConfigurationError
+from fixtures.sim.emulator_subscribers import read
 from recipes.attach_reject_sweep import chosen
 from recipes.poor_signal_download import levels_of
 
@@ -127,3 +128,38 @@ def test_lists_of_causes_and_levels() -> None:
     assert levels_of("-85, -95.5") == [-85.0, -95.5]
     with pytest.raises(ConfigurationError, match="no list of RSRP steps"):
         levels_of("85")
+
+
+ONE = """
+[stations.{name}]
+world = {{ service = "sim", {world} }}
+clock = "unix:$world.clock"
+power = {{ driver = "keysight-e36300", resource = "$world.power.resource", voltage = 3.8, current_limit = 2.0, voltage_max = 4.3 }}
+modem = {{ driver = "at-modem", port = "$world.modem.port" }}
+network = {{ driver = "{driver}", resource = "$world.network.resource", cells = [1] }}
+card = {{ at = "modem" }}
+data = {{ path = "proxy:$world.data.proxy" }}
+expendable = true
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("driver", "world"), [("rs-cmw500", "network_cells = 1"), ("anritsu-mt8821c", 'network = "mt8821c"')]
+)
+def test_an_emulator_of_one_cell_is_programmed_for_the_profile(driver: str, world: str, tmp_path: Path) -> None:
+    """The main job: one key set at a time, re-programmed at the switch; nobody's keys are in the run folder."""
+    one = Bench(tmp_path / "one", ONE.format(name="one", driver=driver, world=world))
+    run = one.run("bootstrap-to-operational", "one")
+    assert run.verdict == "pass", run.errors
+    events = [json.loads(line) for line in run.journal.splitlines()]
+    done = [event["data"] for event in events if event["type"] == "reprogramming"]
+    assert [item["complete"] for item in done] == [True, True]
+    assert "operational profile, IMSI 99970" in done[1]["what"]
+    ends = {event["step"]: event["data"] for event in events if event["type"] == "step-end"}
+    assert ends["switch"].get("uncharged", 0.0) == done[1]["elapsed"]
+    keys = [read(name, home=one.home) for name in ("bootstrap", "operational")]
+    for file in Path(run.found["folder"]).iterdir():
+        held = file.read_bytes().lower() if file.is_file() else b""
+        for subscriber in keys:
+            for secret in (subscriber.key, subscriber.opc):
+                assert secret not in held and secret.hex().encode() not in held.replace(b",", b""), file.name
