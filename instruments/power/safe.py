@@ -107,5 +107,6 @@ def _disarm(dialect: SupplyDialect, channel: _Channel) -> None:
     if dialect.watchdog is not None:
         try:
             channel.command(dialect.watchdog.off)
+            channel.ask(dialect.watchdog.state)  # what is closed right behind a command may lose it
         except InstrumentError:
             return  # safe it is, watchdog or not

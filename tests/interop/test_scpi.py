@@ -97,6 +97,33 @@ def test_sigrok_left_no_error_in_the_supply(rigol: Bench) -> None:
     assert lxi(rigol.power, "SYST:ERR?") == '0,"No error"\n'
 
 
+@pytest.fixture(scope="module")
+def hameg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A bench with an HMC8043, the other grammar of which Debian's libsigrok knows: a selected channel."""
+    running = Bench(tmp_path_factory.mktemp("hmc"), "--world", "supply=hmc8043")
+    try:
+        yield running
+    except BaseException:
+        running.kill()
+        raise
+    assert running.stop() == 0
+
+
+def test_sigrok_drives_a_supply_with_a_selected_channel(hameg: Bench) -> None:
+    found = sigrok(hameg, "--scan")
+    assert re.search(r"HMC8043 .*with 6 channels: V1 I1 V2 I2 V3 I3", found), found
+    lxi(hameg.power, "*CLS")
+    sigrok(hameg, "-g", "1", "--config", "voltage_target=3.800:current_limit=2.0:enabled=yes", "--set")
+    power = hameg.state()["power"]
+    assert (power["on"], power["set_volts"], power["limit"]) == (True, 3.8, 2.0)
+    volts = [float(line.split()[1]) for line in sigrok(hameg, "--samples", "3").splitlines() if line.startswith("V1:")]
+    assert volts == pytest.approx([3.8] * 3, abs=0.02)
+    assert sigrok(hameg, "-g", "1", "--get", "enabled").split() == ["true"]
+    sigrok(hameg, "-g", "1", "--config", "enabled=no", "--set")
+    assert hameg.state()["power"]["on"] is False
+    assert lxi(hameg.power, "SYST:ERR?") == '0,"No error"\n'
+
+
 def test_sigrok_asks_for_more_than_the_channel_gives(rigol: Bench) -> None:
     before = rigol.state()["power"]["set_volts"]
     lxi(rigol.power, "*CLS")
