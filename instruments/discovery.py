@@ -38,7 +38,9 @@ def suggest(identity: Identity) -> Mapping[str, Any] | None:
         if re.search(pattern, text, re.IGNORECASE):
             driver = next((name for name in sorted(known) if part in name), "")
             return {"kind": kind, "driver": driver, "channels": 1, "sure": bool(driver)}
-    for name, target in sorted(known.items()):
+    # Several names may lead to one driver: the one that the model is called by comes first.
+    model = identity.model.lower()
+    for name, target in sorted(known.items(), key=lambda item: (item[0].rpartition("-")[2] not in model, item[0])):
         if not target.startswith("instruments.power."):
             continue
         try:
@@ -46,7 +48,8 @@ def suggest(identity: Identity) -> Mapping[str, Any] | None:
         except BenchError:
             continue  # a driver that cannot be loaded speaks for nothing; doctor names it
         if dialect is not None and dialect.model and dialect.speaks_for(identity.manufacturer, identity.model):
-            return {"kind": "power", "driver": name, "channels": min(int(dialect.channels), 4), "sure": True}
+            channels = min(int(dialect.channels_of(identity.model)), 4)
+            return {"kind": "power", "driver": name, "channels": channels, "sure": True}
     if _SUPPLY.search(identity.manufacturer) and _ANY_SUPPLY in known:
         return {"kind": "power", "driver": _ANY_SUPPLY, "channels": 1, "sure": False}
     return None

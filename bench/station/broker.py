@@ -29,6 +29,10 @@ HOLD: Final = 0.25
 LINGER: Final = 2.0
 """Seconds without clients after which the broker ends: the instrument is then free for other programs."""
 CONNECT: Final = 3.0
+DRAIN: Final = 1.0
+"""Seconds in which an answer that nobody waits for any more may still come."""
+_FREE: Final = 0.05
+"""Seconds that an instrument of one session is given to see that the last connection is closed."""
 _LIMIT: Final = 64 << 20
 """Longest answer in bytes: a record of a fast log."""
 _ERROR_QUERY: Final = re.compile(rb"(ERR(or)?(:NEXT)?|EER|QER)\?\s*$", re.IGNORECASE)
@@ -64,6 +68,7 @@ class Instrument:
         self.on_lost: Callable[[], None] = lambda: None
         """Called when the instrument has closed the connection; not for ``drop``."""
         self._address = (host, port)
+        self._used = False
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -75,7 +80,10 @@ class Instrument:
     async def write(self, line: bytes) -> None:
         """Send one line, connecting first where there is no connection. Raises OSError, TimeoutError."""
         if not self.connected:
-            self.drop()
+            if self._used:
+                self.drop()
+                await asyncio.sleep(_FREE)
+            self._used = True
             loop = asyncio.get_running_loop()
             reader = _Watched(lambda: self._lost(reader))
             async with asyncio.timeout(CONNECT):
@@ -203,7 +211,10 @@ class Broker:
         try:
             await asyncio.wait({answering, following}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done() and following.done() and not following.result():
-                self._instrument.drop()
+                # Its answer is taken and thrown away; one that does not come leaves with the connection.
+                await asyncio.wait({answering}, timeout=DRAIN)
+                if not answering.done() or answering.exception() is not None:
+                    self._instrument.drop()
                 return None, None
             answer = await answering
         finally:
