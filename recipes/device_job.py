@@ -129,19 +129,19 @@ class DeviceJob:
         if console is None:
             return ""
         if not console.accepts("eid"):
-            return await self._said_eid(console, self.boot_within, self.booted)
+            return await self._said_eid(console, self.boot_within, self.booted, 0)
         until = self.station.clock.now() + self.boot_within
         while self.station.clock.now() < until:  # right after its boot a device has not read its card yet
-            since = self.station.clock.now()
+            mark = console.mark()
             await console.command("eid")
-            told = await self._said_eid(console, _EID_AGAIN, since)
+            told = await self._said_eid(console, _EID_AGAIN, 0.0, mark)
             if told:
                 return told
         return ""
 
-    async def _said_eid(self, console: Console, within: float, since: float) -> str:
+    async def _said_eid(self, console: Console, within: float, since: float, after: int) -> str:
         try:
-            found = await console.wait("eid", timeout=within, since=since)
+            found = await console.wait("eid", timeout=within, since=since, after=after)
         except DeviceFailure:
             return ""
         return found.values.get("eid", "")
@@ -156,11 +156,11 @@ class DeviceJob:
         if console is None:
             station.note(f"the device must be associated with eIM {station.eim.eim_id} already")
             return
-        since = station.clock.now()
+        mark = console.mark()
         configuration = await station.eim.initial_configuration()
         await console.command("add_eim", configuration=configuration.hex())
         if console.knows("eim"):
-            found = await console.wait("eim", timeout=self.boot_within, since=since)
+            found = await console.wait("eim", timeout=self.boot_within, after=mark)
             station.note(f"{console.name}: {found.line}")
 
     # --- polling --------------------------------------------------------------------------------------------------

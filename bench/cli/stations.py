@@ -38,6 +38,8 @@ def _list(obj: Mapping[str, Any], as_json: bool) -> None:
         owner, kept = locks.holder(key), reservations.get(key)
         kinds = ("power", "modem", "network", "card", "switch", "data")
         parts = [kind for kind in kinds if getattr(station, kind) is not None]
+        if station.dut is not None and station.dut.console:
+            parts.append("console")
         if station.card is not None and station.card.at != "modem":
             parts.insert(parts.index("card"), "reader")
         rows.append(

@@ -143,11 +143,12 @@ class Dut:
         console = next((item for item in self._station.consoles.values() if item.knows("firmware")), None)
         if console is None:
             return ""
+        after = 0
         if console.accepts("version"):
-            since = self._station.clock.now()
+            after = console.mark()
             await console.command("version")
         try:
-            found = await console.wait("firmware", timeout=_VERSION_WITHIN, since=since)
+            found = await console.wait("firmware", timeout=_VERSION_WITHIN, since=since, after=after)
         except DeviceFailure:
             if self.config.firmware:
                 raise
@@ -185,10 +186,11 @@ class Dut:
         self._station.note(f"image {image.name}, SHA-256 {digest}")
         before = await self._told_version()
         began = self._station.clock.now()
+        marks = {item.name: item.mark() for item in self._station.consoles.values()}
         await _run([part.replace("{image}", str(image)) for part in config.command], config.timeout)
         console = next((item for item in self._station.consoles.values() if item.knows("booted")), None)
         if console is not None:
-            await console.wait("booted", timeout=boot_within, since=began)
+            await console.wait("booted", timeout=boot_within, after=marks[console.name])
         after = await self._told_version()
         flashed = Flashed(str(image), digest, before, after, self._station.clock.now() - began)
         self._station.result("flashed", {"image": image.name, "sha256": digest, "before": before, "after": after})
@@ -199,10 +201,10 @@ class Dut:
         console = next((item for item in self._station.consoles.values() if item.knows("firmware")), None)
         if console is None or not console.accepts("version"):
             return ""
-        began = self._station.clock.now()
+        after = console.mark()
         with contextlib.suppress(DeviceFailure, InstrumentError):
             await console.command("version")
-            found = await console.wait("firmware", timeout=_VERSION_WITHIN, since=began)
+            found = await console.wait("firmware", timeout=_VERSION_WITHIN, after=after)
             return found.values.get("version", found.line)
         return ""
 

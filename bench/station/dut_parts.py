@@ -18,6 +18,8 @@ class ConsoleMatch:
     at: float
     values: Mapping[str, str] = field(default_factory=dict)
     """Its named groups."""
+    number: int = 0
+    """Counts the matches of a console from 1 on."""
 
 
 def agrees(told: str, wanted: str) -> bool:
@@ -42,13 +44,24 @@ class Console(Instrument, Protocol):
     def last(self, pattern: str) -> ConsoleMatch | None:
         """Return the latest match."""
 
+    def mark(self) -> int:
+        """Return the number of the latest match: what comes after it is news, also within one moment."""
+
     def tail(self, count: int = 5) -> Sequence[str]:
         """Return the last lines."""
 
     async def wait(
-        self, pattern: str, *, timeout: float, since: float | None = None, values: Mapping[str, str] | None = None
+        self,
+        pattern: str,
+        *,
+        timeout: float,
+        since: float | None = None,
+        after: int | None = None,
+        values: Mapping[str, str] | None = None,
     ) -> ConsoleMatch:
-        """Wait for a pattern, seen since ``since`` (now, when None). ``timeout`` in seconds of station time.
+        """Wait for a pattern, seen since ``since`` or after a ``mark``; from now on, when both are None.
+
+        ``since`` and ``timeout`` in seconds of station time.
 
         Raises DeviceFailure when the device says something else or nothing, InstrumentError when the port is not
         there, ConfigurationError for an unknown pattern.

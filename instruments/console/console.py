@@ -202,14 +202,26 @@ class SerialConsole:
         """Return the latest match."""
         return self._matcher.latest(pattern)
 
+    def mark(self) -> int:
+        """Return the number of the latest match."""
+        return self._matcher.count
+
     def tail(self, count: int = 5) -> Sequence[str]:
         """Return the last lines."""
         return list(self._matcher.lines)[-count:]
 
     async def wait(
-        self, pattern: str, *, timeout: float, since: float | None = None, values: Mapping[str, str] | None = None
+        self,
+        pattern: str,
+        *,
+        timeout: float,
+        since: float | None = None,
+        after: int | None = None,
+        values: Mapping[str, str] | None = None,
     ) -> ConsoleMatch:
-        """Wait for a pattern. ``timeout`` in seconds of station time, ``since`` in station time (now, when None).
+        """Wait for a pattern, seen since ``since`` or after a ``mark``; from now on, when both are None.
+
+        ``timeout`` in seconds of station time, ``since`` in station time.
 
         Raises DeviceFailure with the last line when the device does not say it, InstrumentError when the port was not
         there at the end, ConfigurationError for an unknown pattern.
@@ -220,12 +232,13 @@ class SerialConsole:
                 where=self._options.origin or self._where,
                 hint=did_you_mean(pattern, self._matcher.patterns),
             )
-        begin = self._clock.now() if since is None else since
+        if since is None and after is None:
+            after = self._matcher.count
         try:
             async with self._clock.timeout(timeout):
                 while True:
                     self._arrived.clear()
-                    found = self._matcher.first(pattern, begin, values or {})
+                    found = self._matcher.first(pattern, since or 0.0, values or {}, after=after or 0)
                     if found is not None:
                         return found
                     if self._fd < 0 and not self._try_open():

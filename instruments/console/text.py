@@ -57,6 +57,7 @@ class Matcher:
         self.patterns = dict(patterns)
         self.lines: deque[str] = deque(maxlen=LINES)
         self.matches: deque[ConsoleMatch] = deque(maxlen=MATCHES)
+        self.count = 0
         self._partial: set[str] = set()
         """Patterns that the line without an end fits already."""
 
@@ -84,13 +85,15 @@ class Matcher:
             if not final:
                 self._partial.add(name)
             values = {key: value for key, value in match.groupdict().items() if value is not None}
-            found.append(ConsoleMatch(name, text, now, values))
+            self.count += 1
+            found.append(ConsoleMatch(name, text, now, values, self.count))
         self.matches.extend(found)
         return found
 
-    def first(self, name: str, since: float, values: Mapping[str, str]) -> ConsoleMatch | None:
-        """Return the first match since ``since`` whose groups have these values."""
-        return next((match for match in self.matches if match.at >= since and fits(match, name, values)), None)
+    def first(self, name: str, since: float, values: Mapping[str, str], *, after: int = 0) -> ConsoleMatch | None:
+        """Return the first match since ``since``, of a number above ``after``, whose groups have these values."""
+        news = (match for match in self.matches if match.at >= since and match.number > after)
+        return next((match for match in news if fits(match, name, values)), None)
 
     def latest(self, name: str) -> ConsoleMatch | None:
         """Return the last match of a pattern."""

@@ -5,7 +5,9 @@ The stations share one device: each run finds what the one before it left on its
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from fixtures.sim.world import station_eid
 
 pytestmark = pytest.mark.timeout(120)
 
+FLASHER = Path(__file__).with_name("flasher.py")
 RECIPE = "device-ipa-bootstrap-to-operational"
 POWER = (
     'power = { driver = "keysight-e36300", resource = "$world.power.resource", voltage = 3.8, current_limit = 2.0, '
@@ -45,6 +48,17 @@ patterns.registered = 'net: registered (?P<plmn>\\d{{5,6}})'
 patterns.identity = 'sim: ready, ICCID (?P<iccid>\\d+)'
 patterns.switched = 'ipa: profile switched'
 patterns.eid = 'ipa: EID (?P<eid>\\d{{32}})'
+
+# What flashes it is a program of its own, which tells the world; the image holds its version.
+[stations.flashed]
+{WORLD}
+world = {{ service = "sim", ipa = "device", station = "sim-device" }}
+[stations.flashed.dut]
+flash = {{ command = ["{sys.executable}", "{FLASHER}", "$world.control", "{{image}}"], timeout = 20 }}
+[stations.flashed.dut.console.app]
+port = "$world.console.port"
+patterns = {{ booted = 'app: meter-demo', firmware = '^firmware (?P<version>[^ ]+)' }}
+commands = {{ version = "version" }}
 """
 
 
@@ -135,3 +149,21 @@ def test_the_same_seed_gives_the_same_times(bench: Bench, tmp_path: Path) -> Non
         assert run.verdict == "pass", run.errors
         times.append({step: round(found["elapsed"], 1) for step, found in run.steps.items()})
     assert times[0] == times[1]
+
+
+def test_flashing_tells_image_and_both_versions(bench: Bench) -> None:
+    image = bench.folder / "meter.bin"
+    image.write_text("1.5.0")
+    run = bench.run("device-flash", "flashed", sets=(f"image={image}", "version=1.5.0"))
+    assert run.verdict == "pass", (run.errors, list(run.steps))
+    events = [json.loads(line) for line in run.journal.splitlines()]
+    result = next(event for event in events if event["type"] == "result")["data"]["value"]
+    assert (result["before"], result["after"], result["image"]) == ("1.4.2", "1.5.0", "meter.bin")
+    assert result["sha256"] == hashlib.sha256(b"1.5.0").hexdigest()
+    wrong = bench.run("device-flash", "flashed", sets=(f"image={image}", "version=1.6.0"))
+    assert (wrong.verdict, wrong.found["device"]) == ("fail", "fail")
+    assert "runs firmware 1.5.0 after the flash, not 1.6.0" in wrong.errors
+    image.write_text("broken")
+    broken = bench.run("device-flash", "flashed", sets=(f"image={image}",))
+    assert (broken.verdict, broken.found["device"]) == ("bench-error", "inconclusive")
+    assert "the flash program ended with exit code 4:\nverification failed" in broken.errors
