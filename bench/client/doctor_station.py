@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from bench.client.doctor import Check
 from bench.errors import BenchError
+from bench.station import sharing
 from bench.station.clock import RealClock
 from bench.station.config import StationConfig
 from bench.station.discovery import at, pcsc
@@ -138,7 +139,7 @@ async def _power(power: PowerConfig, name: str, host: Host) -> tuple[bool | None
     options = DriverOptions(
         name=power.instrument or "power",
         driver=power.driver,
-        resource=power.resource,
+        resource=sharing.through(power.resource),  # a run on another channel may hold the only connection
         channel=power.channel,
         limits=limits,
         clock=RealClock(),
