@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import serial
 
 from .foreign import need
 
@@ -91,6 +92,13 @@ def test_a_terminal_sees_the_device_boot_and_talks_to_it(world: dict[str, dict[s
         terminal.type(b"\x00\xff\xfe\x1b[A nonsense\r")
         terminal.until(rb"command not found\r\n")
         terminal.type(b"reboot\r")
+        terminal.until(rb"Booting MCUboot")
+        # RESET_N by the relay board: nothing while it is pulled, a boot when it is let go of.
+        with serial.Serial(world["lines"]["port"], timeout=5) as board:
+            board.write(b"relay on 0\r")
+            assert board.read_until(b">").endswith(b">")
+            board.write(b"relay off 0\r")
+            assert board.read_until(b">").endswith(b">")
         terminal.until(rb"Booting MCUboot")
     finally:
         terminal.close()
