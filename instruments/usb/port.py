@@ -35,9 +35,7 @@ def run(command: Sequence[str], *, within: float = RUN_WITHIN, lane: Lane | None
     lane = lane or NullLane()
     lane.record(Direction.SENT, " ".join(command).encode())
     try:
-        done = subprocess.run(
-            list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=within, check=False
-        )
+        done = subprocess.run(list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=within, check=False)
     except FileNotFoundError as error:
         raise InstrumentError(
             f"the program {command[0]} is not installed",
