@@ -191,8 +191,9 @@ ANNOUNCED = {
     "stations": {
         "sim": {
             "power": {"resource": "TCPIP::127.0.0.1::40001::SOCKET"},
-            "modem": {"port": "/tmp/w/modem"},
+            "modem": {"port": "/tmp/w/modem", "second_port": "/tmp/w/modem-2"},
             "network": {"resource": "TCPIP::127.0.0.1::40002::SOCKET"},
+            "attenuator": {"resource": "http://127.0.0.1:40004"},
             "data": {"proxy": "http://127.0.0.1:40003"},
             "clock": "/tmp/w/clock",
         }

@@ -179,7 +179,7 @@ def test_the_built_in_stations_have_what_they_say() -> None:
             "sim-pcsc": {
                 "power": {"resource": "TCPIP::127.0.0.1::1::SOCKET"},
                 "network": {"resource": "TCPIP::127.0.0.1::2::SOCKET"},
-                "modem": {"port": "/home/modem"},
+                "modem": {"port": "/home/modem", "second_port": "/home/modem-2"},
                 "reader": {"name": "esim-bench sim-pcsc A 00 00", "pcsclite_csock": "/tmp/x/pcscd"},
                 "switch": {"port": "/home/switch"},
             }
