@@ -53,6 +53,8 @@ class Modem:
         self.fault = "none"
         self.names = 0
         self.tty = ""
+        self.there = asyncio.Event()
+        """Set while it is plugged in."""
         self._master = self._slave = -1
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._buffer = b""
@@ -68,16 +70,13 @@ class Modem:
         self.tty = f"ttyUSB{self.names}"
         self.tree.tty(PLACE, 2, self.tty, os.ttyname(self._slave))
         asyncio.get_running_loop().add_reader(self._master, self._read)
-
-    @property
-    def there(self) -> bool:
-        """Whether it is plugged in."""
-        return self._master >= 0
+        self.there.set()
 
     def unplug(self) -> None:
         """Vanish."""
         if self._master < 0:
             return
+        self.there.clear()
         asyncio.get_running_loop().remove_reader(self._master)
         self.tree.gone(self.tty)
         os.close(self._slave)
@@ -249,8 +248,7 @@ async def campaign(count: int, seed: int, folder: Path) -> dict[str, object]:
             except TimeoutError:
                 wrong.append(f"exchange {n}: {kind} under {fault} had no end within {MOST} s")
             slowest = max(slowest, time.monotonic() - begin)
-            while not double.there:  # a port that is gone ends an exchange at once: thousands would pass meanwhile
-                await asyncio.sleep(0.01)
+            await double.there.wait()  # a port that is gone ends an exchange at once: thousands would pass meanwhile
     finally:
         await modem.close()
         await double.close()
