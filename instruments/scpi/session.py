@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -242,6 +242,7 @@ class ScpiSession:
 
         async with self._turn():
             await self._ready()
+            self._drop_stale()
             self._sent(command)
             try:
                 data = await self._step(exchange)
@@ -267,8 +268,11 @@ class ScpiSession:
             await self._turns.take(urgent=urgent)
             self._link.prepare()
             try:
-                async with self.guard(urgent) if self.guard is not None else nullcontext():
+                if self.guard is None:
                     yield
+                else:
+                    async with self.guard(urgent):
+                        yield
             finally:
                 if self._working:
                     # The task was cancelled while the thread is still at it: the thread's end gives the turn away.
@@ -317,6 +321,7 @@ class ScpiSession:
         self._lane.record(Direction.SENT, line.encode("ascii", "replace") + b"\n")
 
     async def _ask(self, command: str, seconds: float) -> str:
+        self._drop_stale()
         self._sent(command)
         link = self._link
 
@@ -350,8 +355,6 @@ class ScpiSession:
             except InstrumentError:
                 await self._step(self._link.clear)  # its answer may come yet, and what it names is not ours
                 raise
-        else:
-            self._drop_stale()
 
     def _drop_stale(self) -> None:
         if stale := self._link.stale():
@@ -359,7 +362,11 @@ class ScpiSession:
 
     async def _reopen(self) -> None:
         await self._step(self._link.open)
-        found = parse.identity(await self._ask("*IDN?", self._identify))
+        try:
+            found = parse.identity(await self._ask("*IDN?", self._identify))
+        except InstrumentError:
+            await self._step(self._link.close)  # nobody knows who is there
+            raise
         if found != self.identity:
             await self._step(self._link.close)
             raise InstrumentError(
@@ -389,7 +396,6 @@ class ScpiSession:
         if not self.manners.errors:
             return errors
         for _ in range(_QUEUE_DEPTH):
-            self._drop_stale()
             answer = await self._ask(self.manners.errors, _RECOVER)
             code, text = await self._understood(self.manners.errors, answer, parse.error)
             if code == 0:
