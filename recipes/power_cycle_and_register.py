@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
 
 
 @recipe(title="Power-cycle and register", needs=("power", "modem"), effects=())
@@ -12,11 +12,20 @@ async def power_cycle_and_register(
     station: Station,
     hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
     register_within: Annotated[float, Unit("s"), Range(1, 3600)] = FROM_RAT,
+    kind: Annotated[str, Choices("hard", "graceful")] = "hard",
 ) -> None:
-    """Remove power until the rail is dead, restore it, and require registration."""
+    """Remove power until the rail is dead, restore it, and require registration.
+
+    ``graceful``: the modem is told to switch itself off first. The inrush peak is measured where the supply records.
+    """
     async with station.step("power-cycle") as step:
-        cycle = await station.power.cycle(hold=hold)
+        graceful = kind == "graceful" and await station.power.output()
+        cycle = await station.power.cycle(hold=hold, shutdown=station.modem.power_down if graceful else None)
         step.measure("time_to_dead", cycle.time_to_dead, unit="s")
+        if cycle.inrush_peak is not None:
+            step.measure("inrush_peak", cycle.inrush_peak, unit="A")
+        if kind == "graceful":
+            step.note("graceful" if cycle.graceful else "hard: the modem was off, or did not switch itself off")
     async with station.step("modem-ready") as step:
         step.measure("boot_time", await station.modem.wait_ready(timeout=60.0), unit="s")
         await station.modem.wait_sim_ready(timeout=60.0)

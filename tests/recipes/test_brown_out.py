@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from recipe_bench import Bench, Summary
 
 SMALL = ("depths=2", "widths=2")
+ANALYSER = """
+[stations.analyser]
+world = { service = "sim", supply = "n6705c" }
+clock = "unix:$world.clock"
+expendable = true
+[stations.analyser.power]
+driver = "keysight-n6705c"
+resource = "$world.power.resource"
+voltage = 3.8
+current_limit = 2.0
+voltage_max = 4.3
+[stations.analyser.modem]
+driver = "at-modem"
+port = "$world.modem.port"
+"""
+"""A supply with a watchdog, a fast log and lists to 1 us: armed, fed and recorded in every run."""
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +78,17 @@ def test_a_device_that_hangs_after_a_dip_fails_with_the_dip_it_was(bench: Bench)
     assert run.verdict == "fail", run.errors
     assert outcomes(run)["dip-3.40V-1000ms"] == "hung"
     assert "hung after 1 of 4 dips" in run.errors and "3.4 V for 1.0 s" in run.errors
+
+
+def test_a_supply_with_finer_lists_makes_finer_dips_and_measures_the_inrush(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ANALYSER)
+    run = bench.run("brown-out-sweep", "analyser", sets=(*SMALL, "shortest=1ms", "longest=20ms"))
+    assert run.verdict == "pass", run.errors
+    # 1 ms is shorter than the 2 ms that the module's detector takes
+    assert outcomes(run)["dip-2.20V-1ms"] == "survived"
+    assert outcomes(run)["dip-2.20V-20ms"] == "rebooted"
+    run = bench.run("power-cycle-and-register", "analyser", sets=("kind=graceful",))
+    assert run.verdict == "pass", run.errors
+    measured = next(step["measurements"] for step in run.found["steps"] if step["step"] == "power-cycle")
+    # 220 uF at 1 V/ms are 0.22 A, and the module draws its own current on top
+    assert 0.2 < measured["inrush_peak"] < 1.0
