@@ -243,7 +243,7 @@ class Session:
         assert self.equipment.open is not None
         opened, config = self.equipment.open, self.equipment.station
         instruments = {}
-        for kind in ("power", "modem", "network", "switch", "reader"):
+        for kind in ("power", "modem", "network", "attenuator", "switch", "reader"):
             part = getattr(config, kind) if kind != "reader" else config.card if opened.reader is not None else None
             if part is not None:
                 identity = opened.identities.get(kind)
