@@ -87,7 +87,8 @@ async def _recover(station: Station, last: str, within: float) -> Recovery:
             step.note(f"layer {layer.layer}: {layer.outcome} after {layer.elapsed:.1f} s: {layer.detail}")
 
         layers: dict[str, RecoveryLayer] = {layer: layer for layer in get_args(RecoveryLayer)}
-        found = await station.modem.recover(power=station.power, report=report, last=layers[last])
+        line = station.dut.reset if station.has("dut") and station.dut.has("reset") else None
+        found = await station.modem.recover(power=station.power, reset_line=line, report=report, last=layers[last])
         step.measure("layer", found.layer)
         step.measure("time_to_recover", found.elapsed, unit="s", upper=within)
     return found
