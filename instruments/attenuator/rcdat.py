@@ -2,7 +2,8 @@
 
 The same text both ways: ``SETATT=10.75`` (several channels: ``:CHAN:1:SETATT:10.75``), ``ATT?``, ``MN?``,
 ``SN?``. A setting is answered with 1 (done), 0 (failed) or 2 (out of range); what is unknown with
-``-99 Unrecognized Command``. The attenuator takes one telnet client at a time, so a connection lasts for one exchange, and a busy one is tried again.
+``-99 Unrecognized Command``. The attenuator takes one telnet client at a time, so a connection lasts for one
+exchange, and a busy one is tried again.
 """
 
 from __future__ import annotations
