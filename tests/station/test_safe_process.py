@@ -40,14 +40,14 @@ def double():
         yield found
 
 
-def test_off_and_verified_within_a_second(double, tmp_path):
+def test_off_and_verified_within_the_two_seconds_there_are(double, tmp_path):
     double.decay = 0.1
     code, report, took = run(tmp_path, off(double.resource, serial="MY12345678"))
     assert code == 0 and report["safe"] is True
     (result,) = report["results"]
     assert result["verified"] is True and result["reading"] < 0.3
     assert not double.on
-    assert took < 1.0
+    assert took < 2.0
 
 
 def test_it_imports_little(tmp_path):
