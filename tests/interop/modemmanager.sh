@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs ModemManager against one serial port, alone with a message bus, in mount and process namespaces of its own.
 #   unshare --mount --pid --fork --kill-child --mount-proc sh modemmanager.sh FOLDER PORT SECONDS
-# Prints mmcli's JSON of the modem, then of the SIM card, one a line; modemmanager.log in FOLDER has the AT commands.
+# Prints mmcli's JSON of the modem, of the SIM card, and of the modem when it is enabled, one a line;
+# modemmanager.log in FOLDER has the AT commands.
 # ModemManager takes only ports that sysfs and udev's rules describe: the namespace shows it one more than there is.
 set -eu
 folder=$1
@@ -69,3 +70,12 @@ done
 cat "$folder/modem.json"
 echo
 mmcli --sim any --output-json
+# Enabled, it follows the registration: what mmcli shows of the network is what the modem told by +CREG and +COPS.
+mmcli --modem any --enable >"$folder/enable.log" 2>&1 || { cat "$folder/enable.log" >&2; exit 1; }
+turns=50
+until mmcli --modem any --output-json | grep -q '"registration-state":"home"'; do
+    turns=$((turns - 1))
+    [ "$turns" -gt 0 ] || break
+    sleep 0.2
+done
+mmcli --modem any --output-json

@@ -29,7 +29,7 @@ def namespace() -> None:
 @pytest.mark.usefixtures("namespace")
 def test_modem_manager_takes_the_modem(registered: Bench, tmp_path: Path) -> None:
     port = os.path.realpath(registered.modem)
-    output = run(*NAMESPACE, "sh", SCRIPT, tmp_path, port, str(SECONDS), deadline=SECONDS + 10.0).stdout
+    output = run(*NAMESPACE, "sh", SCRIPT, tmp_path, port, str(SECONDS), deadline=SECONDS + 30.0).stdout
     told = [json.loads(line) for line in output.splitlines() if line.strip()]
     modem, card = told[0]["modem"], told[1]["sim"]
     generic = modem["generic"]
@@ -45,6 +45,10 @@ def test_modem_manager_takes_the_modem(registered: Bench, tmp_path: Path) -> Non
     assert properties["imsi"] == BOOTSTRAP_IMSI
     assert properties["iccid"] == BOOTSTRAP_ICCID
     assert (properties["operator-code"], properties["operator-name"]) == ("00101", "BOOT")
+    network = told[2]["modem"]["3gpp"]
+    assert told[2]["modem"]["generic"]["state"] == "registered"
+    assert (network["registration-state"], network["operator-code"]) == ("home", "00101")
+    assert network["operator-name"] == "Test PLMN 1-1"
     sent = re.findall(r"--> '(AT[^']*)<CR>'", (tmp_path / "modemmanager.log").read_text(errors="replace"))
     assert len(sent) > 30
     assert registered.state()["registered"] is True
