@@ -125,7 +125,7 @@ def test_contract(model, home):
                     await modem.power_down()
             else:
                 await modem.power_down(timeout=30)
-                state = world.state()["device"]
+                state = (await bench.do(lambda world: world.state()))["device"]
                 assert state["power"] == "OFF_LEAK" or (model, state["cfun"]) == ("nrf9160", 0)
 
     sim_modem.run(body)
