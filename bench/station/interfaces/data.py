@@ -1,0 +1,49 @@
+"""The device's data connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class ByteStream(Protocol):
+    """A connected byte stream."""
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Return what has come, b'' at the end."""
+
+    async def write(self, data: bytes) -> None:
+        """Send."""
+
+    async def close(self) -> None:
+        """Close."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """One HTTPS exchange over the device's data path."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    bytes_sent: int = 0
+    bytes_received: int = 0
+
+
+class DataPath(Protocol):
+    """The device's data connection (bench.toml ``data.path``)."""
+
+    bearer: str
+    """``host`` (not the radio), ``interface:NAME``, ``proxy:URL`` or ``modem``."""
+    proxy: str | None
+    """URL of an HTTP CONNECT proxy that leads through the device's link, None when sockets connect directly."""
+
+    async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
+        """Resolve ``name`` at the DNS server of the PDP context over the data path."""
+
+    async def connect(self, host: str, port: int, *, timeout: float) -> ByteStream:
+        """Open a TCP connection over the data path."""
+
+    async def counters(self) -> tuple[int, int]:
+        """Return bytes sent and received by the device on this path so far."""
