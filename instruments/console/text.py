@@ -36,7 +36,11 @@ class LineReader:
         for found in _ENDS.finditer(buffer):
             if found.end() == len(buffer) and not found.group().endswith(b"\n") and len(buffer) - start < LONGEST:
                 break
-            yield buffer[start : found.end()]
+            line = buffer[start : found.end()]
+            while len(line) > LONGEST:  # it came at once: cut as if it had come in pieces
+                yield line[:LONGEST]
+                line = line[LONGEST:]
+            yield line
             start = found.end()
         buffer = buffer[start:]
         while len(buffer) >= LONGEST:

@@ -133,7 +133,7 @@ def test_recipes_are_listed_without_import_and_described() -> None:
     assert ("power-cycle-and-register", "recipes.power_cycle_and_register:power_cycle_and_register") in client.recipes()
     info = client.recipe("power-cycle-and-register")
     assert info.summary == "Remove power until the rail is dead, restore it, and require registration."
-    hold, within = info.parameters
+    hold, within, kind = info.parameters
     assert (hold.name, hold.kind, hold.unit, hold.default, hold.lower, hold.upper) == (
         "hold",
         "float",
@@ -144,6 +144,7 @@ def test_recipes_are_listed_without_import_and_described() -> None:
     )
     assert within.default == "from RAT"
     assert within.describe() == "number, in s, 1 to 3600, default from RAT"
+    assert (kind.name, kind.default) == ("kind", "hard")
 
 
 def test_journal_of_no_run(tmp_path: Path) -> None:

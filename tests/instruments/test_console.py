@@ -162,6 +162,15 @@ def test_binary_garbage_and_endless_lines_are_survived_within_bounds(port):
     with_console(port, body)
 
 
+@pytest.mark.parametrize("step", [1000, 4096, 4097, 100_000])
+def test_a_line_is_cut_at_the_bound_however_it_comes(step):
+    stream = b"x" * 9000 + b"\r\n" + b"y" * LONGEST + b"\n" + b"end\n"
+    reader = LineReader()
+    lines = [line for at in range(0, len(stream), step) for line in reader.feed(stream[at : at + step])]
+    assert b"".join(lines) == stream
+    assert [len(line) for line in lines] == [LONGEST, LONGEST, 810, LONGEST, 1, 4]
+
+
 def test_a_port_that_vanishes_and_comes_back_under_another_name(port):
     async def body(console, lane):
         port.say(b"half a li")
