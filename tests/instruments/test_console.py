@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import select
 import tty
 from pathlib import Path
 
@@ -45,8 +46,12 @@ class Port:
     def say(self, data: bytes) -> None:
         os.write(self.master, data)
 
-    def typed(self) -> bytes:
-        return os.read(self.master, 4096)
+    def typed(self, length: int) -> bytes:
+        """What was typed, once ``length`` bytes of it are there: a pty hands it over in its own time."""
+        data = b""
+        while len(data) < length and select.select([self.master], [], [], 5)[0]:
+            data += os.read(self.master, 4096)
+        return data
 
     def close(self) -> None:
         if self.master >= 0:
@@ -135,8 +140,8 @@ def test_typing(port):
     async def body(console, lane):
         await console.command("add_eim", configuration="30ab")
         await console.send("version")
-        await asyncio.sleep(0)
-        assert port.typed() == b"add 30ab\rversion\r"
+        wanted = b"add 30ab\rversion\r"
+        assert await asyncio.to_thread(port.typed, len(wanted)) == wanted
         assert lane.sent() == [b"add 30ab\r", b"version\r"]
         with pytest.raises(ConfigurationError, match="no command 'reboot'"):
             await console.command("reboot")
