@@ -99,6 +99,7 @@ class UdpProbe(Probe):
     async def _session(self) -> None:
         stream = await open_datagrams(self._station.data, self._host, self._port, timeout=OPEN_WITHIN)
         self.traffic.opened += 1
+        gone: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._receive(stream))
@@ -106,9 +107,11 @@ class UdpProbe(Probe):
                     self._send(stream)
                     await self._clock.sleep(self._interval)
         except* BenchError as errors:
-            raise InstrumentError(str(errors.exceptions[0]), where=self._station.data.bearer) from None
+            gone = errors.exceptions[0]
         finally:
             stream.close()
+        # Not raised in the clause itself: Python before 3.11.4 wraps what is raised there in a group.
+        raise InstrumentError(str(gone), where=self._station.data.bearer)
 
     def _send(self, stream: DatagramStream) -> None:
         stream.send(self._message())
