@@ -1,0 +1,84 @@
+"""Options of a world that cannot be: each is refused where it stands, with what would do."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import ConfigurationError
+from fixtures.sim.control import ControlServer
+from fixtures.sim.world import World, WorldOptions
+
+from .fake_card import FakeCard
+
+WRONG: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"rat": "gsm"}, "no RAT 'gsm'", "--rat", "lte, lte-m"),
+    ({"modem": "nokia"}, "no modem 'nokia'", "--modem", "bg95"),
+    ({"supply": "e3631a"}, "no supply 'e3631a'", "--supply", "e36312a, "),
+    ({"power_channel": 0}, "e36312a has no channel 0", "--power-channel", "1 to 3"),
+    ({"power_channel": 4}, "e36312a has no channel 4", "--power-channel", "1 to 3"),
+    ({"network": "cmu200"}, "no emulator 'cmu200'", "--network", "cmw500, mt8821c"),
+    ({"network_cells": 9}, "cmw500 cannot have 9 cells", "--network-cells", "1 to 8"),
+    ({"network": "mt8821c", "network_cells": 2}, "mt8821c cannot have 2 cells", "--network-cells", "1 to 1"),
+    ({"clock": "fast"}, "unknown clock mode 'fast'", "--clock", "instant, real or scaled:N"),
+]
+ROUTES = [("eim.example=8443", "'8443' is no target"), ("eim.example:x=127.0.0.1:1", "'eim.example:x' is no name")]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.mark.parametrize(("options", "what", "where", "hint"), WRONG, ids=[f"{wrong[0]}" for wrong in WRONG])
+def test_a_wrong_option_says_what_would_do(
+    home: Path, options: dict[str, Any], what: str, where: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        World(WorldOptions(home, **options), card=FakeCard())
+    assert (refused.value.what, refused.value.where) == (what, where)
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(("route", "what"), ROUTES)
+def test_a_wrong_route_ends_the_start(home: Path, route: str, what: str) -> None:
+    async def start() -> None:
+        world = World(WorldOptions(home, routes=[route]), card=FakeCard())
+        try:
+            with pytest.raises(ConfigurationError) as refused:
+                await world.start()
+        finally:
+            await world.close()
+        assert (refused.value.what, refused.value.where) == (what, f"--route {route}")
+        assert refused.value.hint
+
+    asyncio.run(start())
+
+
+def test_the_station_is_free_again_after_a_refused_start(home: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no RAT"):
+        World(WorldOptions(home, rat="gsm"), card=FakeCard())
+    first = World(WorldOptions(home), card=FakeCard())
+    with pytest.raises(ConfigurationError, match="another simulated world"):
+        World(WorldOptions(home), card=FakeCard())
+    asyncio.run(first.close())
+
+
+def test_what_the_control_socket_refuses(home: Path) -> None:
+    world = World(WorldOptions(home), card=FakeCard())
+    server = ControlServer(world, lambda: None)
+    try:
+        for request, hint in (
+            ({"op": "dance"}, "state, route"),
+            ({"op": "flash", "version": "2"}, "--ipa device"),
+            ({"op": "cell", "rat": "GSM"}, "LTE"),
+            ({"op": "route", "name": "eim.example", "target": "127.0.0.1"}, "host:port"),
+        ):
+            with pytest.raises(ConfigurationError) as refused:
+                server.handle(request)
+            assert hint in refused.value.hint
+    finally:
+        asyncio.run(world.close())
