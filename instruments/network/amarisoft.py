@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from bench.errors import ConfigurationError, InstrumentError, Refused
 from bench.station.drivers import DriverOptions, SafeResult
 from bench.station.interfaces import Identity, SafeAction
-from bench.station.network import AttachedDevice, NetworkAbilities, NetworkAbility, NetworkSubscriber, PdnSettings
+from bench.station.network import AttachedDevice, NetworkAbilities, NetworkAbility, NetworkSubscriber
 from bench.trace.lane import NullLane
-from instruments.network import remote_api
+from instruments.network import answers, remote_api
 from instruments.network.base import EmulatorDriver, cells_of, reason
+from instruments.network.functions import Functions
 from instruments.network.remote_api import RemoteApi
 from instruments.scpi.parse import AnswerError
 
@@ -31,9 +33,6 @@ REATTACH: Final = 1
 class AmarisoftCallbox(EmulatorDriver):
     """A callbox (interfaces.Network). Option ``full_power``: RSRP in dBm at the port with a cell gain of 0 dB."""
 
-    abilities = NetworkAbilities(
-        frozenset({"cell", "options"}), cells=None, subscribers=None, rats=("LTE", "LTE-M", "NB-IoT")
-    )
     refusals: ClassVar[Mapping[NetworkAbility, str]] = {
         "plmn": "the PLMN of a cell stands in the eNB's configuration file: give each PLMN a cell of its own",
         "tac": "the tracking area code stands in the eNB's configuration file",
@@ -52,6 +51,11 @@ class AmarisoftCallbox(EmulatorDriver):
 
     def __init__(self, options: DriverOptions, enb: RemoteApi, mme: RemoteApi | None) -> None:
         ready = enb.ready
+        full = options.extra.get("full_power")
+        self._enb = enb
+        self._mme = mme
+        self._gains: dict[int, float] = {}
+        self._full = None if full is None else float(str(full))
         super().__init__(
             options,
             Identity(
@@ -60,23 +64,31 @@ class AmarisoftCallbox(EmulatorDriver):
                 str(ready.get("name") or ""),
                 str(ready.get("version") or ""),
             ),
+            NetworkAbilities(
+                frozenset(),
+                cells=None,
+                subscribers=None,
+                rats=("LTE", "LTE-M", "NB-IoT"),
+                power=None if self._full is None else (self._full + GAIN_OFF + 1, self._full),
+            ),
         )
-        self._enb = enb
-        self._mme = mme
-        self._gains: dict[int, float] = {}
-        self._full: float | None = None
-        can: set[NetworkAbility] = set(self.abilities.can)
-        power = None
-        full = options.extra.get("full_power")
-        if full is not None:
-            self._full = float(str(full))
-            can.add("power")
-            power = (self._full + GAIN_OFF + 1, self._full)
+
+    def functions(self) -> Functions:
+        """Return what the eNB does, and what the MME does where its address is given."""
+        found = Functions(cell=self._set_cell, cell_on=self._cell_on, options=self._installed)
+        if self._full is not None:
+            found = replace(found, power=partial(self._set_power, self._full))
+        mme, apn = self._mme, str(self._options.extra.get("apn") or "")
         if mme is not None:
-            can |= {"subscriber", "attached", "detach", "paging"}
-            if options.extra.get("apn"):
-                can.add("dns")
-        self.abilities = replace(self.abilities, can=frozenset(can), power=power)
+            found = replace(
+                found,
+                subscriber=partial(self._set_subscriber, mme),
+                attached=partial(self._attached, mme),
+                detach=partial(self._detach, mme),
+                paging=partial(self._page, mme),
+                dns=partial(self._set_dns, mme, apn) if apn else None,
+            )
+        return found
 
     @classmethod
     async def open(cls, options: DriverOptions) -> AmarisoftCallbox:
@@ -126,10 +138,14 @@ class AmarisoftCallbox(EmulatorDriver):
         return cells_in(await self._enb.ask("config_get"), where=f"{self._options.name}: config_get")
 
     async def _gain(self, cell: int) -> float:
-        table = (await self._cells()).get(cell, {})
-        gain = table.get("gain")
-        if isinstance(gain, bool) or not isinstance(gain, int | float):
-            raise AnswerError(f"cell {cell} has no gain", where=f"{self._options.name}: config_get")
+        """Return the gain of a cell in dB. Raises AnswerError."""
+        gain = (await self._cells()).get(cell, {}).get("gain")
+        if isinstance(gain, bool) or not isinstance(gain, int | float) or not GAIN_OFF <= gain <= 0:
+            raise AnswerError(
+                f"{str(gain)[:20]} is no gain of cell {cell}",
+                where=f"{self._options.name}: config_get",
+                hint=f"{GAIN_OFF:g} to 0 dB: is the cell still in the eNB's configuration?",
+            )
         return float(gain)
 
     async def _program_gain(self, cell: int, gain: float) -> None:
@@ -139,6 +155,7 @@ class AmarisoftCallbox(EmulatorDriver):
             raise InstrumentError(
                 f"the gain of cell {cell} is {found:g} dB after {gain:g} dB was set",
                 where=f"{self._options.name}: cell_gain",
+                hint="does another program change it?",
             )
 
     # --- cells ----------------------------------------------------------------------------------------------------
@@ -155,20 +172,15 @@ class AmarisoftCallbox(EmulatorDriver):
         elif not on:
             await self._program_gain(cell, GAIN_OFF)
 
-    async def _set_power(self, rsrp: float, cell: int) -> None:
-        assert self._full is not None
-        gain = round(rsrp - self._full, 2)
+    async def _set_power(self, full: float, rsrp: float, cell: int) -> None:
+        gain = round(rsrp - full, 2)
         self._gains[cell] = gain
         if await self._cell_on(cell):
             await self._program_gain(cell, gain)
 
     # --- subscriber, device ---------------------------------------------------------------------------------------
 
-    def _core(self) -> RemoteApi:
-        assert self._mme is not None
-        return self._mme
-
-    async def _set_subscriber(self, subscriber: NetworkSubscriber, cell: int) -> None:
+    async def _set_subscriber(self, mme: RemoteApi, subscriber: NetworkSubscriber, cell: int) -> None:
         entry: dict[str, object] = {
             "sim_algo": subscriber.algorithm,
             "imsi": subscriber.imsi,
@@ -178,30 +190,34 @@ class AmarisoftCallbox(EmulatorDriver):
         }
         if subscriber.opc:
             entry["opc"] = subscriber.opc.hex()
-        await self._core().ask("ue_add", secret=f"ue_db entry of {subscriber.imsi}", ue_db=[entry])
+        await mme.ask("ue_add", secret=f"ue_db entry of {subscriber.imsi}", ue_db=[entry])
 
-    async def _set_pdn(self, settings: PdnSettings, cell: int) -> None:
-        if settings.dns is None:
-            return
-        pdn = {"apn": str(self._options.extra["apn"]), "dns_addr": list(settings.dns)}
-        await self._core().ask("config_set", pdn_list=[pdn])
+    async def _set_dns(self, mme: RemoteApi, apn: str, servers: Sequence[str], cell: int) -> None:
+        await mme.ask("config_set", pdn_list=[{"apn": apn, "dns_addr": list(servers)}])
 
-    async def _attached(self, cell: int) -> AttachedDevice | None:
+    async def _attached(self, mme: RemoteApi, cell: int) -> AttachedDevice | None:
         table = (await self._cells()).get(cell, {})
-        found = devices_in(await self._core().ask("ue_get"), where=f"{self._options.name}: ue_get")
+        found = devices_in(await mme.ask("ue_get"), where=f"{self._options.name}: ue_get")
         return next((device for ue, device in found if serves(table, ue)), None)
 
-    async def _page(self, cell: int) -> None:
-        device = await self._attached(cell)
+    async def _needed(self, mme: RemoteApi, cell: int, what: str) -> AttachedDevice:
+        """Return the attached device. Raises InstrumentError when there is none."""
+        device = await self._attached(mme, cell)
         if device is None:
-            raise InstrumentError(f"no device is attached to cell {cell}", where=f"{self._options.name}: page_ue")
+            raise InstrumentError(
+                f"no device is attached to cell {cell}",
+                where=f"{self._options.name}: {what}",
+                hint="wait until it has registered",
+            )
+        return device
+
+    async def _page(self, mme: RemoteApi, cell: int) -> None:
+        device = await self._needed(mme, cell, "page_ue")
         await self._enb.ask("page_ue", imsi=device.imsi, cn_domain="ps", repeat=False)
 
-    async def _detach(self, cell: int) -> None:
-        device = await self._attached(cell)
-        if device is None:
-            raise InstrumentError(f"no device is attached to cell {cell}", where=f"{self._options.name}: ue_detach")
-        await self._core().ask("ue_detach", imsi=device.imsi, type=REATTACH, cause=-1, repeat=False)
+    async def _detach(self, mme: RemoteApi, cell: int) -> None:
+        device = await self._needed(mme, cell, "ue_detach")
+        await mme.ask("ue_detach", imsi=device.imsi, type=REATTACH, cause=-1, repeat=False)
 
     async def _installed(self) -> list[str]:
         answer = await self._enb.ask("license")
@@ -273,16 +289,24 @@ def devices_in(answer: Mapping[str, Any], *, where: str) -> list[tuple[Mapping[s
             continue
         bearers = ue.get("bearers")
         addresses = tuple(
-            str(bearer[key])
+            address
             for bearer in (bearers if isinstance(bearers, list) else ())
             if isinstance(bearer, dict)
             for key in ("ip", "ipv6")
-            if bearer.get(key)
+            for address in _addresses(bearer.get(key), where)
         )
         imei = str(ue.get("imeisv") or ue.get("imei") or "")
         device = AttachedDevice(imsi, imei if re.fullmatch(r"[0-9]{14,16}", imei) else "", addresses, "enb_ue_id" in ue)
         found.append((ue, device))
     return found
+
+
+def _addresses(told: object, where: str) -> tuple[str, ...]:
+    try:
+        return answers.addresses(str(told or ""))
+    except AnswerError as error:
+        error.where = where
+        raise
 
 
 def serves(cell: Mapping[str, Any], ue: Mapping[str, Any]) -> bool:

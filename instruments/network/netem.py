@@ -13,12 +13,13 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 
 from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import DriverOptions, SafeResult
 from bench.station.interfaces import Identity, SafeAction
-from bench.station.network import LinkLimits, NetworkAbilities
+from bench.station.network import LinkLimits
 from bench.trace.lane import Direction
 
 WITHIN = 5.0
@@ -178,19 +179,30 @@ def failure(text: str, where: str) -> InstrumentError:
             hint="run as root, or give the capability: setcap cap_net_admin+ep $(command -v tc)",
         )
     if "Cannot find device" in text:
-        return InstrumentError(f"the interface is not there: {text}", where=where)
-    return InstrumentError(f"tc failed: {text or 'no reason given'}", where=where)
+        return InstrumentError(f"the interface is not there: {text}", where=where, hint="'ip link' lists what there is")
+    return InstrumentError(
+        f"tc failed: {text or 'no reason given'}",
+        where=where,
+        hint="run the command by hand: has the kernel sch_netem?",
+    )
 
 
 def undo_now(interface: str, action: SafeAction, deadline: float) -> SafeResult:
-    """Take the bench's qdisc away without an event loop, and read back."""
+    """Take the bench's qdisc away without an event loop, and read back, within ``deadline`` real seconds."""
     tc = str(action.options.get("tc") or shutil.which("tc", path="/usr/sbin:/sbin:/usr/bin") or "tc")
     show = [tc, "-json", "qdisc", "show", "dev", interface]
+    until = time.monotonic() + deadline
+
+    def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+        left = max(until - time.monotonic(), 0.01)
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=left, check=False
+        )
+
     try:
-        kept = subprocess.run(show, capture_output=True, text=True, timeout=deadline, check=False)
-        if root_qdisc(kept.stdout)[1] == HANDLE:
-            subprocess.run(remove_arguments(interface, tc=tc), capture_output=True, timeout=deadline, check=False)
-        kept = subprocess.run(show, capture_output=True, text=True, timeout=deadline, check=False)
+        if root_qdisc(run(show).stdout)[1] == HANDLE:
+            run(remove_arguments(interface, tc=tc))
+        kept = run(show)
         kind, handle = root_qdisc(kept.stdout)
     except (OSError, subprocess.TimeoutExpired, InstrumentError) as error:
         return SafeResult(action.name, False, None, f"LIMITS NOT TAKEN AWAY: {error}")
@@ -201,6 +213,3 @@ def undo_now(interface: str, action: SafeAction, deadline: float) -> SafeResult:
 def identity_of(shaper: Netem) -> Identity:
     """Return who limits: the host's kernel by tc."""
     return Identity("Linux", "tc-netem", shaper.interface, shaper.version)
-
-
-ABILITIES = NetworkAbilities(frozenset({"throughput", "delay"}), cells=None, subscribers=None, rats=())

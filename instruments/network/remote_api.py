@@ -36,12 +36,17 @@ class RemoteApiError(InstrumentError):
 def parse_message(text: str) -> dict[str, Any]:
     """Read one message. Raises AnswerError."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise AnswerError(f"{text[:60]!r} is no JSON object") from None
     if not isinstance(found, dict):
         raise AnswerError(f"{text[:60]!r} is no JSON object")
     return found
+
+
+def _no_number(word: str) -> float:
+    """Refuse NaN and Infinity, which are no JSON: every comparison with NaN would be a wrong answer."""
+    raise ValueError(word)
 
 
 class RemoteApi:

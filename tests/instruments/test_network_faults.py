@@ -24,7 +24,7 @@ from instruments.attenuator import rcdat
 from instruments.attenuator.rcdat import MiniCircuitsRcdat
 from instruments.network import mt8821c, remote_api, uxm
 from instruments.network.amarisoft import AmarisoftCallbox, cells_in, devices_in
-from instruments.network.cmw500 import CellState
+from instruments.network.cmw500 import cell_state
 from instruments.scpi.link import ConnectionLost
 from instruments.scpi.parse import AnswerError
 
@@ -35,7 +35,6 @@ KINDS = tuple(TARGETS)
 def short(monkeypatch):
     """Deadlines of a test: the drivers' own are of seconds."""
     monkeypatch.setattr(remote_api, "ANSWER", 0.4)
-    monkeypatch.setattr(uxm, "ANSWER", 1.0)
     monkeypatch.setattr(rcdat, "ANSWER", 0.4)
     monkeypatch.setattr(rcdat, "BUSY", 0.6)
 
@@ -346,7 +345,7 @@ def test_what_is_no_address_of_a_callbox(resource):
 
 @given(st.text(max_size=80))
 def test_parsers_take_any_text(text):
-    parsers = (CellState.parse, mt8821c.call_state, mt8821c.standard_event, uxm.cell_status, rcdat.attenuations)
+    parsers = (cell_state, mt8821c.call_state, mt8821c.standard_event, uxm.cell_status, rcdat.attenuations)
     for parse in (*parsers, remote_api.parse_message, lambda t: rcdat.value_of(t, "MN")):
         with contextlib.suppress(AnswerError):
             parse(text)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ arguments = sys.argv[1:]
 with open({log!r}, "a") as log:
     log.write(" ".join(arguments) + "\\n")
 mode = pathlib.Path({mode!r}).read_text() if os.path.exists({mode!r}) else ""
+if mode == "slow":
+    time.sleep(0.6)
 if arguments == ["-V"]:
     print("tc utility, iproute2-6.1.0")
 elif arguments[:3] == ["-json", "qdisc", "show"]:
@@ -216,8 +219,11 @@ def test_the_radio_is_refused_and_limits_are_checked(tc):
         driver = await TcNetem.open(tc.options(lane=lane))
         before = len(lane.packets)
         for call in (driver.set_cell(True), driver.set_plmn("00101"), driver.attached(), driver.set_power(-80)):
-            with pytest.raises(Refused, match="cannot"):
+            with pytest.raises(Refused, match="cannot") as caught:
                 await call
+            assert caught.value.hint == "tc shapes packets only: the radio is another instrument's"
+        with pytest.raises(Refused, match="no radio"):
+            await driver.set_rat("LTE")
         for limits in (LinkLimits(rate=0.0), LinkLimits(delay=-1), LinkLimits(loss=1.5), LinkLimits(jitter=1.0)):
             with pytest.raises(ConfigurationError):
                 await driver.limit(limits)
@@ -225,6 +231,17 @@ def test_the_radio_is_refused_and_limits_are_checked(tc):
         await driver.close()
 
     run(body)
+
+
+def test_safe_ends_at_its_deadline_though_tc_does_not(tc):
+    """Each of its three calls of tc had the whole deadline to itself."""
+    tc.state.write_text(json.dumps([{"kind": "netem", "handle": "bec1:", "root": True}]))
+    tc.mode("slow")
+    action = SafeAction("network.off", "tc-netem", {"resource": "eth7", "tc": str(tc.program)})
+    started = time.monotonic()
+    result = TcNetem.make_safe(action, deadline=0.8)
+    assert time.monotonic() - started < 1.4
+    assert not result.verified and "LIMITS NOT TAKEN AWAY" in result.message
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"a": 1}', '[{"root": true}]', "null x", "[" * 3000])

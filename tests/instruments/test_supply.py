@@ -14,7 +14,7 @@ from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout,
 from bench.station.drivers import DriverOptions, PowerLimits, SafeDriver
 from bench.station.interfaces import SafeAction
 from bench.station.network import NetworkSubscriber
-from instruments.network.cmw500 import CellState, RsCmw500
+from instruments.network.cmw500 import RsCmw500, cell_state
 from instruments.power.generic import GenericScpiSupply
 from instruments.power.keysight import KeysightE36300
 from instruments.scpi.parse import AnswerError
@@ -444,4 +444,4 @@ def test_rf_off_is_verified(double):
 @pytest.mark.parametrize("answer", ["", "ON", "1,2", "MAYBE,ADJ"])
 def test_what_is_no_cell_state(answer):
     with pytest.raises(AnswerError):
-        CellState.parse(answer)
+        cell_state(answer)
