@@ -16,9 +16,57 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     yield Bench(tmp_path_factory.mktemp("modem"))
 
 
+def faults(*entries: dict[str, object]) -> tuple[str, ...]:
+    """World options of a fault time line."""
+    return (f"faults={json.dumps(entries)}",)
+
+
 def hang(until: str, at: float = 60.0) -> tuple[str, ...]:
     """World options of a modem that hangs until a layer of the ladder acts."""
-    return (f"faults={json.dumps([{'at': at, 'do': 'modem-hang', 'until': until}])}",)
+    return faults({"at": at, "do": "modem-hang", "until": until})
+
+
+def test_power_cycle_and_register(bench: Bench) -> None:
+    run = bench.run("power-cycle-and-register", "sim")
+    assert run.verdict == "pass", run.errors
+    assert list(run.steps) == ["power-cycle", "modem-ready", "register"]
+    assert run.steps["power-cycle"]["measurements"]["time_to_dead"] == 0.0  # the last run has left the output off
+    assert run.steps["modem-ready"]["measurements"]["boot_time"] > 1
+    assert 0 < run.steps["register"]["measurements"]["time_to_register"] < 60
+
+
+REJECT_ALL: list[dict[str, object]] = [
+    {"at": 0, "do": "reject", "cell": cell, "cause": 8, "integrity": True} for cell in (1, 2)
+]
+NO_REGISTRATION = (
+    "not registered within 60 s: not registered, not searching; last EMM cause 8 (EPS and non-EPS services not "
+    "allowed) (the USIM counts as invalid until power-off: waiting does not help)"
+)
+BACK_FED = (
+    "power channel 1: the rail is still at 3.285 V after 30.0 s, not below 0.3 V "
+    "(does USB, a battery or a console line feed the device back?)"
+)
+
+
+@pytest.mark.parametrize(
+    ("sets", "world", "verdict", "last", "words"),
+    [
+        (("register_within=60",), faults(*REJECT_ALL), "fail", "register", NO_REGISTRATION),
+        (("register_within=30",), ("cells=off",), "fail", "register", "not registered within 30 s: searching"),
+        ((), ("no_autostart=true",), "fail", "modem-ready", "the modem does not answer AT (waited 60 s)"),
+        ((), faults({"at": 0, "do": "back-feed", "volts": 3.3, "ohms": 10}), "bench-error", "power-cycle", BACK_FED),
+    ],
+    ids=["rejected", "no-cell", "does-not-boot", "fed-back"],
+)
+def test_power_cycle_and_register_fails_where_it_went_wrong(
+    bench: Bench, sets: tuple[str, ...], world: tuple[str, ...], verdict: str, last: str, words: str
+) -> None:
+    """The device is blamed for what it did; a rail that never dies is the bench's, and nothing was seen of it."""
+    run = bench.run("power-cycle-and-register", "sim", sets=sets, world=world)
+    blamed = ("fail", "pass") if verdict == "fail" else ("inconclusive", "bench-error")
+    assert (run.verdict, run.found["device"], run.found["bench"]) == (verdict, *blamed), run.errors
+    assert words in run.errors, run.errors
+    assert list(run.steps)[-1] == last
 
 
 @pytest.mark.parametrize(
@@ -72,7 +120,7 @@ def test_fplmn_of_the_home_network_forbids_nothing(bench: Bench) -> None:
 
 
 def test_fplmn_recovery_on_a_network_that_refuses_the_device(bench: Bench) -> None:
-    fault = [{"at": 60, "do": "reject", "cell": 1, "cause": 12, "integrity": True}]
-    run = bench.run("fplmn-recovery", "sim", sets=("register_within=60",), world=(f"faults={json.dumps(fault)}",))
+    fault = {"at": 60, "do": "reject", "cell": 1, "cause": 12, "integrity": True}
+    run = bench.run("fplmn-recovery", "sim", sets=("register_within=60",), world=faults(fault))
     assert (run.verdict, run.found["device"]) == ("fail", "fail"), run.errors
     assert "not registered on 26201 within 60 s" in run.errors and "EMM cause 12" in run.errors

@@ -72,11 +72,15 @@ def test_every_cause_of_the_emulator_is_swept(bench: Bench) -> None:
 
 
 def test_a_device_that_is_let_in_all_the_same_is_a_failure(bench: Bench) -> None:
-    """The other network accepts it: a second cell that the sweep does not know of."""
-    world = (f"faults={json.dumps([{'at': 45, 'do': 'cell-on', 'cell': 2}])}",)
-    run = bench.run("attach-reject-sweep", "sim", sets=("causes=17", "cell=2", "watch=30"), world=world)
-    assert (run.verdict, run.found["device"]) == ("fail", "fail")
-    assert "not registered" in run.errors or "in spite of EMM cause 17" in run.errors, run.errors
+    """The network forgets its reject after the first one, and accepts the next attempt (T3411, 10 s later)."""
+    first_reject = {"at": "log", "what": "nas", "match": {"message": "attach_reject"}}
+    world = (f"faults={json.dumps([{**first_reject, 'do': 'reject', 'cell': 1, 'cause': None}])}",)
+    run = bench.run("attach-reject-sweep", "sim", sets=("causes=17", "watch=120"), world=world)
+    assert (run.verdict, run.found["device"], run.found["bench"]) == ("fail", "fail", "pass"), run.errors
+    assert "cell 1: the device registered in spite of EMM cause 17" in run.errors
+    (row,) = result(run, "causes")
+    assert (row["seen"], row["recovered_by"], row["reported"]) == ("registered", "itself", 17)
+    assert row["time_to_reject"] < 10
 
 
 def test_a_device_that_never_comes_back_is_a_failure(bench: Bench) -> None:

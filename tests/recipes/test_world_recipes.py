@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recipe_bench import Bench
+from recipe_bench import Bench, Summary
 
 from recipes.probes import Traffic
 
@@ -76,9 +77,19 @@ def test_an_outage_beyond_the_limit_fails(tmp_path: Path) -> None:
     assert "udp_outage is " in run.errors and "above 20 s" in run.errors
 
 
-def test_data_and_energy_budget(bench: Bench) -> None:
-    run = bench.run("data-and-energy-budget", "sim", sets=("idle=120",))
+CHARGE_LIMIT = "charge_limit=4"
+
+
+@pytest.fixture(scope="module")
+def budget(bench: Bench) -> Summary:
+    """A run within its budget."""
+    run = bench.run("data-and-energy-budget", "sim", sets=("idle=120", CHARGE_LIMIT))
     assert run.verdict == "pass", run.errors
+    return run
+
+
+def test_data_and_energy_budget(budget: Summary) -> None:
+    run = budget
     idle = measured(run, "idle")
     assert idle["mean_current"] == pytest.approx(3e-3, rel=0.05)  # i_drx of the modem
     assert idle["charge"] == pytest.approx(3e-3 * 120 / 3.6, rel=0.05)
@@ -98,10 +109,15 @@ def test_data_and_energy_budget(bench: Bench) -> None:
     assert [row["phase"] for row in rows] == [*phases, "idle"]
 
 
-def test_a_budget_that_is_exceeded_fails(bench: Bench) -> None:
-    run = bench.run("data-and-energy-budget", "sim", sets=("idle=1", "rest=0", "charge_limit=0.01"))
-    assert (run.verdict, run.found["device"]) == ("fail", "fail"), run.errors
-    assert "charge is " in run.errors and "mAh, above 0.01 mAh" in run.errors
+def test_an_eim_that_answers_late_costs_the_budget(bench: Bench, budget: Summary) -> None:
+    """The radio stays connected while the device waits: the same job, no more bytes, several times the charge."""
+    late = json.dumps([{"at": 0, "do": "server-slow", "name": "eim.bench.example", "delay": 10.0}])
+    sets = ("idle=1", "rest=0", CHARGE_LIMIT)
+    run = bench.run("data-and-energy-budget", "sim", sets=sets, world=(f"faults={late}",))
+    assert (run.verdict, run.found["device"], run.found["bench"]) == ("fail", "fail", "pass"), run.errors
+    assert re.search(r"total: charge is 1[0-9]\.[0-9]+ mAh, above 4 mAh", run.errors), run.errors
+    assert measured(run, "total")["bytes"] < 1.05 * measured(budget, "total")["bytes"]
+    assert measured(run, "empty-poll")["charge"] > 10 * measured(budget, "empty-poll")["charge"]
 
 
 def test_traffic() -> None:
