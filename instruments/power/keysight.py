@@ -6,15 +6,14 @@ from array import array
 from collections.abc import Sequence
 
 from bench.station.power import WavePoint
-from instruments.power.shapes import floats
-from instruments.power.supply import ScpiSupply
+from instruments.power.shapes import RecordingSupply, WaveformSupply, floats
 from instruments.power.tables import KEYSIGHT_E36300, KEYSIGHT_N6700
 
 _RECORDS = 10_000
 """Records of one FETC:ELOG?."""
 
 
-class _KeysightList(ScpiSupply):
+class _KeysightList(WaveformSupply):
     """The list of voltages that both families have (N6705C Operating and Service Guide, p. 297)."""
 
     _trigger_source = "TRIG:TRAN:SOUR BUS,(@{n})"
@@ -53,7 +52,7 @@ class KeysightE36300(_KeysightList):
     _abort = "ABOR (@{n})"
 
 
-class KeysightN6700(_KeysightList):
+class KeysightN6700(_KeysightList, RecordingSupply):
     """N6705C and N6700 family: up to four modules, watchdog, lists to 1 us, external data log (N6705C).
 
     The watchdog is the mainframe's: it switches off every output, and commands on any channel feed it. How fast a

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.errors import Refused
 from bench.station.power import WavePoint
-from instruments.power.shapes import floats
+from instruments.power.shapes import RecordingSupply, WaveformSupply, floats
 from instruments.power.supply import ScpiSupply
 from instruments.power.tables import RS_HMC, RS_HMP, RS_NGX
 from instruments.scpi import parse
@@ -17,7 +17,7 @@ _DATA_READY = 4096
 """Bit 12 of STAT:OPER:INST:ISUM<n>: a block of the fast log can be fetched."""
 
 
-class RsNgx(ScpiSupply):
+class RsNgx(WaveformSupply, RecordingSupply):
     """NGM201/202, NGL201/202, NGU201/401: QuickArb with ramps and 1 ms, FastLog up to 500 kS/s (not NGL)."""
 
     dialect = RS_NGX
@@ -39,13 +39,13 @@ class RsNgx(ScpiSupply):
     async def _start_log(self, interval: float) -> None:
         for line in ("FLOG 0", f"FLOG:SRAT {_RATES[interval]}", "FLOG:TARG SCPI"):
             await self._command(line)
-        await self._ask("STAT:OPER:INST:ISUM{n}?")  # what an earlier log left
+        await self._number("STAT:OPER:INST:ISUM{n}?")  # what an earlier log left
         await self._command("FLOG 1", sync=False)
 
     async def _fetch_log(self, wanted: int) -> array[float]:
         values = array("f")
         while len(values) < 2 * wanted:
-            if not round(parse.number(await self._ask("STAT:OPER:INST:ISUM{n}?"))) & _DATA_READY:
+            if not round(await self._number("STAT:OPER:INST:ISUM{n}?")) & _DATA_READY:
                 break
             values.extend(floats(await self._session.query_block(self._line("FLOG:DATA?")), "little"))
         return values
@@ -70,8 +70,7 @@ class _Master(ScpiSupply):
         for channel in range(1, self.dialect.channels_of(self.identity.model) + 1):
             if channel == self.channel:
                 continue
-            answer = await self._session.query(self.dialect.line(self._selected, channel))
-            if parse.boolean(answer):
+            if await self._session.value(self.dialect.line(self._selected, channel), parse.boolean):
                 raise Refused(
                     f"channel {channel} of {self._options.name} is selected and would come on with the master output",
                     where=self.where,
@@ -79,7 +78,7 @@ class _Master(ScpiSupply):
                 )
 
 
-class RsHmp(_Master):
+class RsHmp(_Master, WaveformSupply):
     """HMP2020 to HMP4040: channel switch OUTP:SEL and master OUTP:GEN; EasyArb by triplets, 10 ms."""
 
     dialect = RS_HMP

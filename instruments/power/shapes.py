@@ -1,4 +1,7 @@
-"""Waveforms and fast logs: what is common to all families; how a family spells them is in its own module."""
+"""Supplies that make waveforms, and supplies that record: what is common to all families of each kind.
+
+How a family spells them is in its own module; a family that does neither is a plain ``ScpiSupply``, which refuses.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import asyncio
 import contextlib
 import math
 import sys
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from bench.errors import BenchError, Refused
 from bench.station.power import PowerRecord, WavePoint, check_waveform
-from instruments.power.protect import Protections
+from instruments.power.supply import ScpiSupply
 from instruments.power.tables import could_make
 from instruments.scpi.parse import AnswerError
 
@@ -32,16 +36,8 @@ def floats(data: bytes, order: Literal["big", "little"]) -> array[float]:
     return values
 
 
-class Shapes(Protections):
-    """Voltage over time out, and volts and amperes over time in."""
-
-    _waving = False
-
-    async def is_switched_on(self) -> bool:
-        """Whether the output is on."""
-        return await self._is_on()
-
-    # --- waveform -------------------------------------------------------------------------------------------------
+class WaveformSupply(ScpiSupply, ABC):
+    """A supply that puts out voltage over time."""
 
     async def waveform(self, points: Sequence[WavePoint], *, repeat: int = 1) -> None:
         """Run the points one after the other, ``repeat`` times; return when they have run, the voltage restored.
@@ -59,7 +55,7 @@ class Shapes(Protections):
             where=self.where,
             could=could_make(finest),
         )
-        if not await self.is_switched_on():
+        if not await self.output():
             raise Refused("a waveform needs the output on", where=self.where, hint="set_output(True) first")
         total = repeat * sum(point.seconds for point in points)
         self._waving = True
@@ -76,14 +72,17 @@ class Shapes(Protections):
         await self._stop_waveform()
         self._waving = False
 
+    @abstractmethod
     async def _start_waveform(self, points: Sequence[WavePoint], repeat: int) -> None:
-        raise NotImplementedError
+        """Program the points and start them ``repeat`` times; return when they run."""
 
+    @abstractmethod
     async def _stop_waveform(self) -> None:
         """End the waveform; the output goes on with the programmed voltage."""
-        raise NotImplementedError
 
-    # --- fast log -------------------------------------------------------------------------------------------------
+
+class RecordingSupply(ScpiSupply, ABC):
+    """A supply that records volts and amperes over time. A model of the family may lack it (``abilities.fast_log``)."""
 
     async def fast_log(
         self, duration: float, interval: float, *, during: Callable[[], Awaitable[object]] | None = None
@@ -95,11 +94,7 @@ class Shapes(Protections):
         """
         able = self.abilities.fast_log
         if able is None:
-            raise Refused(
-                f"{self.dialect.title} ({self.identity.model}) has no fast log",
-                where=self.where,
-                hint="measure() tells one value at a time; N6705C, NGM and NGU record",
-            )
+            raise self._no_log()
         if not 0 < interval < math.inf or interval < able.intervals[0] * (1 - 1e-9):
             raise Refused(
                 f"a sample every {interval:g} s is finer than the {able.intervals[0]:g} s of this supply",
@@ -130,12 +125,14 @@ class Shapes(Protections):
         await self._stop_log()
         return PowerRecord(taken, values[0::2], values[1::2])
 
+    @abstractmethod
     async def _start_log(self, interval: float) -> None:
-        raise NotImplementedError
+        """Begin to record a sample every ``interval`` s, one of those that ``abilities.fast_log`` offers."""
 
+    @abstractmethod
     async def _fetch_log(self, wanted: int) -> array[float]:
         """Return about ``wanted`` samples of what was recorded: V, A, V, A ..."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _stop_log(self) -> None:
-        raise NotImplementedError
+        """End the record, whether or not it has run."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import TICK, DriverOptions, SafeResult
 from bench.station.interfaces import PowerCycle, Reading, SafeAction
+from bench.station.power import PowerRecord, WavePoint, check_waveform
 from instruments.power import safe
+from instruments.power.cycle import power_cycle
 from instruments.power.dialects import SupplyDialect
-from instruments.power.shapes import Shapes
+from instruments.power.protect import Protections
+from instruments.power.tables import could_make
 from instruments.power.wire import differ
 from instruments.scpi import link
 from instruments.scpi.parse import ScpiError
@@ -33,8 +36,14 @@ _INRUSH_INTERVAL = 1.024e-4
 Self = TypeVar("Self", bound="ScpiSupply")
 
 
-class ScpiSupply(Shapes):
-    """One channel of a programmable supply, volts and amperes (interfaces.PowerSupply)."""
+class ScpiSupply(Protections):
+    """One channel of a programmable supply, volts and amperes (interfaces.PowerSupply).
+
+    Waveforms and fast logs are refused: ``shapes.py`` has the supplies that make them.
+    """
+
+    _waving = False
+    """A waveform runs."""
 
     @classmethod
     def dialect_for(cls, extra: object, *, where: str = "") -> SupplyDialect:
@@ -112,10 +121,6 @@ class ScpiSupply(Shapes):
         if not await self._is_on():
             return False
         return not (self.dialect.trip_keeps_output and await self.trip() is not None)
-
-    async def is_switched_on(self) -> bool:
-        """Whether the output is on."""
-        return await self.output()
 
     async def set_output(self, on: bool) -> None:
         """Switch the output and verify by reading back.
@@ -257,24 +262,15 @@ class ScpiSupply(Shapes):
         BenchError makes it a hard one), ``booted`` after it, for ``boot_time``. When the rail does not die the output
         stays off.
         """
-        graceful = shutdown is not None
-        if shutdown is not None:
-            try:
-                await shutdown()
-            except BenchError:
-                graceful = False
-        start = self._clock.now()
-        await self.set_output(False)
-        await self.wait_dead(timeout=timeout)
-        dead = self._clock.now()
-        await self._clock.sleep(hold)
-        begin = self._clock.now()
-        peak = await self._switch_on_and_log()
-        boot: float | None = None
-        if booted is not None:
-            await booted()
-            boot = self._clock.now() - begin
-        return PowerCycle(dead - start, begin - start, peak, boot, graceful)
+        return await power_cycle(
+            self,
+            self._clock,
+            switch_on=self._switch_on_and_log,
+            hold=hold,
+            timeout=timeout,
+            shutdown=shutdown,
+            booted=booted,
+        )
 
     async def _switch_on_and_log(self) -> float | None:
         """Switch on, and return the inrush peak in amperes where the supply records; a log that fails is none."""
@@ -302,6 +298,33 @@ class ScpiSupply(Shapes):
                 await self.set_output(True)
             return None
         return record.peak() if record.current else None
+
+    # --- what takes a family of its own -----------------------------------------------------------------------------
+
+    async def waveform(self, points: Sequence[WavePoint], *, repeat: int = 1) -> None:
+        """Raise Refused: this family has no list; the hint names those that do."""
+        finest = min((point.seconds for point in points), default=None)
+        check_waveform(
+            tuple(points),
+            repeat,
+            None,
+            voltage_max=self.limits.voltage_max,
+            where=self.where,
+            could=could_make(finest),
+        )
+
+    async def fast_log(
+        self, duration: float, interval: float, *, during: Callable[[], Awaitable[object]] | None = None
+    ) -> PowerRecord:
+        """Raise Refused: this family records nothing; the hint names those that do."""
+        raise self._no_log()
+
+    def _no_log(self) -> Refused:
+        return Refused(
+            f"{self.dialect.title} ({self.identity.model}) has no fast log",
+            where=self.where,
+            hint="measure() tells one value at a time; N6705C, NGM and NGU record",
+        )
 
     # --- safe -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import contextlib
 import re
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ from bench.station.drivers import DriverOptions, SafeResult
 from bench.station.interfaces import Identity, PowerCycle, Reading, SafeAction
 from bench.station.power import PowerAbilities, PowerRecord, Protection, TripCause, WavePoint
 from bench.trace.lane import Direction, Lane, NullLane
+from instruments.power.cycle import power_cycle
 
 SYSFS = Path("/sys/bus/usb/devices")
 RUN_WITHIN = 10.0
@@ -56,7 +58,7 @@ def run(command: Sequence[str], *, within: float = RUN_WITHIN, lane: Lane | None
     return text
 
 
-class UsbPort:
+class UsbPort(ABC):
     """A supply of one USB port (interfaces.PowerSupply): on, off, cycle; the rest is refused."""
 
     title = "USB port"
@@ -81,19 +83,19 @@ class UsbPort:
     # --- a family's own -------------------------------------------------------------------------------------------
 
     @classmethod
+    @abstractmethod
     def identify(cls, options: DriverOptions) -> Identity:
-        """Return who the switch is. Blocks; raises InstrumentError."""
-        raise NotImplementedError
+        """Return who the switch is. Blocks for RUN_WITHIN s at most; raises InstrumentError, ConfigurationError."""
 
     @classmethod
+    @abstractmethod
     def switch(cls, place: Place, on: bool, *, within: float, lane: Lane | None = None) -> None:
-        """Switch. Blocks; raises InstrumentError."""
-        raise NotImplementedError
+        """Switch. Blocks for ``within`` s at most; raises InstrumentError, InstrumentTimeout."""
 
     @classmethod
+    @abstractmethod
     def state(cls, place: Place, *, within: float, lane: Lane | None = None) -> bool:
-        """Return whether the switch says that the port is on. Blocks; raises InstrumentError."""
-        raise NotImplementedError
+        """Return whether the switch says that the port is on. Blocks and raises as ``switch`` does."""
 
     # --- supply ---------------------------------------------------------------------------------------------------
 
@@ -101,7 +103,7 @@ class UsbPort:
     def _place(self) -> Place:
         return Place.of(self._options.resource, self._options.channel, self._options.extra, self.program)
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - there is nothing to do, for any family
         """Nothing is held open."""
 
     async def output(self) -> bool:
@@ -147,24 +149,18 @@ class UsbPort:
         booted: Callable[[], Awaitable[object]] | None = None,
     ) -> PowerCycle:
         """Port off, wait until the device is gone, hold, port on (interfaces.PowerSupply.cycle)."""
-        graceful = shutdown is not None
-        if shutdown is not None:
-            try:
-                await shutdown()
-            except BenchError:
-                graceful = False
-        start = self._clock.now()
-        await self.set_output(False)
-        await self.wait_dead(timeout=timeout)
-        dead = self._clock.now()
-        await self._clock.sleep(hold)
-        begin = self._clock.now()
+        return await power_cycle(
+            self,
+            self._clock,
+            switch_on=self._switch_on,
+            hold=hold,
+            timeout=timeout,
+            shutdown=shutdown,
+            booted=booted,
+        )
+
+    async def _switch_on(self) -> None:
         await self.set_output(True)
-        boot: float | None = None
-        if booted is not None:
-            await booted()
-            boot = self._clock.now() - begin
-        return PowerCycle(dead - start, begin - start, None, boot, graceful)
 
     async def _off_loop(self, work: Callable[[], object]) -> bool:
         with self._clock.busy():
@@ -223,7 +219,7 @@ class UsbPort:
         """Raise Refused."""
         raise self._refused("switch off by itself")
 
-    async def disarm_watchdog(self) -> None:
+    async def disarm_watchdog(self) -> None:  # noqa: B027 - there is nothing to do, for any family
         """Do nothing: there is none."""
 
     async def set_power_on_off(self) -> None:
