@@ -8,8 +8,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-from fixtures.sim.clock import PortLedger, WorldClock
+from fixtures.sim.clock import WorldClock
 from fixtures.sim.kernel import Kernel, Priority
+from fixtures.sim.ledger import PortLedger
 
 
 class EchoPort(asyncio.Protocol):
