@@ -22,7 +22,7 @@ from bench.station.interfaces import SafeAction
 
 if TYPE_CHECKING:
     from bench.engine.session import Session
-    from bench.station.opening import OpenStation
+    from bench.station.opened import OpenStation
 
 T = TypeVar("T")
 _ACTION_WITHIN: Final = 5.0

@@ -14,13 +14,13 @@ from bench.engine.pinned import PinnedCard
 from bench.errors import BenchError
 from bench.station import routes, services
 from bench.station.config import BenchConfig, StationConfig
-from bench.station.drivers import load_service, warm_driver
+from bench.station.drivers import Tell, load_service, warm_driver
 from bench.station.dut_parts import AsksPerson
 
 if TYPE_CHECKING:
     from bench.engine.record import Record
     from bench.engine.station import Station
-    from bench.station.opening import OpenStation
+    from bench.station.opened import OpenStation
 
 _STOP_WITHIN: Final = 2.0
 """Real seconds a service is given to end."""
@@ -125,17 +125,11 @@ class Equipment:
     def import_ahead(self) -> None:
         """Import what opening will need. Errors wait for the opening, which names them."""
         with contextlib.suppress(BenchError):
-            from bench.station import opening  # noqa: F401
+            from bench.station import opening, parts  # noqa: F401 - the first is only imported
 
-            for part in (self.station.power, self.station.network, self.station.modem, self.station.switch):
-                if part is not None and part.driver and not part.driver.startswith("$"):
-                    warm_driver(part.driver)
-            if self.station.dut is not None:
-                dut = self.station.dut
-                for driver in (*(c.driver for c in dut.console.values()), *(x.driver for x in dut.lines.values())):
-                    warm_driver(driver)
-            if self.station.card is not None and self.station.card.at != "modem":
-                warm_driver(self.station.card.driver)
+            for part in parts.parts(self.station):
+                if not part.config.driver.startswith("$"):
+                    warm_driver(part.config.driver)
             if "ipa" in self._needs:
                 from bench.apdu import es10  # noqa: F401
 
@@ -153,7 +147,9 @@ class Equipment:
             self.station = self.station.resolve((await self.service(_WORLD)).announcement)
         self._record.set_clock(await connect_clock(self.station))
 
-    async def open_station(self, lanes: Callable[[str], Any], on_lock: Callable[[Any], None], supervisor: int) -> None:
+    async def open_station(
+        self, lanes: Callable[[str], Any], on_lock: Callable[[Any], None], supervisor: int, tell: Tell
+    ) -> None:
         """Open every instrument; nothing is switched. Raises what ``bench.station.opening.open_station`` raises."""
         from bench.station.locks import Owner
         from bench.station.opening import open_station
@@ -165,6 +161,7 @@ class Equipment:
             home=self._home,
             on_lock=on_lock,
             owner=Owner.me(run=self._order.run, pid=supervisor),
+            tell=tell,
         )
 
     async def provide(self, station: Station) -> None:

@@ -49,7 +49,7 @@ class PinnedCard:
     async def _check(self) -> None:
         if self._known == generation_of(self._card):
             return
-        from bench.station.opening import check_eid
+        from bench.station.pins import check_eid
 
         await check_eid(self._card, self._config)
         self._known = generation_of(self._card)

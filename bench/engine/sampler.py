@@ -30,6 +30,8 @@ _MEASURE_WITHIN: Final = 1.0
 """Real seconds for one sample: a driver holds station time while it waits for its instrument."""
 _YIELD_WITHIN: Final = 0.05
 """Real seconds that the recipe, or the end of the run, waits for a sample under way."""
+WATCHED: Final = 2.0
+"""Seconds of station time between two such looks where no samples are taken."""
 _READ_BACK: Final = 5
 """Samples between two looks whether the supply is still programmed as it was; a jump of the rail has one at once."""
 _JUMP: Final = 0.2
@@ -47,12 +49,13 @@ class Sampler:
         clock: Clock,
         *,
         interval: float,
-        writer: Callable[[float], SampleWriter],
+        writer: Callable[[float], SampleWriter] | None,
         warn: Callable[[str], None],
         foreign: Callable[[str], None] | None = None,
     ) -> None:
         """``interval`` in seconds of station time; ``writer`` makes the file, given the station time of time 0.
 
+        Without a ``writer`` nothing is measured: every ``interval`` it is only looked for what somebody else changed.
         ``warn`` is told, once, what kept samples from being taken or written; ``foreign``, once, what somebody else has
         changed on the channel.
         """
@@ -76,7 +79,7 @@ class Sampler:
         self._closed = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._measuring: asyncio.Task[Reading] | None = None
+        self._measuring: asyncio.Task[Reading | None] | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -144,16 +147,21 @@ class Sampler:
         error = measuring.exception()
         if error is None:
             self._failing = 0
-            self.took(measuring.result())
+            reading = measuring.result()
+            if reading is not None:
+                self.took(reading)
         elif self._on is not False:
             self._failed(error)
 
-    async def _reading(self) -> Reading:
+    async def _reading(self) -> Reading | None:
         async with asyncio.timeout(_MEASURE_WITHIN):
             if self._on is None:
                 self._on = await self._supply.output()
             if not self._on:
                 return Reading(0.0, 0.0)
+            if self._make_writer is None:
+                await self._read_back()
+                return None
             reading = await self._supply.measure()
             jumped = self._rail is not None and abs(reading.voltage - self._rail) > _JUMP
             self._rail = reading.voltage
@@ -176,7 +184,12 @@ class Sampler:
         self._write(lambda writer: writer.gap(self._clock.now()))
         if self.gaps == 1:
             what = f"no answer within {_MEASURE_WITHIN:g} s" if isinstance(error, TimeoutError) else str(error)
-            self._warn(f"a power sample failed: {what or type(error).__name__}; it is a gap, sampling goes on")
+            what = what or type(error).__name__
+            self._warn(
+                f"a power sample failed: {what}; it is a gap, sampling goes on"
+                if self._make_writer is not None
+                else f"the supply could not be read back: {what}; it is tried again"
+            )
 
     # --- what the recipe does with the supply -----------------------------------------------------------------------
 
@@ -216,10 +229,6 @@ class Sampler:
             self._due = -math.inf  # a fresh output is looked at at once
         self._on = on
 
-    def tell(self, text: str) -> None:
-        """Put a line into the record."""
-        self._warn(text)
-
     def now(self) -> float:
         """Return station time in seconds."""
         return self._clock.now()
@@ -228,7 +237,7 @@ class Sampler:
 
     def _write(self, row: Callable[[SampleWriter], bool]) -> None:
         writer = self._writer
-        if self._closed:
+        if self._closed or self._make_writer is None:
             return
         try:
             if writer is None:
@@ -266,7 +275,7 @@ def writer_for(
     return make
 
 
-def _seen(task: asyncio.Task[Reading]) -> None:
+def _seen(task: asyncio.Task[Reading | None]) -> None:
     """Take note of how a measurement ended, also when nobody waits for it any more."""
     if not task.cancelled():
         task.exception()
@@ -354,15 +363,12 @@ class SampledSupply:
             return await self._supply.trip()
 
     async def clear_trip(self) -> TripCause | None:
-        """Clear a trip, at most once a run; the record is told."""
+        """Clear a trip, at most once a run; the driver tells the record."""
         async with self._sampler.held():
             before = self._sampler.now()
             cause = await self._supply.clear_trip()
             if cause is not None:
                 self._sampler.switched(False, before)
-                self._sampler.tell(
-                    f"the {cause} protection of the supply had tripped and was cleared, the output is off"
-                )
             return cause
 
     async def fast_log(

@@ -24,6 +24,7 @@ from bench.engine.observations import ObservationServer
 from bench.engine.order import Order
 from bench.engine.record import Record
 from bench.engine.station import Station
+from bench.engine.steps import current
 from bench.engine.verdicts import Cause
 from bench.errors import BenchError
 from bench.run import events as kinds
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
     from bench.engine.recipe import Recipe
     from bench.engine.sampler import Sampler
     from bench.engine.watchdog import SupplyWatchdog
-    from bench.station.config import StationConfig
 
 _ANSWER_LONGEST: Final = 86_400.0
+_PLACES: Final = ("resource", "port", "reader")
+"""What bench.toml calls where an instrument is."""
 
 
 class Session:
@@ -165,7 +167,7 @@ class Session:
         await asyncio.to_thread(equipment.import_ahead)
         await equipment.resolve()
         station.config = equipment.station
-        await equipment.open_station(self.trace.lane, self._pass_lock, self._supervisor)
+        await equipment.open_station(self.trace.lane, self._pass_lock, self._supervisor, self._happened)
         self._write_station()
         await equipment.provide(station)
         self._sample_power(station)
@@ -195,22 +197,40 @@ class Session:
         places.write_manifest(self.folder, self.manifest)
 
     def _sample_power(self, station: Station) -> None:
-        """Have the supply sampled while the recipe runs, and give the recipe the supply that is being sampled."""
+        """Have the supply sampled while the recipe runs, and give the recipe the supply that is being sampled.
+
+        With ``sample = 0`` it is still looked for what somebody else changes, where its driver can tell.
+        """
         assert self.equipment is not None
         config, opened = self.equipment.station.power, self.equipment.open
-        if config is None or config.sample <= 0 or opened is None or opened.power is None:
+        if config is None or opened is None or opened.power is None:
             return
-        from bench.engine.sampler import Sampler, writer_for
+        sampled = config.sample > 0
+        if not sampled and not hasattr(opened.power, "foreign_change"):
+            return
+        from bench.engine.sampler import WATCHED, Sampler, writer_for
 
+        writer = writer_for(self.folder, config, opened.power.identity, simulated=self.equipment.station.simulated)
         self.sampler = Sampler(
             opened.power,
             self.record.clock,
-            interval=config.sample,
-            writer=writer_for(self.folder, config, opened.power.identity, simulated=self.equipment.station.simulated),
+            interval=config.sample if sampled else WATCHED,
+            writer=writer if sampled else None,
             warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),
             foreign=self._foreign_change,
         )
         station.provide("power", self.sampler.supply)
+
+    def _happened(self, kind: str, data: Mapping[str, object]) -> None:
+        """Record what a driver tells, in whichever part of the run it happens: set-up, recipe or teardown."""
+        step = current()
+        path = step.path if step else ""
+        self.record.event(kind, data, step=path, sync=True)
+        if kind == kinds.TRIP_CLEARED:
+            text = (
+                f"the {data['cause']} protection of {data['instrument']} had tripped and was cleared, the output is off"
+            )
+            self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}, step=path)
 
     def _foreign_change(self, what: str) -> None:
         """Somebody else works on this station's channel: nothing that is measured from now on says anything."""
@@ -238,29 +258,26 @@ class Session:
     def _write_station(self) -> None:
         """Record what was opened: journal and run.json."""
         from bench.engine.manifest import environment
+        from bench.station.parts import parts
 
         assert self.equipment is not None
         assert self.equipment.open is not None
         opened, config = self.equipment.open, self.equipment.station
         instruments = {}
-        for kind in ("power", "modem", "network", "attenuator", "switch", "reader"):
-            part = getattr(config, kind) if kind != "reader" else config.card if opened.reader is not None else None
-            if part is not None:
-                identity = opened.identities.get(kind)
-                instruments[kind] = {
-                    "driver": part.driver,
-                    "at": getattr(part, "resource", "") or getattr(part, "port", "") or getattr(part, "reader", ""),
-                    "simulated": config.simulated,
-                    "identity": identity.key() if identity is not None else "",
-                    "firmware": identity.firmware if identity is not None else "",
-                }
-                if identity is not None:
-                    self.record.identify(kind, identity.key(), part.driver)
+        for part in parts(config):
+            identity = opened.identities.get(part.name)
+            instruments[part.name] = {
+                "driver": part.config.driver,
+                "at": next((found for key in _PLACES if (found := getattr(part.config, key, ""))), ""),
+                "simulated": config.simulated,
+                "identity": identity.key() if identity is not None else "",
+                "firmware": identity.firmware if identity is not None else "",
+            }
+            if identity is not None:
+                self.record.identify(part.name, identity.key(), part.config.driver)
         bearer = opened.data.bearer if opened.data is not None else "device" if config.ipa == "device" else ""
-        if config.dut is not None:
-            instruments.update(_device_parts(config))
-            if config.dut.sample:
-                self.record.identify("sample", config.dut.sample, "bench.toml")
+        if config.dut is not None and config.dut.sample:
+            self.record.identify("sample", config.dut.sample, "bench.toml")
         found = {"instruments": instruments, "bearer": bearer, "clock": self.record.clock.mode}
         self.record.event(kinds.STATION, {"name": config.name, **found})
         self.manifest.update(found, **environment())
@@ -353,17 +370,6 @@ class Session:
             future = self._open_question[1]
             if not future.done():
                 future.set_result(message)
-
-
-def _device_parts(config: StationConfig) -> dict[str, dict[str, Any]]:
-    """Return the consoles and lines of the device as run.json holds instruments."""
-    assert config.dut is not None
-    parts = {}
-    for kind, named in (("console", config.dut.console), ("lines", config.dut.lines)):
-        for name, part in named.items():
-            found = {"driver": part.driver, "at": part.port, "simulated": config.simulated}
-            parts[f"{kind}:{name}"] = {**found, "identity": "", "firmware": ""}
-    return parts
 
 
 def _given(value: Any) -> Any:

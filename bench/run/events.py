@@ -22,6 +22,7 @@ reprogramming      what, elapsed (station time), complete: an emulator was re-pr
 note               text
 result             name, value: what a command asked for, such as the description of a card
 log                text, level, source (print, logging, warnings)
+trip-cleared       instrument, cause: the bench has cleared a protection's trip, the output is off
 foreign-change     instrument, what: somebody else has changed what the run had programmed
 hold               what, until: something is kept as it is for a person
 ask, answer        id, text, choices, timeout; id, choice, by
@@ -60,6 +61,7 @@ REPROGRAMMING: Final = "reprogramming"
 NOTE: Final = "note"
 RESULT: Final = "result"
 LOG: Final = "log"
+TRIP_CLEARED: Final = "trip-cleared"
 FOREIGN_CHANGE: Final = "foreign-change"
 HOLD: Final = "hold"
 ASK: Final = "ask"

@@ -43,7 +43,7 @@ def checked(station: StationConfig, instruments: Mapping[str, InstrumentConfig],
         if modem.imei and not re.fullmatch(r"\d{14,16}", modem.imei):
             document.complain((*path, "modem", "imei"), f"'{modem.imei}' is no IMEI", "14 to 16 digits")
         if modem.port_needs_power is None:
-            changes["modem"] = replace(modem, port_needs_power=_comes_with_power(modem.port))
+            changes["modem"] = replace(modem, port_needs_power=comes_with_power(modem.port))
     if station.card is not None:
         _check_card(station, (*path, "card"), document)
     if station.dut is not None:
@@ -154,7 +154,8 @@ def _battery(station: StationConfig) -> object | None:
     return station.dut.line("battery") if station.dut is not None else None
 
 
-def _comes_with_power(port: str) -> bool:
+def comes_with_power(port: str) -> bool:
+    """Whether a port is one that comes and goes with the device's power: USB, and what is simulated so."""
     return port.startswith(("usb:", "/dev/serial/by-", "$world"))
 
 

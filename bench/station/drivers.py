@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +18,14 @@ GROUP = "bench.drivers"
 TICK = 1e-6
 """Seconds of station time that count as none: a clock of whole nanoseconds never reaches a float's last digit, and a
 loop that waits for 1e-16 s would wait for ever."""
+
+
+Tell = Callable[[str, Mapping[str, object]], None]
+"""Takes a journal event's type and data (``bench.run.events``)."""
+
+
+def untold(kind: str, data: Mapping[str, object]) -> None:
+    """Where there is no record: an instrument that is only looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class DriverOptions:
     apdu_lane: Lane = field(default_factory=NullLane)
     """``apdu:NAME``, for drivers that carry APDUs."""
     clock: Clock = field(default_factory=RealClock)
+    tell: Tell = untold
+    """Told what belongs in the record whoever has asked for it and whenever, such as ``trip-cleared``."""
     extra: Mapping[str, object] = field(default_factory=dict)
     """Options of this driver only (``options`` in bench.toml)."""
     origin: str = ""
@@ -104,6 +114,13 @@ class WarmDriver(Protocol):
 
     def warm(self) -> None:
         """Import it now; sends nothing. Errors are for ``open`` to tell."""
+
+
+@runtime_checkable
+class QuietDriver(Protocol):
+    """A driver of outputs that says whether opening it leaves every output as it is."""
+
+    quiet: bool
 
 
 @runtime_checkable

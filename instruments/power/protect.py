@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from bench.errors import InstrumentError, Refused
+from bench.run.events import TRIP_CLEARED
 from bench.station.power import Protection, Span, TripCause
 from instruments.power.dialects import Level, TripQuery
 from instruments.power.wire import SupplyWire, differ, plain
 from instruments.scpi import parse
 from instruments.scpi.parse import AnswerError
+
+Clearing = Literal["this run's", "an earlier run's"]
+"""Whose trip it is that is cleared."""
 
 
 class Protections(SupplyWire):
@@ -17,7 +22,8 @@ class Protections(SupplyWire):
 
     _remembered: TripCause | None = None
     """Of a register that reading has emptied."""
-    _cleared = 0
+    _cleared: frozenset[Clearing] = frozenset()
+    """Each is cleared at most once."""
     _armed: float | None = None
 
     # --- protections ----------------------------------------------------------------------------------------------
@@ -161,20 +167,19 @@ class Protections(SupplyWire):
         cause = await self.trip()
         if cause is None:
             return None
-        if self._cleared:
+        await self._clear(cause, "this run's")
+        return cause
+
+    async def _clear(self, cause: TripCause, whose: Clearing, *first: str) -> None:
+        """Clear a trip after ``first`` and the output off, and tell the record. Raises Refused the second time."""
+        if whose in self._cleared:
             raise Refused(
                 f"the {cause} protection has tripped again",
                 where=self.where,
                 hint="a trip is cleared once a run: look for the fault in the device, then clear it by hand",
             )
-        self._cleared += 1
-        await self._clear(cause)
-        return cause
-
-    async def _clear(self, cause: TripCause) -> None:
-        for line in self.dialect.output_off:
-            await self._command(line)
-        for line in self.dialect.clear_trip:
+        self._cleared |= {whose}
+        for line in (*first, *self.dialect.output_off, *self.dialect.clear_trip):
             await self._command(line)
         self._remembered = None
         left = await self.trip()
@@ -184,14 +189,16 @@ class Protections(SupplyWire):
                 where=self.where,
                 hint=f"what caused it ({cause}) is still there",
             )
+        self._options.tell(TRIP_CLEARED, {"instrument": self.where, "cause": cause})
 
     # --- watchdog and power-on state ------------------------------------------------------------------------------
 
     async def arm_watchdog(self, seconds: float) -> float:
         """Have the supply switch off by itself ``seconds`` after the last command; return the seconds it took on.
 
-        Whole seconds, rounded up. A trip that the watchdog of an earlier run left is cleared, the output staying off.
-        Raises Refused where there is no watchdog or the time is out of its range.
+        Whole seconds, rounded up. A trip that the watchdog of an earlier run left is cleared, the output staying off;
+        once, for the next one is this run's own. Raises Refused then, where there is no watchdog, and where the time
+        is out of its range.
         """
         watchdog, able = self.dialect.watchdog, self.abilities.watchdog
         if watchdog is None or able is None:
@@ -200,8 +207,7 @@ class Protections(SupplyWire):
         if delay not in able:
             raise self._refuse(f"a watchdog of {delay:g} s", f"it can be {able} s")
         if await self.trip() == "watchdog":
-            await self._command(watchdog.off)
-            await self._clear("watchdog")
+            await self._clear("watchdog", "an earlier run's", watchdog.off)
         await self._command(watchdog.set_delay, delay)
         await self._command(watchdog.on)
         found = await self._number(watchdog.get_delay)

@@ -64,3 +64,25 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
                 if handle.wait(0) is None:
                     os.kill(handle.pid, signal.SIGKILL)
                     handle.wait(5)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    from sim.process import WorldProcess  # type: ignore[import-not-found]
+
+    from .world_lab import Lab
+
+    """A station of ``(model, driver, watchdog in s[, sample in s])``, given by indirect parameters."""
+    supply, driver, watchdog, *sample = request.param
+    monkeypatch.setenv("BENCH_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    arguments = ("--supply", supply, "--clock", "real", "--card", "none")
+    with WorldProcess(tmp_path / "world", *arguments) as world:
+        made = Lab(tmp_path, world, driver, watchdog, *sample)
+        try:
+            yield made
+        finally:
+            for handle in made.bench.handles:
+                if handle.wait(0) is None:
+                    os.kill(handle.pid, signal.SIGKILL)
+                    handle.wait(5)

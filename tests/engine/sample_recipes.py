@@ -7,6 +7,7 @@ from typing import Annotated
 
 from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure, InstrumentError
+from bench.station.power import Protection
 
 
 @recipe(title="On and measure", needs=("power",))
@@ -154,3 +155,46 @@ async def _raises() -> None:
 async def crashes(station: Station) -> None:
     await station.power.set_output(True)
     os.abort()
+
+
+async def _trip(station: Station) -> None:
+    """Have the over-voltage protection trip: a hand at the front lowers its level below the voltage."""
+    assert station.config.power is not None
+    host, port = station.config.power.resource.split("::")[1:3]
+    await station.power.set_output(True)
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"VOLT:PROT 3.0,(@1)\n")
+    await writer.drain()
+    async with station.clock.timeout(5):
+        while await station.power.trip() is None:
+            await station.clock.sleep(0.01)
+    writer.close()
+
+
+@recipe(title="A trip is cleared", needs=("power",))
+async def trips(station: Station) -> None:
+    async with station.step("trip") as step:
+        await _trip(station)
+        step.measure("cause", await station.power.clear_trip() or "none")
+
+
+@recipe(title="A trip is cleared in the teardown", needs=("power",))
+async def trips_at_the_end(station: Station) -> None:
+    async with station.step("trip"):
+        await _trip(station)
+
+
+@trips_at_the_end.teardown
+async def clears(station: Station) -> None:
+    await station.power.clear_trip()
+
+
+@recipe(title="It trips again", needs=("power",))
+async def trips_again(station: Station) -> None:
+    async with station.step("first"):
+        await _trip(station)
+        await station.power.clear_trip()
+    async with station.step("second"):
+        await station.power.set_protection(Protection(over_voltage=4.2))
+        await _trip(station)
+        await station.power.clear_trip()

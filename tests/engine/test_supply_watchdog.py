@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sim.process import WorldProcess  # type: ignore[import-not-found]
 
 from bench import client
 from bench.engine.watchdog import SupplyWatchdog, prepare
@@ -20,62 +15,8 @@ from bench.run.reader import read
 from bench.station.clock import RealClock
 from bench.station.power import PowerAbilities, Span
 
-from .conftest import Bench
-from .double import SupplyServer, events_of
-
-TABLE = """
-[stations.lab]
-safe = ["power.off"]
-expendable = true
-[stations.lab.power]
-driver = "{driver}"
-resource = "{resource}"
-voltage = 3.8
-voltage_max = 4.3
-current_limit = 1.0
-watchdog = {watchdog}
-"""
-
-
-class Lab:
-    """A station whose supply is in a world that outlives the run."""
-
-    def __init__(self, folder: Path, world: WorldProcess, driver: str, watchdog: float) -> None:
-        self.world = world
-        self.bench = Bench.__new__(Bench)
-        self.bench.folder, self.bench.server, self.bench.handles = folder, SupplyServer(), []
-        self.bench.config = folder / "bench.toml"
-        resource = world.parts["power"]["resource"]
-        self.bench.config.write_text(TABLE.format(driver=driver, resource=resource, watchdog=watchdog))
-
-    def kill_both(self) -> client.RunHandle:
-        """Run, and kill supervisor and runner when the output is on."""
-        handle = self.bench.start("long")
-        self.bench.until(handle.folder, "note", "on")
-        runner = self.bench.runner(handle.folder)
-        assert self.world.state()["power"]["on"]
-        os.kill(runner, signal.SIGSTOP)
-        os.kill(handle.pid, signal.SIGKILL)
-        os.kill(runner, signal.SIGKILL)
-        assert handle.wait(5) == 3
-        return handle
-
-
-@pytest.fixture
-def lab(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    supply, driver, watchdog = request.param
-    monkeypatch.setenv("BENCH_LOCKS", str(tmp_path / "locks"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    arguments = ("--supply", supply, "--clock", "real", "--card", "none")
-    with WorldProcess(tmp_path / "world", *arguments) as world:
-        made = Lab(tmp_path, world, driver, watchdog)
-        try:
-            yield made
-        finally:
-            for handle in made.bench.handles:
-                if handle.wait(0) is None:
-                    os.kill(handle.pid, signal.SIGKILL)
-                    handle.wait(5)
+from .double import events_of
+from .world_lab import Lab
 
 
 def manifest(handle: client.RunHandle) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from instrument_doubles import MemoryLane
 
 from bench.errors import BenchError, InstrumentError
-from bench.station import config, opening, safe, services
+from bench.station import config, opening, pins, safe, services
 
 EID = "89049032123451234512345678901235"
 
@@ -80,7 +80,7 @@ def test_from_dead_to_data(tmp_path, clock):
             await station.modem.wait_sim_ready(timeout=60)
             assert station.modem.identity.manufacturer == "Quectel"
             assert station.modem.vendor.name == "quectel-eg"
-            assert await opening.check_eid(station.card, station.config) == EID
+            assert await pins.check_eid(station.card, station.config) == EID
             found = await station.modem.wait_registered(plmn="00101", rat="LTE", timeout=120)
             assert found.elapsed > 0
             assert await station.network.attached_imsi() == await station.modem.card_imsi() == "001010000000001"

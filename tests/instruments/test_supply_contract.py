@@ -202,8 +202,10 @@ def test_a_trip_has_a_cause_and_is_cleared_once(bench, case):
             await supply.clear_trip()
         return first, off
 
-    first, off = with_supply(bench, case, body)
+    told = []
+    first, off = with_supply(bench, case, body, tell=lambda kind, data: told.append((kind, data["cause"])))
     assert first == "over-current" and off is False
+    assert told == [("trip-cleared", "over-current")]
     assert not bench.channel.rail.on
 
 
@@ -350,6 +352,24 @@ def test_a_starved_watchdog_switches_off_and_is_told(bench, case):
 
     assert with_supply(bench, case, body) == (True, False, "watchdog")
     assert not bench.supply.watchdog_on
+
+
+@pytest.mark.parametrize("case", [Case("keysight-n6705c", "n6705c", 4)], ids=str)
+def test_what_an_earlier_runs_watchdog_left_is_cleared_once_and_told(bench, case):
+    told = []
+
+    async def body(supply):
+        bench.do(bench.supply._starved)
+        await supply.arm_watchdog(30)
+        bench.do(bench.supply._starved)
+        sent = len(bench.lines)
+        with pytest.raises(Refused, match="the watchdog protection has tripped again"):
+            await supply.arm_watchdog(30)
+        assert all("?" in line for line in bench.lines[sent:])
+        return await supply.trip()
+
+    assert with_supply(bench, case, body, tell=lambda kind, data: told.append((kind, data))) == "watchdog"
+    assert told == [("trip-cleared", {"instrument": "psu1 channel 4", "cause": "watchdog"})]
 
 
 def test_the_power_on_state_is_set_where_declared(bench, case):

@@ -12,7 +12,9 @@ from instrument_doubles import MemoryLane, PtyModem, ScpiDouble, listener_that_i
 from bench.errors import BenchError, ConfigurationError, InstrumentError, StationHeld
 from bench.station import config, locks
 from bench.station.drivers import WrongInstrument
-from bench.station.opening import check_eid, open_station, station_key
+from bench.station.opened import station_key
+from bench.station.opening import open_station
+from bench.station.pins import check_eid
 
 EID = "89049032123451234512345678901235"
 RAIL = "voltage = 3.8, current_limit = 1.5, voltage_max = 4.3"

@@ -14,7 +14,8 @@ from bench.errors import InstrumentError, Refused, StationHeld
 from bench.station import config
 from bench.station.drivers import DriverOptions, WrongInstrument
 from bench.station.interfaces import Identity
-from bench.station.opening import OpenStation, open_station
+from bench.station.opened import OpenStation
+from bench.station.opening import open_station
 
 EID = "89049032123451234512345678901235"
 OTHER = "89049032000000000000000000000260"

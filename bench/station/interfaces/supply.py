@@ -84,7 +84,8 @@ class PowerSupply(Instrument, Protocol):
     async def clear_trip(self) -> TripCause | None:
         """Clear a trip and return its cause; the output stays off. At most once a run: then Refused.
 
-        A device that trips a protection twice has a fault that no bench may hide.
+        A device that trips a protection twice has a fault that no bench may hide. What is cleared, also at arming a
+        watchdog, is told to ``DriverOptions.tell`` (journal event ``trip-cleared``).
         """
 
     async def fast_log(
