@@ -29,24 +29,18 @@ def stations(context: click.Context, as_json: bool) -> None:
 
 def _list(obj: Mapping[str, Any], as_json: bool) -> None:
     from bench.station import locks, reservations
-    from bench.station.opening import station_key
+    from bench.station.opened import station_key
 
     bench = _bench(obj)
     rows: list[dict[str, Any]] = []
     for name, station in bench.stations.items():
         key = station_key(station, bench.home)
         owner, kept = locks.holder(key), reservations.get(key)
-        kinds = ("power", "modem", "network", "card", "switch", "data")
-        parts = [kind for kind in kinds if getattr(station, kind) is not None]
-        if station.dut is not None and station.dut.console:
-            parts.append("console")
-        if station.card is not None and station.card.at != "modem":
-            parts.insert(parts.index("card"), "reader")
         rows.append(
             {
                 "station": name,
                 "simulated": station.simulated,
-                "has": parts,
+                "has": has(station),
                 "expendable": station.expendable,
                 "held_by": str(owner) if owner else "",
                 "reserved": asdict(kept) if kept else None,
@@ -71,6 +65,19 @@ def _list(obj: Mapping[str, Any], as_json: bool) -> None:
             for row in rows
         ],
     )
+
+
+def has(station: StationConfig) -> list[str]:
+    """Return what a station's table names: instruments, card, data path, and what acts on the device."""
+    from bench.station.dut import LINES
+    from bench.station.parts import parts
+
+    found = [part.name for part in parts(station)]
+    found += [name for name in ("card", "data") if getattr(station, name) is not None]
+    if station.dut is not None:
+        found += [name for name in LINES if station.dut.line(name) is not None]
+        found += ["flash"] if station.dut.flash is not None else []
+    return found
 
 
 @stations.command(epilog="Example: bench stations reserve lab1 --until 4h --note 'do not unplug: overnight soak'")
@@ -117,7 +124,7 @@ def _bench(obj: Mapping[str, Any]) -> BenchConfig:
 
 
 def _station(obj: Mapping[str, Any], name: str) -> tuple[str, StationConfig]:
-    from bench.station.opening import station_key
+    from bench.station.opened import station_key
 
     bench = _bench(obj)
     found = bench.station(name)

@@ -252,7 +252,7 @@ def _safe_free(config: BenchConfig, name: str) -> SafeReport:
     """Carry out the plan of a station nobody holds here."""
     from bench.engine.takeover import make_safe
     from bench.station import locks
-    from bench.station.opening import station_key
+    from bench.station.opened import station_key
     from bench.station.safe import _action_data, plan
 
     station = config.station(name)

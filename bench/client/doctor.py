@@ -49,26 +49,20 @@ def folders(config: BenchConfig) -> Iterator[Check]:
 def drivers(station: StationConfig) -> Iterator[Check]:
     """Import every driver that the station names, and the services behind it."""
     from bench.station.drivers import WarmDriver, load_driver, load_service
+    from bench.station.parts import parts
 
-    parts: dict[str, Any] = {}
-    for kind in ("power", "modem", "network", "switch"):
-        part = getattr(station, kind)
-        if part is not None and part.driver:
-            parts[kind] = part
-    if station.card is not None and station.card.at != "modem":
-        parts["card"] = station.card
-    for kind, part in parts.items():
-        name = f"{station.name} {kind}"
+    for part in parts(station):
+        name, config = f"{station.name} {part.name}", part.config
         try:
-            driver = load_driver(part.driver, where=part.origin)
+            driver = load_driver(config.driver, where=config.origin)
             if isinstance(driver, WarmDriver):
                 driver.warm()  # what it imports only when it is opened
         except BenchError as error:
             yield Check(name, "fail", str(error), error.hint)
         except Exception as error:  # a driver of somebody else must not end the doctor
-            yield Check(name, "fail", f"driver {part.driver} cannot be loaded: {type(error).__name__}: {error}")
+            yield Check(name, "fail", f"driver {config.driver} cannot be loaded: {type(error).__name__}: {error}")
         else:
-            yield Check(name, "ok", f"driver {part.driver}")
+            yield Check(name, "ok", f"driver {config.driver}")
     if station.world is not None:
         try:
             load_service(station.world.service, where=station.world.origin)
@@ -81,7 +75,7 @@ def held(config: BenchConfig, station: StationConfig) -> Iterator[Check]:
     from bench.client.control import stale
     from bench.run.folder import manifest
     from bench.station import locks, reservations
-    from bench.station.opening import station_key
+    from bench.station.opened import station_key
 
     name = f"{station.name} lock"
     owner = locks.holder(station_key(station, config.home))

@@ -15,6 +15,7 @@ from bench.run import unsafe
 from bench.station.config import BenchConfig, StationConfig
 from bench.station.discovery.ports import resolve, usb_devices
 from bench.station.host import Host
+from bench.station.parts import parts
 
 HOURLY: Final = 250_000_000
 """Bytes an hour of soak writes where no earlier run tells: 10 000 cycles of 25 kB."""
@@ -110,14 +111,15 @@ def _autosuspend(stations: Sequence[StationConfig], host: Host) -> Iterator[Chec
 
 def _places(stations: Sequence[StationConfig], host: Host) -> Iterator[str]:
     for station in stations:
-        for part in (station.modem, station.switch):
-            if part is None or not part.port or part.port.startswith("$"):
+        for part in parts(station):
+            port = getattr(part.config, "port", "")
+            if not port or port.startswith("$"):
                 continue
-            found = resolve(part.port, host)
+            found = resolve(port, host)
             if found is not None and found.usb is not None:
                 yield found.usb.place
-            elif part.port.startswith("usb:"):
-                yield part.port.removeprefix("usb:").partition(":")[0]
+            elif port.startswith("usb:"):
+                yield port.removeprefix("usb:").partition(":")[0]
 
 
 def _clock(host: Host) -> Check:

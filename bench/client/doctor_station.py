@@ -5,22 +5,23 @@ the right one, volts and limits. Connections are made and closed; nothing is swi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from bench.client.doctor import Check
+from bench.client.doctor_instrument import WITHIN, Look, close, open_instrument, wrong_serial
+from bench.client.doctor_ports import ask_console, ask_lines, ask_modem, ask_switch
 from bench.errors import BenchError
 from bench.station import sharing
-from bench.station.clock import RealClock
-from bench.station.config import StationConfig
-from bench.station.discovery import at, pcsc
-from bench.station.discovery.ports import SerialPort, resolve, serial_ports, usb_devices
-from bench.station.drivers import DriverOptions, PowerLimits, load_driver
+from bench.station.config import CardConfig, PowerConfig, StationConfig
+from bench.station.discovery import pcsc
+from bench.station.dut import FlashConfig
 from bench.station.host import Host
-from bench.station.model import CardConfig, NetworkConfig, PowerConfig, SwitchConfig
+from bench.station.interfaces import Attenuator
+from bench.station.parts import Part, PartKind, parts
 
-WITHIN: Final = 10.0
-"""Real seconds for one instrument: a driver of somebody else must not keep the doctor."""
 _BACK_FED: Final = "does USB, a battery or a console line feed the device back? recipes wait for a dead rail in vain"
 
 
@@ -31,142 +32,42 @@ async def station(config: StationConfig, host: Host, *, cards: bool = False) -> 
     """
     if config.unresolved():
         return
-    on: bool | None = None
-    if config.power is not None:
-        on, found = await _bounded(_power(config.power, f"{config.name} power", host))
-        for item in found:
+    look = Look(host, cards=cards)
+    for part in parts(config):
+        for item in await _ASK[part.kind](part, f"{config.name} {part.name}", look):
             yield item
-    if config.network is not None:
-        _, found = await _bounded(_identity(config.network, f"{config.name} network", host))
-        for item in found:
-            yield item
-    if config.modem is not None:
-        port, needs = config.modem.port, bool(config.modem.port_needs_power)
-        answer, checks = await asyncio.to_thread(
-            _port, port, f"{config.name} modem", host, on=on, needs_power=needs, baudrate=config.modem.baudrate
-        )
-        for item in checks:
-            yield item
-        if answer is not None:
-            yield _modem(answer, config, on=on)
-    if config.switch is not None:
-        for item in await _switch(config.switch, f"{config.name} switch", host):
-            yield item
-    if config.card is not None and config.card.at != "modem":
-        for item in await _reader(config.card, f"{config.name} reader", host, cards=cards):
-            yield item
-
-
-async def _bounded(work: Any) -> tuple[bool | None, list[Check]]:
-    found: tuple[bool | None, list[Check]] = await work
-    return found
+    if config.dut is not None and config.dut.flash is not None:
+        yield _flash(config.dut.flash, f"{config.name} flash")
 
 
 # --- SCPI instruments -------------------------------------------------------------------------------------------------
 
 
-async def _open(options: DriverOptions, name: str, host: Host) -> tuple[Any, list[Check]]:
-    """Open an instrument with its driver; None and the finding when that fails."""
-    refused = _usb_access(options.resource, host)
-    if refused is not None:
-        return None, [Check(name, "fail", *refused)]
-    try:
-        async with asyncio.timeout(WITHIN):
-            return await load_driver(options.driver, where=options.origin).open(options), []
-    except BenchError as error:
-        hint = error.hint or f"is it on, and is '{options.resource}' its address? bench discover --host HOST asks there"
-        return None, [Check(name, "fail", error.what, hint)]
-    except TimeoutError:
-        return None, [
-            Check(name, "fail", f"{options.resource} did not answer within {WITHIN:g} s", "switch it off and on")
-        ]
-    except Exception as error:  # a driver of somebody else must not end the doctor
-        return None, [Check(name, "fail", f"driver {options.driver}: {type(error).__name__}: {error}")]
-
-
-def _usb_access(resource: str, host: Host) -> tuple[str, str] | None:
-    """Return text and remedy where a USB instrument (``USB0::0x2A8D::...``) is not there or not allowed."""
-    parts = resource.split("::")
-    if not parts[0].upper().startswith("USB") or len(parts) < 3:
-        return None
-    vid, pid = (part.lower().removeprefix("0x") for part in parts[1:3])
-    serial = parts[3] if len(parts) > 3 else ""
-    for device in usb_devices(host):
-        if (device.vid.lower(), device.pid.lower()) == (vid, pid) and serial in ("", device.serial, "INSTR"):
-            access = host.access(device.node, udev=device.udev)
-            return None if access.allowed else (access.text, access.remedy)
-    return (
-        f"no USB device {vid}:{pid} {serial} is plugged in",
-        "plug it in, or correct 'resource': bench discover lists them",
-    )
-
-
-def _serial(wanted: str, found: str, what: str) -> Check | None:
-    if wanted and wanted.strip() != found.strip():
-        return Check(
-            what,
-            "fail",
-            f"serial number '{found}' answers, '{wanted}' is pinned",
-            "two instruments exchanged? correct 'resource' or 'serial'",
-        )
-    return None
-
-
-async def _identity(part: NetworkConfig, name: str, host: Host) -> tuple[bool | None, list[Check]]:
-    options = DriverOptions(
-        name=name, driver=part.driver, resource=part.resource, cells=part.cells, extra=part.options, origin=part.origin
-    )
-    opened, found = await _open(options, name, host)
+async def _power(part: Part, name: str, look: Look) -> list[Check]:
+    power = part.config
+    assert isinstance(power, PowerConfig)
+    # A run on another channel may hold the only connection.
+    options = replace(part.options(), resource=sharing.through(power.resource))
+    opened, found = await open_instrument(options, name, look.host)
     if opened is None:
-        return None, found
-    try:
-        wrong = _serial(part.serial, opened.identity.serial, name)
-        return None, [wrong or Check(name, "ok", f"{opened.identity.key()} answers at {part.resource}")]
-    finally:
-        await _close(opened)
-
-
-async def _close(opened: Any) -> None:
+        return found
     try:
         async with asyncio.timeout(WITHIN):
-            await opened.close()
-    except (BenchError, TimeoutError, OSError):
-        pass
-
-
-async def _power(power: PowerConfig, name: str, host: Host) -> tuple[bool | None, list[Check]]:
-    limits = PowerLimits(power.voltage, power.current_limit, power.voltage_max, power.dead_voltage)
-    options = DriverOptions(
-        name=power.instrument or "power",
-        driver=power.driver,
-        resource=sharing.through(power.resource),  # a run on another channel may hold the only connection
-        channel=power.channel,
-        limits=limits,
-        clock=RealClock(),
-        extra=power.options,
-        origin=power.origin,
-    )
-    opened, found = await _open(options, name, host)
-    if opened is None:
-        return None, found
-    on: bool | None = None
-    try:
-        async with asyncio.timeout(WITHIN):
-            wrong = _serial(power.serial, opened.identity.serial, name)
+            wrong = wrong_serial(power.serial, opened.identity.serial, name, "resource")
             if wrong is not None:
-                return None, [wrong]
+                return [wrong]
             found.append(Check(name, "ok", f"{opened.identity.key()} answers at {power.resource}"))
-            on = await opened.output()
+            look.on = await opened.output()
             reading = await opened.measure()
-            found += _rail(power, f"{name} rail", on=on, volts=reading.voltage, amperes=reading.current)
+            found += _rail(power, f"{name} rail", on=look.on, volts=reading.voltage, amperes=reading.current)
             found += _abilities(opened, f"{name} watchdog")
     except BenchError as error:
         found.append(Check(f"{name} rail", "fail", error.what, error.hint or f"is channel {power.channel} there?"))
     except TimeoutError:
         found.append(Check(f"{name} rail", "fail", f"no answer within {WITHIN:g} s", "switch it off and on"))
     finally:
-        await _close(opened)
-    return on, found
+        await close(opened)
+    return found
 
 
 def _rail(power: PowerConfig, name: str, *, on: bool, volts: float, amperes: float) -> list[Check]:
@@ -193,112 +94,53 @@ def _abilities(opened: Any, name: str) -> list[Check]:
     return [Check(name, "warn", "it has no watchdog: the host's death leaves the output on", hint)]
 
 
-# --- ports ------------------------------------------------------------------------------------------------------------
+async def _network(part: Part, name: str, look: Look) -> list[Check]:
+    return await _answers(part, name, look, _nothing_more)
 
 
-def _port(
-    port: str, name: str, host: Host, *, on: bool | None = None, needs_power: bool = False, baudrate: int = 115_200
-) -> tuple[at.PortAnswer | None, list[Check]]:
-    """Look whether a port is there, allowed and free, and ask it; None where it could not be asked. Blocking."""
-    found = resolve(port, host)
-    if found is None:
-        if needs_power and on is not True:
-            text = f"{port} is not there: it comes with the device's power, which is off"
-            return None, [Check(f"{name} port", "unknown", text)]
-        return None, [Check(f"{name} port", "fail", f"there is no port {port}", _others(host))]
-    access = host.access(found.device)
-    if not access.allowed:
-        return None, [Check(f"{name} port", "fail", access.text, access.remedy)]
-    holders = host.holders(found.device)
-    if holders:
-        told = at.held(found.device, holders)
-        return None, [Check(f"{name} port", "fail", told.text, told.hint)]
-    checks = [Check(f"{name} port", "ok", f"{port} is {found.device}, {found.title}")]
-    if host.running("ModemManager") is not None:
-        checks.append(_modem_manager(found, name))
-    answer = at.ask(found.device, host, baudrate=baudrate)
-    if answer.state in ("held", "refused", "gone"):
-        return None, [*checks[:0], Check(f"{name} port", "fail", answer.text, answer.hint)]
-    return answer, checks
+async def _attenuator(part: Part, name: str, look: Look) -> list[Check]:
+    async def values(opened: Attenuator) -> str:
+        told = [f"channel {channel} at {await opened.attenuation(channel=channel):g} dB" for channel in opened.channels]
+        return f": {', '.join(told)} of {opened.highest:g} dB"
+
+    return await _answers(part, name, look, values)
 
 
-def _others(host: Host) -> str:
-    there = ", ".join(f"{port.address} ({port.title})" for port in serial_ports(host)[:8])
-    return f"plug it in or correct 'port'; there are: {there or 'none'}"
+async def _nothing_more(opened: Any) -> str:
+    return ""
 
 
-def _modem_manager(port: SerialPort, name: str) -> Check:
-    usb = port.usb
-    line = f'ATTRS{{idVendor}}=="{usb.vid}", ATTRS{{idProduct}}=="{usb.pid}"' if usb else f'KERNEL=="{port.device[5:]}"'
-    rule = f"""echo '{line}, ENV{{ID_MM_DEVICE_IGNORE}}="1"' | sudo tee /etc/udev/rules.d/70-bench-mm.rules"""
-    hint = f"sudo systemctl mask --now ModemManager, or: {rule}"
-    text = "ModemManager runs: it opens a modem's port whenever it comes back, also after the bench has power-cycled it"
-    return Check(f"{name} ModemManager", "warn", text, hint)
-
-
-def _modem(answer: at.PortAnswer, config: StationConfig, *, on: bool | None) -> Check:
-    name = f"{config.name} modem"
-    wanted = config.modem.imei if config.modem is not None else ""
-    if answer.state == "modem":
-        if wanted and answer.serial != wanted:
-            return Check(
-                name,
-                "fail",
-                f"the modem's IMEI is {answer.serial or 'not readable'}, {wanted} is pinned",
-                "two modems exchanged? correct 'port' or 'imei'",
-            )
-        told = f"{answer.manufacturer} {answer.model} {answer.firmware}, IMEI {answer.serial or '?'}"
-        return Check(name, "ok", f"answers AT: {told}")
-    if on is False:
-        return Check(name, "unknown", "the device has no power: nobody to ask")
-    text = "the port is there, but nothing answers AT" if answer.state == "silent" else answer.text
-    hint = "another interface of the modem (bench discover shows which answers), 'baudrate', or power-cycle the device"
-    return Check(name, "fail", text, hint)
-
-
-async def _switch(switch: SwitchConfig, name: str, host: Host) -> list[Check]:
-    found = resolve(switch.port, host)
-    if found is None:
-        return [Check(f"{name} port", "fail", f"there is no port {switch.port}", _others(host))]
-    access = host.access(found.device)
-    if not access.allowed:
-        return [Check(f"{name} port", "fail", access.text, access.remedy)]
-    holders = host.holders(found.device)
-    if holders:
-        told = at.held(found.device, holders)
-        return [Check(f"{name} port", "fail", told.text, told.hint)]
-    options = DriverOptions(
-        name="switch",
-        driver=switch.driver,
-        port=switch.port,
-        baudrate=switch.baudrate,
-        extra=switch.options,
-        origin=switch.origin,
-    )
-    opened, problems = await _open(options, name, host)
+async def _answers(part: Part, name: str, look: Look, more: Callable[[Any], Awaitable[str]]) -> list[Check]:
+    """Open an instrument, compare its serial number, and tell who it is and what ``more`` reads."""
+    options = part.options()
+    opened, found = await open_instrument(options, name, look.host)
     if opened is None:
-        return problems
+        return found
     try:
-        wrong = _serial(switch.serial, opened.identity.serial, name)
+        wrong = wrong_serial(options.serial, opened.identity.serial, name, "resource")
         if wrong is not None:
             return [wrong]
         async with asyncio.timeout(WITHIN):
-            return [Check(name, "ok", f"the card is wired to the {await opened.selected()}")]
-    except (BenchError, TimeoutError) as error:
-        what = error.what if isinstance(error, BenchError) else f"no answer within {WITHIN:g} s"
-        return [Check(name, "warn", what, "a run selects one side before it uses the card")]
+            told = await more(opened)
+        return [Check(name, "ok", f"{opened.identity.key()} answers at {options.resource}{told}")]
+    except BenchError as error:
+        return [Check(name, "fail", error.what, error.hint or "switch it off and on")]
+    except TimeoutError:
+        return [Check(name, "fail", f"no answer within {WITHIN:g} s", "switch it off and on")]
     finally:
-        await _close(opened)
+        await close(opened)
 
 
 # --- readers ----------------------------------------------------------------------------------------------------------
 
 
-async def _reader(card: CardConfig, name: str, host: Host, *, cards: bool) -> list[Check]:
+async def _reader(part: Part, name: str, look: Look) -> list[Check]:
+    card, host = part.config, look.host
+    assert isinstance(card, CardConfig)
     problem, hint = pcsc.daemon(card.pcsclite_csock, host)
     if problem:
         return [Check(f"{name} pcscd", "fail", problem, hint)]
-    found = await pcsc.look(card.pcsclite_csock, cards=cards, host=host)
+    found = await pcsc.look(card.pcsclite_csock, cards=look.cards, host=host)
     if found.problem:
         return [Check(f"{name} pcscd", "fail", found.problem, found.hint)]
     checks = [Check(f"{name} pcscd", "ok", f"{'private' if card.pcsclite_csock else 'the host’s'} daemon answers")]
@@ -320,4 +162,28 @@ async def _reader(card: CardConfig, name: str, host: Host, *, cards: bool) -> li
         hint = "put the card in, contacts down" if state == "fail" else ""
         return [*checks, Check(name, state, f"no card in {reader.name}", hint)]  # type: ignore[arg-type]
     text = f"{reader.name}, ATR {reader.atr}" + (f", EID {reader.eid}" if reader.eid else "")
-    return [*checks, Check(name, "ok" if not (cards and reader.text) else "warn", text, reader.text)]
+    return [*checks, Check(name, "ok" if not (look.cards and reader.text) else "warn", text, reader.text)]
+
+
+# --- the device -------------------------------------------------------------------------------------------------------
+
+
+def _flash(flash: FlashConfig, name: str) -> Check:
+    program = flash.command[0]
+    found = shutil.which(program)
+    if found is None:
+        hint = f"install it, or correct dut.flash.command in bench.toml ({flash.origin})"
+        return Check(name, "fail", f"the program that flashes the device is not there: {program}", hint)
+    return Check(name, "ok", f"by {found}")
+
+
+_ASK: Final[Mapping[PartKind, Callable[[Part, str, Look], Awaitable[list[Check]]]]] = {
+    "power": _power,
+    "network": _network,
+    "attenuator": _attenuator,
+    "modem": ask_modem,
+    "switch": ask_switch,
+    "reader": _reader,
+    "console": ask_console,
+    "lines": ask_lines,
+}

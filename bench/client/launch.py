@@ -231,7 +231,7 @@ def _order(
 
 
 def _lock_name(table: Any, home: Path) -> str:
-    from bench.station.opening import station_key
+    from bench.station.opened import station_key
 
     return station_key(table, home)
 

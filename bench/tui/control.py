@@ -104,7 +104,7 @@ class ClientControl:
         """Return the stations with owner and last run; trouble with bench.toml is a line, never an end."""
         from bench import client
         from bench.station import config, locks
-        from bench.station.opening import station_key
+        from bench.station.opened import station_key
 
         try:
             bench = config.load(self.config)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class NumatoLines:
     """The relays of a board as single outputs (``bench.station.dut_parts.OutputLines``)."""
 
+    quiet = True
+    """Opening moves no relay (drivers.QuietDriver)."""
+
     def __init__(self, port: RelayPort) -> None:
         self.identity = Identity()
         self._port = port
@@ -86,6 +89,9 @@ class NumatoLines:
 
 class SerialLines:
     """DTR and RTS of a serial port (``bench.station.dut_parts.OutputLines``): what was set is all that can be told."""
+
+    quiet = False
+    """The kernel may move both when the port is opened."""
 
     def __init__(self, options: DriverOptions, port: Any) -> None:
         self.identity = Identity(model="DTR and RTS", serial=options.port)

@@ -5,148 +5,38 @@ The host is a tree of plain files (sysfs, procfs, device nodes) or this one; ins
 
 from __future__ import annotations
 
-import asyncio
 import datetime
+import functools
 import os
 import socket
-import sys
-import threading
-import tty
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from doctor_lab import FakeHost, Lab, attenuator, overnight, path, station, supply, tls_server
+from port_double import numato, port
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "station"))
-from fake_host import FakeHost
-
-from bench.client import doctor, doctor_overnight, doctor_path, doctor_station
+from bench.client import doctor
 from bench.client.doctor import Check
 from bench.run import unsafe
-from bench.station import config, reservations
+from bench.station import reservations
 from bench.station.host import Host
-from bench.station.opening import station_key
+from bench.station.opened import station_key
 from fixtures.pki import Pki
-
-
-@contextmanager
-def supply(*, serial: str = "MY1", volts: float = 0.0, on: bool = False) -> Iterator[str]:
-    """A Keysight supply as it answers; returns its resource."""
-    answers = {
-        "*IDN?": f"Keysight Technologies,E36312A,{serial},1.0",
-        "SYST:ERR?": '+0,"No error"',
-        "*OPC?": "1",
-        "OUTP?": str(int(on)),
-        "MEAS:VOLT?": f"{volts}",
-        "MEAS:CURR?": "0.01",
-    }
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def one(connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream:
-            for raw in stream:
-                line = raw.decode().strip()
-                answer = answers.get(line.split(" (")[0], "0" if "?" in line else None)
-                if answer is not None:
-                    stream.write(answer.encode() + b"\n")
-                    stream.flush()
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield f"TCPIP::127.0.0.1::{server.getsockname()[1]}::SOCKET"
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-
-
-@contextmanager
-def at_port(answers: dict[bytes, bytes]) -> Iterator[str]:
-    """A serial port with somebody behind it, or with nobody."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-
-    def serve() -> None:
-        line = b""
-        while True:
-            try:
-                byte = os.read(master, 1)
-            except OSError:
-                return
-            line += byte
-            if byte == b"\r":
-                os.write(master, answers.get(line.strip(), b"OK\r\n") if answers else b"")
-                line = b""
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield os.ttyname(slave)
-    finally:
-        os.close(slave)
-        os.close(master)
-
-
-@dataclass
-class Lab:
-    """Where a fault is planted, and what is looked at."""
-
-    folder: Path
-    fake: FakeHost
-    stack: ExitStack
-    toml: str = ""
-    host: Host = field(default_factory=Host)
-
-    def load(self) -> config.BenchConfig:
-        path = self.folder / "bench.toml"
-        path.write_text(self.toml)
-        return config.load(path, environment={"BENCH_HOME": str(self.folder / "home")})
-
-    def on_fake(self, **changes: Any) -> None:
-        self.host = Host(root=self.fake.root, uid=4711, groups=frozenset({4711}), user="lab", **changes)
-
-    def power(self, resource: str, more: str = "") -> str:
-        return (
-            f'power = {{ driver = "keysight-e36300", resource = "{resource}", voltage = 3.8, current_limit = 1.0, '
-            f"voltage_max = 4.3{more} }}\n"
-        )
-
-
-async def gathered(items: AsyncIterator[Check]) -> list[Check]:
-    return [item async for item in items]
-
-
-def station(lab: Lab) -> list[Check]:
-    return asyncio.run(gathered(doctor_station.station(lab.load().station("lab"), lab.host)))
-
-
-def path(lab: Lab, eim: dict[str, str], **more: Any) -> list[Check]:
-    return asyncio.run(gathered(doctor_path.path(lab.load().station("lab"), eim, lab.host, **more)))
-
-
-def overnight(lab: Lab, **more: Any) -> list[Check]:
-    bench = lab.load()
-    found = [bench.stations["lab"]] if "lab" in bench.stations else []
-    return list(doctor_overnight.overnight(bench, found, lab.host, hours=12, **more))
-
 
 FAULTS: list[Any] = []
 
 
-def fault(name: str, words: str, remedy: str) -> Callable[[Callable[[Lab], list[Check]]], None]:
-    """Register a planted fault: the finding's name, words of its text, words of its remedy."""
+def fault(name: str, words: str, remedy: str, **given: str) -> Callable[[Any], Any]:
+    """Register a planted fault: the finding's name, words of its text, words of its remedy; more to the planter."""
 
-    def register(plant: Callable[[Lab], list[Check]]) -> None:
-        FAULTS.append(pytest.param(plant, name, words, remedy, id=plant.__name__))
+    def register(plant: Any) -> Any:
+        told = "-".join((plant.__name__, *given.values()))
+        FAULTS.append(pytest.param(functools.partial(plant, **given), name, words, remedy, id=told))
+        return plant
 
     return register
 
@@ -174,19 +64,11 @@ def usb_supply_without_udev_rule(lab: Lab) -> list[Check]:
     return station(lab)
 
 
-@fault("lab modem port", "held by ModemManager", "sudo systemctl mask --now ModemManager")
-def modem_manager_holds_the_port(lab: Lab) -> list[Check]:
+@fault("lab modem port", "held by ModemManager", "sudo systemctl mask --now ModemManager", program="ModemManager")
+@fault("lab modem port", "held by minicom (process 502", "kill 502", program="minicom")
+def a_program_holds_the_port(lab: Lab, program: str) -> list[Check]:
     lab.fake.modem()
-    lab.fake.process(501, "ModemManager", "/dev/ttyUSB0")
-    lab.on_fake()
-    lab.toml = MODEM
-    return station(lab)
-
-
-@fault("lab modem port", "held by minicom (process 502", "kill 502")
-def another_program_holds_the_port(lab: Lab) -> list[Check]:
-    lab.fake.modem()
-    lab.fake.process(502, "minicom", "/dev/ttyUSB0")
+    lab.fake.process(502, program, "/dev/ttyUSB0")
     lab.on_fake()
     lab.toml = MODEM
     return station(lab)
@@ -202,14 +84,14 @@ def plugged_into_another_socket(lab: Lab) -> list[Check]:
 
 @fault("lab modem", "nothing answers AT", "power-cycle the device")
 def a_port_that_is_mute(lab: Lab) -> list[Check]:
-    lab.toml = MODEM.replace("usb:1-1.4:if02", lab.stack.enter_context(at_port({})))
+    lab.toml = MODEM.replace("usb:1-1.4:if02", lab.stack.enter_context(port(lambda line: b"")))
     return station(lab)
 
 
 @fault("lab modem", "the modem's IMEI is 490154203237526, 490154203237518 is pinned", "two modems exchanged")
 def another_modem(lab: Lab) -> list[Check]:
     says = {b"AT+CGSN": b"\r\n490154203237526\r\n\r\nOK\r\n"}
-    lab.toml = MODEM.replace("usb:1-1.4:if02", lab.stack.enter_context(at_port(says)))
+    lab.toml = MODEM.replace("usb:1-1.4:if02", lab.stack.enter_context(port(lambda line: says.get(line, b"OK\r\n"))))
     lab.toml = lab.toml.replace("port_needs_power", 'imei = "490154203237518", port_needs_power')
     return station(lab)
 
@@ -240,6 +122,84 @@ def a_rail_above_the_limit(lab: Lab) -> list[Check]:
 )
 def a_rail_that_is_fed_back(lab: Lab) -> list[Check]:
     lab.toml = "[stations.lab]\n" + lab.power(lab.stack.enter_context(supply(volts=1.9)))
+    return station(lab)
+
+
+ATTENUATOR = '[stations.lab]\nattenuator = {{ driver = "mini-circuits-rcdat", resource = "{}"{} }}\n'
+
+
+@fault("lab attenuator", "serial number '11501150004' answers, '9' is pinned", "correct 'resource' or 'serial'")
+def another_attenuator(lab: Lab) -> list[Check]:
+    lab.toml = ATTENUATOR.format(lab.stack.enter_context(attenuator()), ', serial = "9"')
+    return station(lab)
+
+
+@fault("lab attenuator", "'+++' is no attenuation", "switch it off and on")
+def an_attenuator_that_talks_nonsense(lab: Lab) -> list[Check]:
+    lab.toml = ATTENUATOR.format(lab.stack.enter_context(attenuator(reads="+++")), "")
+    return station(lab)
+
+
+@fault("lab attenuator", "cannot connect: connection refused", "is it on, and is the address right?")
+def an_attenuator_that_is_off(lab: Lab) -> list[Check]:
+    with attenuator() as resource:
+        pass
+    lab.toml = ATTENUATOR.format(resource, "")
+    return station(lab)
+
+
+CONSOLE = '[stations.lab]\ndut = { console = { app = "usb:1-1.4:if02" } }\n'
+
+
+@fault("lab console:app port", "held by minicom (process 502", "kill 502")
+def a_terminal_holds_the_console(lab: Lab) -> list[Check]:
+    lab.fake.modem()
+    lab.fake.process(502, "minicom", "/dev/ttyUSB0")
+    lab.on_fake()
+    lab.toml = CONSOLE
+    return station(lab)
+
+
+@fault("lab console:app port", "there is no port usb:1-1.9", "there are: usb:1-1.4:if02")
+def a_console_that_is_not_plugged_in_while_the_device_is_on(lab: Lab) -> list[Check]:
+    lab.fake.modem()
+    lab.on_fake()
+    lab.toml = CONSOLE.replace("1-1.4:if02", "1-1.9") + lab.power(lab.stack.enter_context(supply(volts=3.8, on=True)))
+    return station(lab)
+
+
+@fault("lab console:app", "there is no driver 'consol'", "console")
+@fault("lab attenuator", "cannot be loaded", "nowhere:Such")
+def a_driver_that_is_not_there(lab: Lab) -> list[Check]:
+    lab.toml = ATTENUATOR.format("telnet://192.0.2.9", "").replace("mini-circuits-rcdat", "nowhere:Such")
+    lab.toml += 'dut = { console = { app = { port = "/dev/ttyS9", driver = "console" } } }\n'
+    found = lab.load().station("lab")
+    assert found.dut is not None
+    app = replace(found.dut.console["app"], driver="consol")
+    return list(doctor.drivers(replace(found, dut=replace(found.dut, console={"app": app}))))
+
+
+LINES = (
+    '[stations.lab]\ndut = {{ reset = "relay1:{}", '
+    'lines = {{ relay1 = {{ driver = "numato-lines", port = "{}", serial = "{}" }} }} }}\n'
+)
+
+
+@fault("lab lines:relay1", "serial number 'AB12CD34' answers, 'X' is pinned", "correct 'port' or 'serial'")
+def another_relay_board(lab: Lab) -> list[Check]:
+    lab.toml = LINES.format(3, lab.stack.enter_context(port(numato)), "X")
+    return station(lab)
+
+
+@fault("lab lines:relay1", "'99' is no relay", "0 to 31")
+def a_line_that_the_board_does_not_have(lab: Lab) -> list[Check]:
+    lab.toml = LINES.format(99, lab.stack.enter_context(port(numato)), "")
+    return station(lab)
+
+
+@fault("lab flash", "is not there: no-such-flasher", "dut.flash.command")
+def no_flash_program(lab: Lab) -> list[Check]:
+    lab.toml = '[stations.lab]\ndut = { flash = { command = ["no-such-flasher", "{image}"] } }\n'
     return station(lab)
 
 
@@ -316,37 +276,6 @@ def an_eim_that_is_not_there(lab: Lab) -> list[Check]:
     return path(lab, {**EIM, "https": f"https://127.0.0.1:{number}"})
 
 
-@contextmanager
-def tls_server(home: Path) -> Iterator[tuple[int, str]]:
-    """An eIM's TLS end with the certificate of the bench's PKI; returns port and CA."""
-    import ssl
-
-    pki = Pki.open(home)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pki.folder / "eim_tls.crt.pem", pki.folder / "eim_tls.key.pem")
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                raw, _ = server.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(raw, server_side=True) as connection:
-                    connection.recv(4096)
-                    connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-            except OSError:
-                pass
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield server.getsockname()[1], str(pki.folder / "ci.crt.pem")
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-
-
 @fault("lab path certificate", "eim.lab.example", "certificate")
 def a_certificate_for_another_name(lab: Lab) -> list[Check]:
     number, ca = lab.stack.enter_context(tls_server(lab.folder / "home"))
@@ -375,12 +304,16 @@ def a_laptop(lab: Lab) -> list[Check]:
     return overnight(lab)
 
 
-@fault("USB autosuspend", "may put 1-1.4 (2c7c:0125 EG25-G) to sleep", "/sys/bus/usb/devices/1-1.4/power/control")
-def autosuspend(lab: Lab) -> list[Check]:
+ASLEEP = ("may put 1-1.4 (2c7c:0125 EG25-G) to sleep", "/sys/bus/usb/devices/1-1.4/power/control")
+
+
+@fault("USB autosuspend", *ASLEEP, part="modem")
+@fault("USB autosuspend", *ASLEEP, part="console")
+def autosuspend(lab: Lab, part: str) -> list[Check]:
     lab.fake.modem()
     lab.fake.write("sys/devices/pci0/usb1/1-1.4/power/control", "auto")
     lab.on_fake()
-    lab.toml = MODEM
+    lab.toml = MODEM if part == "modem" else CONSOLE
     return overnight(lab)
 
 
@@ -439,14 +372,48 @@ def test_what_is_well_is_not_complained_of(lab: Lab) -> None:
     assert {item.state for item in overnight(lab)} == {"ok"}
     resource = lab.stack.enter_context(supply(volts=3.8, on=True))
     says = {b"AT+CGSN": b"\r\n490154203237518\r\n\r\nOK\r\n"}
-    port = lab.stack.enter_context(at_port(says))
+    device = lab.stack.enter_context(port(lambda line: says.get(line, b"OK\r\n")))
     lab.host = Host()
-    lab.toml = MODEM.replace("usb:1-1.4:if02", port) + lab.power(resource, ', serial = "MY1"')
+    lab.toml = MODEM.replace("usb:1-1.4:if02", device) + lab.power(resource, ', serial = "MY1"')
     assert [item for item in station(lab) if item.state == "fail"] == []
     number, ca = lab.stack.enter_context(tls_server(lab.folder / "home"))
     lab.toml = HOST
     (item,) = path(lab, {"https": f"https://127.0.0.1:{number}", "fqdn": "eim.bench.example", "ca": ca})
     assert item.state == "ok", item
+
+
+def test_every_instrument_of_a_station_is_asked(lab: Lab) -> None:
+    """Attenuator, console and relay board too, each with what it says of itself; nothing is switched."""
+    heard: list[bytes] = []
+
+    def board(line: bytes) -> bytes:
+        heard.append(line)
+        return numato(line)
+
+    silent = lab.stack.enter_context(port(lambda line: heard.append(line) or b""))  # type: ignore[func-returns-value]
+    lab.toml = (
+        ATTENUATOR.format(lab.stack.enter_context(attenuator()), "")
+        + f"""
+    dut.reset = "relay1:3"
+    dut.lines.relay1 = {{ driver = "numato-lines", port = "{lab.stack.enter_context(port(board))}" }}
+    dut.console.app.port = "{silent}"
+    dut.flash.command = ["true", "{{image}}"]
+    """
+    )
+    told = {item.name: item for item in station(lab)}
+    assert {item.state for item in told.values()} == {"ok"}, told
+    assert "RCDAT-6000-90/11501150004 answers" in told["lab attenuator"].text
+    assert told["lab attenuator"].text.endswith("channel 1 at 30.25 dB of 90 dB")
+    assert silent in told["lab console:app port"].text
+    assert told["lab lines:relay1"].text.endswith("AB12CD34 answers: reset (line 3) is off")
+    assert told["lab flash"].text.endswith("/true")
+    assert heard == [b"ver", b"id get", b"relay read 3"]
+
+
+def test_a_card_that_a_person_moves_is_not_asked_for(lab: Lab) -> None:
+    lab.toml = '[stations.lab]\nswitch = { driver = "ask" }\n'
+    (item,) = station(lab)
+    assert (item.name, item.state) == ("lab switch", "ok") and "moved by a person" in item.text
 
 
 def test_there_are_fifteen_and_more() -> None:

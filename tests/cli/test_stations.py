@@ -39,6 +39,35 @@ def test_runs_of_others_are_refused_with_owner_and_note(bench: Bench, monkeypatc
     assert bench.json("stations", "release", "sim")["released"] is None
 
 
+EVERYTHING = """
+[stations.lab]
+power = { driver = "keysight-e36300", resource = "r", voltage = 3.8, current_limit = 1.0, voltage_max = 4.3 }
+network = { driver = "rs-cmw500", resource = "r" }
+attenuator = { driver = "mini-circuits-rcdat", resource = "http://192.0.2.1" }
+modem = { driver = "at-modem", port = "/dev/ttyS0" }
+switch = { driver = "numato-relay", port = "/dev/ttyS1" }
+card = { at = "switch" }
+data = { path = "host" }
+[stations.lab.dut]
+reset = "relay1:3"
+battery = "relay1:4"
+lines = { relay1 = { driver = "numato-lines", port = "/dev/ttyS2" } }
+console = { app = "/dev/ttyS3", modem = "/dev/ttyS4" }
+flash = { command = ["true"] }
+"""
+
+
+def test_everything_that_a_station_names_is_listed(bench: Bench) -> None:
+    bench.configure(EVERYTHING)
+    rows = {row["station"]: row["has"] for row in bench.json("stations")["stations"]}
+    assert rows["lab"] == [
+        "power", "network", "attenuator", "modem", "switch", "reader", "console:app", "console:modem", "lines:relay1",
+        "card", "data", "reset", "battery", "flash",
+    ]  # fmt: skip
+    assert "attenuator" in rows["sim"] and "console:app" in rows["sim-device"]
+    assert "console:app, console:modem, lines:relay1" in bench.call("stations").output
+
+
 def test_the_owner_runs_changes_and_releases(bench: Bench) -> None:
     bench.json("stations", "reserve", "sim", "--until", "2h")
     later = bench.json("stations", "reserve", "sim", "--until", "3h", "--note", "longer")

@@ -8,8 +8,7 @@ import os
 import socket
 import stat
 import threading
-import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from fake_host import FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
+from port_double import numato, port
 
 from bench.errors import ConfigurationError
 from bench.station import config
@@ -89,35 +89,6 @@ def test_who_may_and_who_holds(fake: FakeHost) -> None:
 # --- AT ---------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def port(answer: Callable[[bytes], bytes]) -> Iterator[str]:
-    """A pty whose far end answers every line."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    received: list[bytes] = []
-
-    def serve() -> None:
-        line = b""
-        while True:
-            try:
-                byte = os.read(master, 1)
-            except OSError:
-                return
-            line += byte
-            if byte in (b"\r", b"\n"):
-                received.append(line)
-                os.write(master, answer(line.strip()))
-                line = b""
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield os.ttyname(slave)
-    finally:
-        os.close(slave)
-        os.close(master)
-
-
 REAL = {
     # Quectel EG25-G with echo on and URCs in between (reference/instruments_modems.md section 2.8).
     b"AT": b"AT\r\r\nOK\r\n",
@@ -153,8 +124,7 @@ def _own_host(device: str) -> Host:
 
 
 def test_a_relay_board_a_console_and_silence() -> None:
-    numato = {b"ver": b"ver\n\r00000008\n\r>", b"id get": b"id get\n\rAB12CD34\n\r>"}
-    with port(lambda line: numato.get(line, line + b"\n\r>")) as device:
+    with port(numato) as device:
         told = at.ask(device, _own_host(device), answer=0.3)
     assert (told.state, told.firmware, told.serial) == ("relay", "00000008", "AB12CD34")
     with port(lambda line: b"login: ") as device:
