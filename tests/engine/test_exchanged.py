@@ -167,6 +167,7 @@ def sent(handle: client.RunHandle, what: bytes) -> bool:
 
 MODEMS = """
 [stations.lab]
+power = {{ driver = "keysight-e36300", resource = "{supply}", voltage = 3.8, current_limit = 2.0, voltage_max = 4.3 }}
 modem = {{ driver = "at-modem", port = "{port}", imei = "{imei}", port_needs_power = true }}
 expendable = true
 """
@@ -179,8 +180,15 @@ def modems(exchange: Exchange) -> tuple[World, World]:
     for world in (first, second):
         world.power_on()
     link = exchange.plug("modem", first.told["modem"]["port"])
-    exchange.toml.write_text(MODEMS.format(port=link, imei="490154203237518"))
+    supply = first.told["power"]["resource"]
+    exchange.toml.write_text(MODEMS.format(port=link, imei="490154203237518", supply=supply))
     return first, second
+
+
+def switched(world: World) -> list[Any]:
+    """Return every switching of the world's supply but the first, which is this test's own."""
+    entries = [json.loads(line) for line in world.log.read_text().splitlines()]
+    return [entry for entry in entries if entry["what"] == "output"][1:]
 
 
 def test_modems_exchanged_between_runs(exchange: Exchange, modems: tuple[World, World]) -> None:
@@ -189,6 +197,9 @@ def test_modems_exchanged_between_runs(exchange: Exchange, modems: tuple[World, 
     handle = exchange.start("asks")
     refused(handle, "the modem's IMEI is 490154203237526, not 490154203237518")
     assert not sent(handle, b"AT+CGDCONT") and not sent(handle, b"AT+CFUN") and not sent(handle, b"AT+CEREG")
+    # The supply was asked whether the device has power, and neither programmed nor switched.
+    assert sent(handle, b"OUTP? (@1)") and not sent(handle, b"OUTP O") and not sent(handle, b"VOLT 3")
+    assert switched(modems[0]) == switched(modems[1]) == []
 
 
 def test_modems_exchanged_during_a_run(exchange: Exchange, modems: tuple[World, World]) -> None:
@@ -199,7 +210,7 @@ def test_modems_exchanged_during_a_run(exchange: Exchange, modems: tuple[World, 
     exchange.go.touch()
     refused(handle, "the modem's IMEI is 490154203237526, not 490154203237518")
     said = [line for line in modems[1].log.read_text().splitlines() if "switched" in line]
-    assert said == []
+    assert said == [] and switched(modems[1]) == []
 
 
 READERS = """

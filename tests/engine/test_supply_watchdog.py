@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from bench import client
+from bench.client import doctor, doctor_station
 from bench.engine.watchdog import SupplyWatchdog, prepare
 from bench.errors import InstrumentError
+from bench.report import html
 from bench.run.reader import read
+from bench.station import config
 from bench.station.clock import RealClock
+from bench.station.host import Host
 from bench.station.power import PowerAbilities, Span
 
 from .double import events_of
@@ -24,6 +28,17 @@ def manifest(handle: client.RunHandle) -> dict[str, Any]:
     return found
 
 
+def doctors_findings(lab: Lab) -> dict[str, doctor.Check]:
+    """What bench doctor says of the station, by name; nothing is switched."""
+    bench = config.load(lab.bench.config, environment={"BENCH_HOME": str(lab.bench.folder)})
+    station = bench.station("lab")
+
+    async def asked() -> list[doctor.Check]:
+        return [item async for item in doctor_station.station(station, Host())]
+
+    return {item.name: item for item in (*doctor.held(bench, station), *asyncio.run(asked()))}
+
+
 @pytest.mark.parametrize("lab", [("n6705c", "keysight-n6705c", 2)], indirect=True)
 def test_with_a_watchdog_the_output_goes_off_by_itself(lab: Lab) -> None:
     handle = lab.kill_both()
@@ -32,6 +47,9 @@ def test_with_a_watchdog_the_output_goes_off_by_itself(lab: Lab) -> None:
     assert manifest(handle)["host_death"] == "the output goes off by the supply's own watchdog after 2 s"
     # It is still for somebody to look at, and the next run finds neither the output on nor a trip in its way.
     assert client.stale(lab.bench.folder / "runs") == [handle.folder]
+    told = doctors_findings(lab)
+    assert told["lab safe"].state == "fail" and "lab power watchdog" not in told
+    assert "channel 1 is off" in told["lab power rail"].text
     code, events, _ = lab.bench.run("quick", "volts=0")
     assert code == 0, events
     assert client.stale(lab.bench.folder / "runs") == []
@@ -47,6 +65,16 @@ def test_without_one_the_station_is_unsafe_and_the_next_command_turns_it_off_fir
     assert manifest(handle)["host_death"] == "host death leaves the output on"
     assert client.stale(lab.bench.folder / "runs") == [handle.folder]
     assert client.runs(lab.bench.folder / "runs")[0].state == "broken"
+    # Unsafe: doctor names it with its remedy, and that the supply cannot do it by itself; the report says both too.
+    told = doctors_findings(lab)
+    assert (told["lab safe"].state, told["lab safe"].hint) == ("fail", "bench safe lab")
+    assert told["lab safe"].text == f"run {handle.folder.name} died and may have left it switched on"
+    assert "channel 1 is on, 3.8" in told["lab power rail"].text
+    assert told["lab power watchdog"].text == "it has no watchdog: the host's death leaves the output on"
+    page = html.write(handle.folder, lab.bench.folder / "unsafe.html").read_text()
+    assert "NOT VERIFIED" in page and "nothing in the record: take it as still on" in page
+    assert "host death leaves the output on" in page
+    assert lab.world.state()["power"]["on"]  # none of that has switched anything
     before = len(lab.world.log)
     code, _, _ = lab.bench.run("nothing")
     assert code == 5
