@@ -13,6 +13,7 @@ from bench.station.interfaces import PowerSaving
 from fixtures.sim.at_models import MODELS
 from instruments.modem import drivers
 from instruments.modem.errors import ModemHung
+from instruments.modem.families.common import mode_for, mode_told
 from instruments.modem.vendors import VENDORS
 
 FAMILIES = {
@@ -274,3 +275,14 @@ def test_no_layer_after_the_last_allowed_is_tried(home):
             assert bench.world.device.boots == boots
 
     sim_modem.run(body)
+
+
+def test_a_combination_of_rats_that_no_value_stands_for_is_refused_with_what_there_is():
+    modes = {"0": ("LTE", "GSM"), "1": ("GSM",), "7": ("GSM",)}
+    assert mode_for(["GSM", "LTE"], modes, "+X") == "0"
+    assert mode_for(["GSM"], modes, "+X") == "1"
+    with pytest.raises(Refused, match=r"\+X has no value for LTE and NR together") as caught:
+        mode_for(["LTE", "NR"], modes, "+X")
+    assert caught.value.hint == "it has LTE and GSM; GSM"
+    assert mode_told(["+X: 0"], "+X", modes) == ("LTE", "GSM")
+    assert mode_told(["+X: 9"], "+X", modes) == mode_told(["+Y: 0"], "+X", modes) == ()

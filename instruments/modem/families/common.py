@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from bench.errors import Refused
 from instruments.modem.lines import fields_of, name_of
 
 Lines = Sequence[str]
@@ -56,6 +57,21 @@ def rat_of(text: str, words: Iterable[tuple[str, str]]) -> str:
     """Return the RAT whose word, the first of them in order, is in a text."""
     text = text.upper()
     return next((rat for word, rat in words if word.upper() in text), "")
+
+
+def mode_told(lines: Lines, name: str, modes: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the RATs that the first field of an answer stands for; none for a value that the table does not have."""
+    found = [at(fields, 0) for fields in named(lines, name)]
+    return modes.get(found[0], ()) if found else ()
+
+
+def mode_for(rats: Sequence[str], modes: Mapping[str, tuple[str, ...]], command: str) -> str:
+    """Return the value with which ``command`` selects these RATs and no other. Raises Refused."""
+    for value, names in modes.items():
+        if set(names) == set(rats):
+            return value
+    there = "; ".join(" and ".join(names) for names in dict.fromkeys(modes.values()))
+    raise Refused(f"{command} has no value for {' and '.join(rats)} together", hint=f"it has {there}")
 
 
 def bands_of(mask: int) -> tuple[int, ...]:

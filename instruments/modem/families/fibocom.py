@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.errors import Refused
 from bench.station.interfaces import CellInfo
-from instruments.modem.families.common import Lines, at, hexadecimal, named, plmn, rsrp, rsrq, whole
+from instruments.modem.families.common import Lines, at, hexadecimal, mode_for, named, plmn, rsrp, rsrq, whole
 from instruments.modem.vendor import Ask, BandControl, RatControl, SlotControl, Vendor
 
 _MODES = {"1": ("UMTS",), "2": ("LTE",), "4": ("UMTS", "LTE"), "14": ("NR",), "16": ("NR", "UMTS"),
@@ -73,10 +72,7 @@ def _rats(lines: Lines) -> tuple[str, ...]:
 
 
 def _set_rats(rats: Sequence[str]) -> tuple[str, ...]:
-    for value, names in _MODES.items():
-        if set(names) == set(rats):
-            return (f"AT+GTACT={value}",)
-    raise Refused(f"+GTACT has no value for {' and '.join(rats)} together")
+    return (f"AT+GTACT={mode_for(rats, _MODES, '+GTACT')}",)
 
 
 def _bands(lines: Lines) -> Mapping[str, tuple[int, ...]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from bench.errors import Refused
 from bench.station.interfaces import CellInfo
 from instruments.modem.families.common import (
     Lines,
@@ -13,6 +13,7 @@ from instruments.modem.families.common import (
     bands_of,
     hexadecimal,
     mask_of,
+    mode_for,
     named,
     number,
     plmn,
@@ -133,10 +134,7 @@ def _eg_rats(lines: Lines) -> tuple[str, ...]:
 
 
 def _eg_set_rats(rats: Sequence[str]) -> tuple[str, ...]:
-    for value, names in _MODES.items():
-        if set(names) == set(rats):
-            return (f'AT+QCFG="nwscanmode",{value},1',)
-    raise Refused(f"these modems have no mode for {' and '.join(rats)} together", hint="LTE, or LTE and UMTS and GSM")
+    return (f'AT+QCFG="nwscanmode",{mode_for(rats, _MODES, "nwscanmode of +QCFG")},1',)
 
 
 def _eg_bands(lines: Lines) -> Mapping[str, tuple[int, ...]]:
@@ -183,44 +181,6 @@ def _slot(lines: Lines) -> int:
     return (found[0] if found else None) or 0
 
 
-_SLOTS = SlotControl(Ask(("AT+QUIMSLOT?",), _slot), lambda slot: (f"AT+QUIMSLOT={slot}",))
-QUECTEL_BG9X = Vendor(
-    name="quectel-bg9x",
-    models=r"quectel.* (BG9\d|BG77|BG600)",
-    driver="quectel-bg9x",
-    wideband="LTE-M",
-    refresh_signs=(r"\+QUSIM: ?1", r"\+CPIN: ?READY"),
-    setup=("AT+QSIMSTAT=1",),
-    power_down="AT+QPOWD=1",
-    power_down_sign=r"POWERED DOWN",
-    serving_rat="AT+QNWINFO",
-    rats=WORDS,
-    serving=SERVING,
-    neighbours=NEIGHBOURS,
-    rat_control=RatControl(
-        ("LTE-M", "NB-IoT", "GSM"),
-        Ask(('AT+QCFG="nwscanmode"', 'AT+QCFG="iotopmode"', 'AT+QCFG="nwscanseq"'), _bg_rats),
-        _bg_set_rats,
-    ),
-    band_control=BandControl(Ask(('AT+QCFG="band"',), _bg_bands), _bg_set_bands),
-)
-QUECTEL_RG = Vendor(
-    name="quectel-rg",
-    models=r"quectel.* (RG|RM)\d",
-    driver="quectel-rg",
-    registration=("+CEREG", "+C5GREG"),
-    refresh_signs=(r"\+QUSIM: ?1", r"\+CPIN: ?READY"),
-    setup=("AT+QSIMSTAT=1", "AT+C5GREG=2"),
-    power_down="AT+QPOWD=1",
-    power_down_sign=r"POWERED DOWN",
-    serving_rat="AT+QNWINFO",
-    rats=WORDS,
-    serving=SERVING,
-    neighbours=NEIGHBOURS,
-    rat_control=RatControl(("NR", "LTE", "UMTS"), Ask(('AT+QNWPREFCFG="mode_pref"',), _rg_rats), _rg_set_rats),
-    band_control=BandControl(Ask(('AT+QNWPREFCFG="lte_band"', 'AT+QNWPREFCFG="nr5g_band"'), _rg_bands), _rg_set_bands),
-    slot_control=_SLOTS,
-)
 QUECTEL_EG = Vendor(
     name="quectel-eg",
     models=r"quectel",
@@ -235,7 +195,31 @@ QUECTEL_EG = Vendor(
     neighbours=NEIGHBOURS,
     rat_control=RatControl(("LTE", "UMTS", "GSM"), Ask(('AT+QCFG="nwscanmode"',), _eg_rats), _eg_set_rats),
     band_control=BandControl(Ask(('AT+QCFG="band"',), _eg_bands), _eg_set_bands),
-    slot_control=_SLOTS,
+    slot_control=SlotControl(Ask(("AT+QUIMSLOT?",), _slot), lambda slot: (f"AT+QUIMSLOT={slot}",)),
+)
+QUECTEL_BG9X = replace(
+    QUECTEL_EG,
+    name="quectel-bg9x",
+    models=r"quectel.* (BG9\d|BG77|BG600)",
+    driver="quectel-bg9x",
+    wideband="LTE-M",
+    rat_control=RatControl(
+        ("LTE-M", "NB-IoT", "GSM"),
+        Ask(('AT+QCFG="nwscanmode"', 'AT+QCFG="iotopmode"', 'AT+QCFG="nwscanseq"'), _bg_rats),
+        _bg_set_rats,
+    ),
+    band_control=BandControl(Ask(('AT+QCFG="band"',), _bg_bands), _bg_set_bands),
+    slot_control=None,
+)
+QUECTEL_RG = replace(
+    QUECTEL_EG,
+    name="quectel-rg",
+    models=r"quectel.* (RG|RM)\d",
+    driver="quectel-rg",
+    registration=("+CEREG", "+C5GREG"),
+    setup=("AT+QSIMSTAT=1", "AT+C5GREG=2"),
+    rat_control=RatControl(("NR", "LTE", "UMTS"), Ask(('AT+QNWPREFCFG="mode_pref"',), _rg_rats), _rg_set_rats),
+    band_control=BandControl(Ask(('AT+QNWPREFCFG="lte_band"', 'AT+QNWPREFCFG="nr5g_band"'), _rg_bands), _rg_set_bands),
 )
 VENDORS = (QUECTEL_BG9X, QUECTEL_RG, QUECTEL_EG)
 """Of the most particular pattern to the least."""

@@ -15,6 +15,8 @@ from instruments.modem.families.common import (
     bands_of,
     hexadecimal,
     mask_of,
+    mode_for,
+    mode_told,
     named,
     number,
     rsrp,
@@ -78,15 +80,11 @@ def _hl_set_bands(bands: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
 
 
 def _em_rats(lines: Lines) -> tuple[str, ...]:
-    found = [at(fields, 0) for fields in named(lines, "!SELRAT")]
-    return _EM_RATS.get(found[0], ()) if found else ()
+    return mode_told(lines, "!SELRAT", _EM_RATS)
 
 
 def _em_set_rats(rats: Sequence[str]) -> tuple[str, ...]:
-    for value, names in _EM_RATS.items():
-        if set(names) == set(rats):
-            return (f"AT!SELRAT={value}",)
-    raise Refused(f"!SELRAT has no value for {' and '.join(rats)} together")
+    return (f"AT!SELRAT={mode_for(rats, _EM_RATS, '!SELRAT')}",)
 
 
 def _em_bands(lines: Lines) -> Mapping[str, tuple[int, ...]]:

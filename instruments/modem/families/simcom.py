@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bench.errors import Refused
 from bench.station.interfaces import CellInfo
 from instruments.modem.families.common import (
     Lines,
@@ -14,6 +13,8 @@ from instruments.modem.families.common import (
     bands_of,
     hexadecimal,
     mask_of,
+    mode_for,
+    mode_told,
     named,
     number,
     plmn,
@@ -57,15 +58,11 @@ def _serving(lines: Lines, tenths: bool) -> CellInfo | None:
 
 
 def _rats(lines: Lines) -> tuple[str, ...]:
-    found = [at(fields, 0) for fields in named(lines, "+CNMP")]
-    return _PREFERRED.get(found[0], ()) if found else ()
+    return mode_told(lines, "+CNMP", _PREFERRED)
 
 
 def _set_rats(rats: Sequence[str]) -> tuple[str, ...]:
-    for value, names in _PREFERRED.items():
-        if set(names) == set(rats):
-            return (f"AT+CNMP={value}",)
-    raise Refused(f"+CNMP has no value for {' and '.join(rats)} together")
+    return (f"AT+CNMP={mode_for(rats, _PREFERRED, '+CNMP')}",)
 
 
 def _iot_rats(lines: Lines) -> tuple[str, ...]:

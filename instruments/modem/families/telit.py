@@ -14,6 +14,8 @@ from instruments.modem.families.common import (
     bands_of,
     hexadecimal,
     mask_of,
+    mode_for,
+    mode_told,
     named,
     number,
     plmn,
@@ -49,16 +51,8 @@ def serving(lines: Lines) -> CellInfo | None:
     return None
 
 
-def _mode(lines: Lines, name: str, modes: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    found = [at(fields, 0) for fields in named(lines, name)]
-    return modes.get(found[0], ()) if found else ()
-
-
 def _le_set(rats: Sequence[str]) -> tuple[str, ...]:
-    for value, names in _WS46.items():
-        if set(names) == set(rats):
-            return (f"AT+WS46={value}",)
-    raise Refused(f"+WS46 has no value for {' and '.join(rats)} together")
+    return (f"AT+WS46={mode_for(rats, _WS46, '+WS46')}",)
 
 
 def _me_set(rats: Sequence[str]) -> tuple[str, ...]:
@@ -99,7 +93,7 @@ TELIT_LE = Vendor(
     power_down="AT#SHDN",
     serving=Ask(("AT#RFSTS",), serving),
     rat_control=RatControl(
-        ("LTE", "UMTS", "GSM"), Ask(("AT+WS46?",), lambda lines: _mode(lines, "+WS46", _WS46)), _le_set
+        ("LTE", "UMTS", "GSM"), Ask(("AT+WS46?",), lambda lines: mode_told(lines, "+WS46", _WS46)), _le_set
     ),
     band_control=BandControl(Ask(("AT#BND?",), lambda lines: _bands(lines, ("LTE",))), _set_bands),
     slot_control=SlotControl(Ask(("AT#SIMSELECT?",), _slot), lambda slot: (f"AT#SIMSELECT={slot}",)),
@@ -112,7 +106,7 @@ TELIT_ME = replace(
     wideband="LTE-M",
     slot_control=None,
     rat_control=RatControl(
-        ("LTE-M", "NB-IoT"), Ask(("AT#WS46?",), lambda lines: _mode(lines, "#WS46", _IOT)), _me_set, "restart"
+        ("LTE-M", "NB-IoT"), Ask(("AT#WS46?",), lambda lines: mode_told(lines, "#WS46", _IOT)), _me_set, "restart"
     ),
     band_control=BandControl(Ask(("AT#BND?",), lambda lines: _bands(lines, ("LTE-M", "NB-IoT"))), _set_bands),
 )
