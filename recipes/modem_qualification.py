@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
@@ -28,15 +28,30 @@ class Row:
     """One line of the table."""
 
     check: str
-    demand: str
     verdict: str = "inconclusive"
     """``pass``, ``fail``, ``inconclusive`` (this modem or station has no means for it) or ``skipped`` (by choice)."""
-    found: str = ""
+    value: str = ""
+    """What was found, or why it was not."""
+    limit: str = ""
+    """What was demanded."""
+    source: str = ""
+    """Who told it: commands, files, instruments."""
     seconds: float = 0.0
+    """Station time that the check took."""
     figures: dict[str, float | str] = field(default_factory=dict)
 
 
 Body = Callable[[Step, Row], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One check: how it is made, what it demands, who tells it."""
+
+    name: str
+    body: Body
+    limit: str
+    source: str
 
 
 @recipe(title="Modem qualification", needs=("power", "modem", "network", "card"), effects=())
@@ -70,43 +85,66 @@ async def modem_qualification(
     checks to leave out.
     """
     job = _Qualification(station, cell, hold, boot_within, register_within)
-    checks: Mapping[str, tuple[str, Body]] = {
-        "firmware": (f"begins with {firmware}" if firmware else "identified, IMEI valid", job.firmware(firmware)),
-        "euicc": ("EID through the modem", job.euicc),
-        "bands": (f"{bands} allowed, lock holds" if bands else "lock on the serving band holds", job.bands(bands)),
-        "plmn-selection": ("manual on the home network, back to automatic", job.plmn_selection),
-        "fplmn": (f"{visited_plmn} left alone for {quiet:g} s, then cleared", job.fplmn(visited_plmn, quiet)),
-        "attach-failure": (
-            f"registers by itself {attach_again_within:g} s after {sustained:g} s of rejects",
-            job.attach_failure(sustained, attach_again_within),
+    checks = (
+        _Check(
+            "firmware", job.firmware(firmware),
+            f"begins with {firmware}" if firmware else "identified, IMEI valid", "AT+CGMI, +CGMM, +CGMR, +CGSN",
         ),
-        "lock-up": (f"serves again within {recover_within:g} s", job.lock_up(hangs_within, recover_within)),
-        "restart": (f"answers within {boot_within:g} s, by command and by power", job.restart),
-        "brown-out": (f"no hang down to {deepest:g} V below, {longest:g} s", job.brown_out(deepest, longest)),
-    }
-    skipped = chosen(skip, tuple(checks))
+        _Check("euicc", job.euicc, "EID through the modem", "ES10c.GetEID on the modem's logical channel"),
+        _Check(
+            "bands", job.bands(bands),
+            f"{bands} allowed, lock holds" if bands else "lock on the serving band holds",
+            "the modem's band settings and serving cell",
+        ),
+        _Check(
+            "plmn-selection", job.plmn_selection, "manual on the home network, back to automatic", "AT+COPS, +CEREG"
+        ),
+        _Check(
+            "fplmn", job.fplmn(visited_plmn, quiet), f"{visited_plmn} left alone for {quiet:g} s, then cleared",
+            "EF.FPLMN by +CRSM, +CEREG",
+        ),
+        _Check(
+            "attach-failure", job.attach_failure(sustained, attach_again_within),
+            f"registers by itself {attach_again_within:g} s after {sustained:g} s of rejects",
+            "the emulator's rejects, +CEREG",
+        ),
+        _Check(
+            "lock-up", job.lock_up(hangs_within, recover_within), f"serves again within {recover_within:g} s",
+            "the recovery ladder, AT, +CEREG",
+        ),
+        _Check(
+            "restart", job.restart, f"answers within {boot_within:g} s, by command and by power",
+            "AT after reset command and supply",
+        ),
+        _Check(
+            "brown-out", job.brown_out(deepest, longest), f"no hang down to {deepest:g} V below, {longest:g} s",
+            "AT after the supply's dips",
+        ),
+    )  # fmt: skip
+    skipped = chosen(skip, tuple(check.name for check in checks))
     rows: list[Row] = []
-    for name, (demand, body) in checks.items():
-        row = Row(name, demand)
+    for check in checks:
+        name = check.name
+        row = Row(name, limit=check.limit, source=check.source)
         rows.append(row)
         if name in skipped:
-            row.verdict = "skipped"
+            row.verdict, row.value = "skipped", "left out by skip"
         elif name == "lock-up" and not hangs_within:
-            row.verdict, row.found = "skipped", "nobody can order a lock-up: hangs_within waits for one"
+            row.verdict, row.value = "skipped", "nobody can order a lock-up: hangs_within waits for one"
         else:
-            await job.check(row, body)
+            await job.check(row, check.body)
         modem = station.modem.identity
         about = {"modem": f"{modem.manufacturer} {modem.model}", "firmware": modem.firmware}
         station.result("modem_qualification", {**about, "rows": [asdict(one) for one in rows]})
     async with station.step("table") as step:
         for row in rows:
-            step.note(f"{row.check:<15} {row.verdict:<13} {row.found or row.demand}")
+            step.note(f"{row.check:<15} {row.verdict:<13} {row.value or row.limit}")
         for verdict in ("pass", "fail", "inconclusive", "skipped"):
             step.measure(verdict, sum(row.verdict == verdict for row in rows))
     failed = [row for row in rows if row.verdict == "fail"]
     if failed:
         raise DeviceFailure(
-            f"the modem does not qualify: {'; '.join(f'{row.check}: {row.found}' for row in failed)}",
+            f"the modem does not qualify: {'; '.join(f'{row.check}: {row.value}' for row in failed)}",
             where=f"{len(failed)} of {sum(row.verdict != 'skipped' for row in rows)} checks",
         )
 
@@ -142,6 +180,7 @@ class _Qualification:
     async def check(self, row: Row, body: Body) -> None:
         """Make one check: a failure is the row's, and the next check is made all the same."""
         clock = self.station.clock
+        begin = clock.now()
         try:
             async with self.station.step(row.check) as step:
                 await self._ready()
@@ -149,13 +188,14 @@ class _Qualification:
                 try:
                     await body(step, row)
                 except Refused as error:
-                    row.found = error.what
+                    row.value = error.what
                     step.inconclusive(f"{row.check} cannot be checked here: {error.what}")
                 else:
                     row.verdict = "pass"
-                row.seconds = round(clock.now() - begin, 3)
         except DeviceFailure as error:
-            row.verdict, row.found = "fail", error.what
+            row.verdict, row.value = "fail", error.what
+        row.seconds = round(clock.now() - begin, 3)
+        if row.verdict == "fail":
             await self._afresh()
 
     async def _ready(self) -> None:
@@ -182,7 +222,7 @@ class _Qualification:
 
         async def body(step: Step, row: Row) -> None:
             found, imei = self.station.modem.identity, self.station.modem.imei
-            row.found = f"{found.manufacturer} {found.model}, {found.firmware or 'no firmware version'}, IMEI {imei}"
+            row.value = f"{found.manufacturer} {found.model}, {found.firmware or 'no firmware version'}, IMEI {imei}"
             if not (len(imei) == 15 and imei.isdecimal() and ids.luhn_digit(imei[:14]) == imei[14]):
                 step.fail(f"'{imei}' is no IMEI (23.003 section 6.2.1)", where="AT+CGSN")
             if not found.firmware or not found.firmware.startswith(wanted):
@@ -193,7 +233,7 @@ class _Qualification:
     async def euicc(self, step: Step, row: Row) -> None:
         """The eUICC through the modem's logical channels, told by the card's own EID."""
         eid = await self.station.modem.eid()
-        row.found = f"EID {eid} in slot {await self.station.modem.slot()}"
+        row.value = f"EID {eid} in slot {await self.station.modem.slot()}"
         if not ids.check_eid(eid):
             step.fail(f"{eid} is no EID: its check digits are wrong (SGP.29)", where="ES10c.GetEID")
         if self.station.config.eid and eid != self.station.config.eid:
@@ -209,10 +249,10 @@ class _Qualification:
             modem = self.station.modem
             before = await modem.bands()
             serving = await modem.serving_cell()
-            row.found = "; ".join(f"{rat}: {','.join(map(str, own))}" for rat, own in before.items())
+            row.value = "; ".join(f"{rat}: {','.join(map(str, own))}" for rat, own in before.items())
             allowed = {band for own in before.values() for band in own}
             if missing := sorted(set(wanted) - allowed):
-                step.fail(f"band {', '.join(map(str, missing))} is not allowed", where=row.found)
+                step.fail(f"band {', '.join(map(str, missing))} is not allowed", where=row.value)
             rat = next((name for name, own in before.items() if serving and serving.band in own), "")
             if serving is None or serving.band is None or not rat:
                 raise Refused("the modem does not tell its serving band")
@@ -245,7 +285,7 @@ class _Qualification:
         finally:
             await modem.command("AT+COPS=0", timeout=_SCAN)
         back = await self.station.wait_registered(timeout=self.register_within)
-        row.found = f"{home} by hand in {manual:.1f} s, {back.plmn} automatically"
+        row.value = f"{home} by hand in {manual:.1f} s, {back.plmn} automatically"
         step.measure("time_to_register_manual", manual, unit="s", upper=self.register_within)
 
     def fplmn(self, visited: str, quiet: float) -> Body:
@@ -256,7 +296,7 @@ class _Qualification:
                 self.station, cell=self.cell, visited_plmn=visited, quiet=quiet, boot_within=self.boot_within,
                 register_within=self.register_within,
             )  # fmt: skip
-            row.found = f"{visited} left alone while it was in EF.FPLMN, used after it was cleared"
+            row.value = f"{visited} left alone while it was in EF.FPLMN, used after it was cleared"
 
         return body
 
@@ -286,7 +326,7 @@ class _Qualification:
                     await network.set_cell(True, cell=number)
             step.measure("time_to_attach_again", again.elapsed, unit="s", upper=within)
             row.figures["attach_again"] = round(again.elapsed, 3)
-            row.found = f"back by itself {again.elapsed:.0f} s after {sustained:g} s of EMM cause {_NETWORK_FAILURE}"
+            row.value = f"back by itself {again.elapsed:.0f} s after {sustained:g} s of EMM cause {_NETWORK_FAILURE}"
 
         return body
 
@@ -300,7 +340,7 @@ class _Qualification:
                 self.station, hangs_within=hangs_within, recover_within=within, boot_within=self.boot_within,
                 register_within=self.register_within,
             )  # fmt: skip
-            row.found = "hung, was brought back by the ladder, and registered"
+            row.value = "hung, was brought back by the ladder, and registered"
 
         return body
 
@@ -321,7 +361,7 @@ class _Qualification:
         for name, seconds in figures.items():
             step.measure(name, seconds, unit="s", upper=self.boot_within)
         row.figures.update(figures)
-        row.found = ", ".join(f"{name.replace('_', ' ')} {seconds} s" for name, seconds in figures.items())
+        row.value = ", ".join(f"{name.replace('_', ' ')} {seconds} s" for name, seconds in figures.items())
         await modem.wait_sim_ready(timeout=self.boot_within)
         again = await self.station.wait_registered(timeout=self.register_within)
         step.measure("time_to_register", again.elapsed, unit="s", upper=self.register_within)
@@ -334,6 +374,6 @@ class _Qualification:
                 self.station, shallowest=deepest / 4, deepest=deepest, depths=3, shortest=longest / 10,
                 longest=longest, widths=2, boot_within=self.boot_within, register_within=self.register_within,
             )  # fmt: skip
-            row.found = "rides through or reboots, and never hangs"
+            row.value = "rides through or reboots, and never hangs"
 
         return body

@@ -20,8 +20,9 @@ GLYPHS = {
     "error": ("!", "magenta"),
     "bench-error": ("!", "magenta"),
     "running": ("▶", "cyan"),
+    "skipped": ("–", "white"),
 }
-ASCII = {"✔": "+", "✘": "x", "■": "#", "▶": ">"}
+ASCII = {"✔": "+", "✘": "x", "■": "#", "▶": ">", "–": "-"}
 
 
 def coloured() -> bool:
@@ -29,12 +30,16 @@ def coloured() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
+def mark(state: str) -> str:
+    """Return the mark of a verdict or state without colour."""
+    found, _ = GLYPHS.get(state, ("·", "white"))
+    return found if "utf" in (sys.stdout.encoding or "").lower() else ASCII.get(found, found)
+
+
 def glyph(state: str) -> str:
     """Return the mark of a verdict or state; the word always stands beside it, colour is never alone."""
-    mark, colour = GLYPHS.get(state, ("·", "white"))
-    if "utf" not in (sys.stdout.encoding or "").lower():
-        mark = ASCII.get(mark, mark)
-    return click.style(mark, fg=colour) if coloured() else mark
+    _, colour = GLYPHS.get(state, ("·", "white"))
+    return click.style(mark(state), fg=colour) if coloured() else mark(state)
 
 
 def print_json(value: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from bench.cli.output import glyph, measure, print_json, seconds
+from bench.cli.output import GLYPHS, glyph, mark, measure, print_json, seconds
 
 
 @click.command(epilog="Example: bench run bootstrap-to-operational --station sim -s operational_apn=iot.example")
@@ -172,8 +172,24 @@ class Printer:
             line += f"  {verdict}" + (f": {data['message']}" if data.get("message") else "")
         click.echo(line)
 
+    def _results(self) -> None:
+        """Print what the run was asked to find out as tables."""
+        if not self.view.results:
+            return
+        from bench.report import results
+
+        width = max(60, shutil.get_terminal_size((120, 24)).columns)
+        marks = {state: mark(state) for state in GLYPHS}
+        for name, value in self.view.results.items():
+            for made in results.tables(name, value):
+                click.echo()
+                for line in results.lines(made, width, marks):
+                    click.echo(line)
+        click.echo()
+
     def _end(self, data: Mapping[str, Any]) -> None:
         view = self.view
+        self._results()
         simulated = "simulated" if view.simulated else "real"
         click.echo(
             f"{glyph(view.state)} {view.state}: device {view.device or '-'}, bench {view.bench or '-'}; "
@@ -220,6 +236,7 @@ class Printer:
                 }
                 for step in view.steps
             ],
+            "results": view.results,
             "errors": list(view.errors),
             "printed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "host": os.uname().nodename,

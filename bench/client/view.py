@@ -75,6 +75,8 @@ class RunView:
     errors: list[str] = field(default_factory=list)
     """Errors and failures in one line each."""
     identities: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    """What the run was asked to find out, so far, by its name."""
     _open: dict[str, StepView] = field(default_factory=dict)
 
     @property
@@ -114,6 +116,9 @@ class RunView:
         name = str(data.get("name", data.get("instrument", "")))
         if name:
             self.identities[name] = str(data.get("value", data.get("identity", "")))
+
+    def _on_result(self, step: str, data: Mapping[str, Any]) -> None:
+        self.results[str(data.get("name", ""))] = data.get("value")
 
     def _on_step_start(self, step: str, data: Mapping[str, Any]) -> None:
         view = StepView(step, started=self.now)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.errors import BenchError
-from bench.report import sections, steps
+from bench.report import results, sections, steps
 from bench.report.facts import Facts, gather
 from bench.report.steps import e
 from bench.report.style import CSS, GLYPHS, verdict_class
@@ -28,7 +28,9 @@ def render(facts: Facts, *, linked: bool = True) -> str:
     body = [
         _part("", lambda: _header(facts, title), bare=True),
         _part("", lambda: _complaints(facts), bare=True),
+        _part("Checks", lambda: results.section(facts, judged=True)),
         _part("What went wrong", lambda: steps.failures(facts), mark="alarm bad"),
+        _part("Result", lambda: results.section(facts, judged=False)),
         _part("Course", lambda: sections.timeline(facts)),
         _part("Steps", lambda: steps.steps_table(facts)),
         _part("Made safe", lambda: sections.safe(facts)),

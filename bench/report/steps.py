@@ -16,7 +16,9 @@ from bench.run import events as kinds
 _SHOWN_FAILURES: Final = 8
 _LINES: Final = 200
 """Lines of one step that are shown; the journal has all."""
-_SEEN_ELSEWHERE: Final = frozenset((kinds.VERDICT, kinds.SERVICE_START, kinds.SERVICE_STOP, kinds.STATION))
+_SEEN_ELSEWHERE: Final = frozenset(
+    (kinds.VERDICT, kinds.SERVICE_START, kinds.SERVICE_STOP, kinds.STATION, kinds.RESULT)
+)
 
 
 def e(value: object, limit: int = 4000) -> str:

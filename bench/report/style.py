@@ -10,6 +10,7 @@ GLYPHS: Final = {
     "error": "!",
     "bench-error": "!",
     "running": "▶",
+    "skipped": "–",
 }
 """One glyph a verdict, as in terminal and screen; the word always stands beside it, colour is never alone."""
 
@@ -31,7 +32,7 @@ min-width:0}
 p{margin:0 0 8px}
 small,.soft{color:var(--soft);font-size:13px}
 code,pre,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12.5px}
-code,.mono,td,dd{overflow-wrap:anywhere}
+code,.mono,td,dd,p{overflow-wrap:anywhere}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--faint);border-radius:6px;padding:10px 12px;
 margin:6px 0}
 a{color:var(--run)}
@@ -45,7 +46,7 @@ a{color:var(--run)}
 .verdict b{display:block;font-size:20px;line-height:1.25}
 .verdict span{display:block;color:var(--soft);font-size:13px}
 .v-pass{color:var(--pass)}.v-fail{color:var(--fail)}.v-inconclusive,.v-aborted{color:var(--warn)}
-.v-error,.v-bench-error,.v-other{color:var(--error)}.v-running{color:var(--run)}
+.v-error,.v-bench-error,.v-other{color:var(--error)}.v-running{color:var(--run)}.v-skipped{color:var(--soft)}
 .word{font-weight:600;white-space:nowrap}
 .alarm{border-left:6px solid var(--warn)}.alarm.bad{border-left-color:var(--fail)}
 .alarm ul{margin:0;padding-left:20px}
@@ -94,6 +95,7 @@ svg path{vector-effect:non-scaling-stroke}svg .dot{fill:var(--amps)}
 .numbers{display:flex;flex-wrap:wrap;gap:8px 28px;margin:4px 0 14px}
 .numbers b{display:block;font-size:20px;line-height:1.2}.numbers span{color:var(--soft);font-size:13px}
 .scroll{overflow-x:auto}.scroll td{overflow-wrap:normal}
+.result td:first-child{font-weight:600}.result+.soft{margin:6px 0 0}
 .log td:first-child{width:84px}.wide{grid-template-columns:repeat(auto-fill,minmax(330px,1fr))}
 details>summary{cursor:pointer;color:var(--run)}
 footer{color:var(--soft);font-size:13px}

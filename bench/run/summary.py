@@ -19,7 +19,8 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     """Return the result of a run as one JSON object.
 
     ``steps``: in order of their start, each with ``path``, ``verdict``, ``elapsed`` (station time, s), ``real`` (s),
-    ``message`` and its ``measurements``. What never ended has the verdict ``aborted``.
+    ``message`` and its ``measurements``. What never ended has the verdict ``aborted``. ``results``: the last value of
+    everything the run was asked to find out, by its name.
     """
     steps: list[dict[str, Any]] = []
     open_steps: dict[str, list[tuple[dict[str, Any], int]]] = {}
@@ -27,6 +28,7 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     errors: list[Mapping[str, Any]] = []
     safe: list[Mapping[str, Any]] = []
     verdicts: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     end: Event | None = None
     losses: dict[str, int] = {}
     first = last = None
@@ -61,6 +63,8 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
             safe.append(dict(data))
         elif kind == kinds.VERDICT:
             verdicts.update({key: data[key] for key in ("device", "bench") if data.get(key)})
+        elif kind == kinds.RESULT:
+            results[str(data.get("name", ""))] = data.get("value")
         elif kind == kinds.OBSERVATION_LOSS:
             lane = str(data.get("lane", data.get("service", "?")))
             count = data.get("count")
@@ -87,6 +91,7 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
         "real": round((last - first) / 1e9, 6) if first is not None and last is not None else None,
         "steps": steps,
         "measurements": loose,
+        "results": results,
         "errors": errors,
         "safe": safe,
         "observations_lost": losses,

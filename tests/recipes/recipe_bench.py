@@ -41,6 +41,21 @@ class Bench:
     def home(self) -> Path:
         return self.folder / "home"
 
+    def call(self, *arguments: str, **environment: str) -> str:
+        """Run the command line in the bench's folder; return what it printed."""
+        kept = {name: value for name, value in os.environ.items() if name not in ("BENCH_CONFIG", "NO_COLOR")}
+        done = subprocess.run(
+            [*BENCH, *arguments],
+            cwd=self.folder,
+            env={**kept, "BENCH_HOME": str(self.home), **environment},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        return done.stdout
+
     def run(self, recipe: str, station: str, *, sets: tuple[str, ...] = (), world: tuple[str, ...] = ()) -> Summary:
         """Run a recipe and return its summary."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -50,18 +65,7 @@ class Bench:
             arguments += ["--set", value]
         for value in (*self.world, *world):
             arguments += ["--world", value]
-        kept = {name: value for name, value in os.environ.items() if name not in ("BENCH_CONFIG", "NO_COLOR")}
-        done = subprocess.run(
-            [*BENCH, *arguments],
-            cwd=self.folder,
-            env={**kept, "BENCH_HOME": str(self.home)},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-        return Summary(json.loads(done.stdout.splitlines()[-1]))
+        return Summary(json.loads(self.call(*arguments).splitlines()[-1]))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from recipe_bench import Bench, Summary
 
 from bench.errors import ConfigurationError
+from bench.report.html import write
 from recipes.modem_qualification import band_numbers, chosen
 
 pytestmark = pytest.mark.timeout(120)
@@ -42,13 +45,36 @@ def test_a_modem_that_qualifies(bench: Bench) -> None:
     rows = table(run)
     assert tuple(rows) == CHECKS
     assert {name: row["verdict"] for name, row in rows.items() if row["verdict"] != "pass"} == {"lock-up": "skipped"}
-    assert EID in rows["euicc"]["found"]
+    assert EID in rows["euicc"]["value"]
     assert rows["bands"]["figures"]["locked"] in (3, 7, 20)
     # Five attempts with T3411 between them, then T3402: cellular_model 2.6; the rejects ended in the middle of it.
     assert 60 < rows["attach-failure"]["figures"]["attach_again"] < 900
     assert rows["restart"]["figures"]["by_command"] > 5 and rows["restart"]["figures"]["by_power"] > 5
     assert {"fplmn/left-alone", "fplmn/clear", "brown-out/after", "table"} <= set(run.steps)
     assert "euicc           pass" in run.journal
+
+
+def test_the_table_is_what_a_buyer_reads(bench: Bench) -> None:
+    """On the page, on the terminal and in result.json: what is checked, with verdict, value, limit and source."""
+    run = bench.run("modem-qualification", "sim", sets=(without("firmware", "bands", "restart"), "bands=3,71"))
+    rows = table(run)
+    for row in rows.values():
+        assert row["verdict"] in ("pass", "fail", "skipped") and row["value"] and row["limit"] and row["source"], row
+    folder = Path(run.found["folder"])
+    assert json.loads((folder / "result.json").read_text())["results"]["modem_qualification"]["rows"] == list(
+        rows.values()
+    )
+    shown = bench.call("show", "last", COLUMNS="200")
+    head = shown.index("modem qualification\n  modem: Quectel EG25\n  firmware: EG25GGBR07A08M2G\n  check ")
+    assert re.search(r"check +verdict +value +limit +source +seconds", shown[head:])
+    assert re.search(r"bands +✘ fail +band 71 is not allowed +3,71 allowed, lock holds +the modem's band", shown[head:])
+    assert re.search(r"euicc +– skipped +left out by skip +EID through the modem +ES10c.GetEID", shown[head:])
+    assert shown.index("fail: device fail, bench pass") > head  # the verdict is the last that is read
+    page = write(folder, bench.folder / "page.html").read_text()
+    for row in rows.values():
+        for name in ("check", "value", "limit", "source"):
+            assert f'<td data-h="{name}">{html.escape(row[name])}</td>' in page, row
+    assert page.index("<h2>Checks</h2>") < page.index("<h2>What went wrong</h2>")
 
 
 def test_a_lock_up_ends_by_the_ladder(bench: Bench) -> None:
@@ -69,7 +95,7 @@ def test_a_modem_that_does_not_qualify(bench: Bench) -> None:
     assert rows["restart"]["verdict"] == "pass"
     assert "the modem does not qualify: bands: band 71 is not allowed; attach-failure: " in run.errors, run.errors
     assert "2 of 3 checks" in run.errors
-    assert "not registered within 20 s" in rows["attach-failure"]["found"], rows["attach-failure"]
+    assert "not registered within 20 s" in rows["attach-failure"]["value"], rows["attach-failure"]
 
 
 def test_lists_are_read_before_anything_is_switched() -> None:

@@ -221,6 +221,7 @@ TYPES = [
     "ask",
     "control",
     "station",
+    "result",
     "x",
 ]
 KEYS = [
