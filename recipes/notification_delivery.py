@@ -160,12 +160,14 @@ async def _deliver(job: Job, enable: EimOrder, kept: Sequence[CardNotification])
 async def _at_the_server(job: Job, matching_id: str) -> None:
     """Require install, enable, disable and delete at the SM-DP+, in the order in which the card made them."""
     async with job.station.step("at-the-server"):
+        stuck = await job.forwarded()
         found = (await job.station.smdpp.state(matching_id)).notifications
         events = [str(item.get("event")) for item in sorted(found, key=lambda item: int(str(item.get("seq"))))]
         if events != ["install", "enable", "disable", "delete"]:
             raise DeviceFailure(
                 f"the SM-DP+ has the notifications {', '.join(events) or 'none'}, not install, enable, disable, delete",
                 where=f"matching id {matching_id}",
+                hint=stuck,
             )
         arrived = [str(item.get("event")) for item in found]
         if arrived != events:

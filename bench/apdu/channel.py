@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+Following = Callable[[bytes], "bytes | None"]
+"""From a response with SW1 SW2 to the command APDU that follows it, None after the last. It raises nothing."""
 
 
 class LogicalChannel(Protocol):
@@ -20,6 +24,33 @@ class LogicalChannel(Protocol):
 
     async def close(self) -> None:
         """Close the channel. Closing one that died with a reset is no error."""
+
+
+class ConversingChannel(LogicalChannel, Protocol):
+    """A channel that can go on with an exchange by itself: no turn of the event loop for every GET RESPONSE."""
+
+    async def converse(self, command: bytes, following: Following, *, timeout: float | None = None) -> bytes:
+        """Exchange ``command`` and what ``following`` says after each response; return the last response.
+
+        ``timeout`` is for each APDU, as that of ``transmit``, which this raises as well. ``following`` may be called in
+        another thread, never in two at once; a cancelled conversation ends after the APDU that is under way.
+        """
+
+
+async def converse(
+    channel: LogicalChannel, command: bytes, following: Following, *, timeout: float | None = None
+) -> bytes:
+    """Exchange ``command`` and what follows it over any channel; as ``ConversingChannel.converse``."""
+    own = getattr(channel, "converse", None)
+    if own is not None:
+        last: bytes = await own(command, following, timeout=timeout)
+        return last
+    while True:
+        response = await channel.transmit(command, timeout=timeout)
+        after = following(response)
+        if after is None:
+            return response
+        command = after
 
 
 class CardAccess(Protocol):

@@ -10,7 +10,7 @@ from bench.apdu import es10_views as views
 from bench.apdu.channel import LogicalChannel
 from bench.apdu.errors import CardAnswerError, CardNeedsReset, Es10Error, StatusWordError
 from bench.apdu.es10_results import function_name, result_name
-from bench.apdu.exchange import ResponseClass, collect
+from bench.apdu.exchange import ResponseClass, collect, drive
 from bench.apdu.iso7816 import Command, Response
 from bench.apdu.status import describe
 from bench.apdu.store_data import DEFAULT_SEGMENT, chain
@@ -118,25 +118,26 @@ class Es10Exchange:
             raise CardAnswerError(f"between SGP.32 v1.0 and v1.2: {error}", where=function_name(tag)) from error
 
     async def _transceive(self, command: Command, tag: int, whole: float | None, until: float | None) -> Response:
-        collector = collect(command, response_class=self._response_class)
-        outgoing = next(collector)
-        while True:
-            timeout = self._deadline if whole is None else whole
-            if until is not None and self._clock is not None:
-                timeout = until - self._clock.now()
-                if timeout <= 0:
-                    raise InstrumentTimeout(
-                        f"the card did not end it within {whole:g} s",
-                        where=function_name(tag),
-                        hint="raise the deadline for a slow card or carrier, or look for a card that is stuck",
-                    )
+        def left() -> float:
+            if until is None or self._clock is None:
+                return self._deadline if whole is None else whole
+            seconds = until - self._clock.now()
+            if seconds <= 0:
+                raise InstrumentTimeout(
+                    f"the card did not end it within {whole:g} s",
+                    where=function_name(tag),
+                    hint="raise the deadline for a slow card or carrier, or look for a card that is stuck",
+                )
+            return seconds
+
+        def before() -> None:
+            left()
             self.apdus += 1
-            response = Response.parse(await self._channel.transmit(bytes(outgoing), timeout=timeout))
-            try:
-                outgoing = collector.send(response)
-            except StopIteration as end:
-                final: Response = end.value
-                return final
+
+        timeout = left()
+        self.apdus += 1
+        collector = collect(command, response_class=self._response_class)
+        return await drive(self._channel, collector, timeout=timeout, before=before)
 
     def _refused(self, tag: int, command: Command, response: Response) -> None:
         where = f"{function_name(tag)}, {command}"

@@ -1,15 +1,15 @@
 """Collecting a whole answer: 61xx and GET RESPONSE, 6Cxx and the right Le (ISO 7816-3 12.2, TS 102 221 7.3).
 
 The rules are a generator from responses to commands, so they can be tested and reused without a card;
-``transceive`` drives it over a channel.
+``transceive`` and ``drive`` take it over a channel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 
-from bench.apdu.channel import LogicalChannel
+from bench.apdu.channel import LogicalChannel, converse
 from bench.apdu.errors import StatusWordError
 from bench.apdu.iso7816 import Command, Response, get_response
 from bench.apdu.status import describe
@@ -91,15 +91,41 @@ async def transceive(
     Raises what the channel raises (CardGone, InstrumentTimeout) and StatusWordError for a card that breaks the rules
     of ``collect``; an unwelcome status word is returned, not raised.
     """
-    collector = collect(command, limit=limit)
-    outgoing = next(collector)
-    while True:
-        response = Response.parse(await channel.transmit(bytes(outgoing), timeout=timeout))
+    return await drive(channel, collect(command, limit=limit), timeout=timeout)
+
+
+async def drive(
+    channel: LogicalChannel,
+    collector: Collector,
+    *,
+    timeout: float | None = None,
+    before: Callable[[], None] = lambda: None,
+) -> Response:
+    """Send what ``collector`` yields, as one conversation where the channel can; return what it returns.
+
+    ``before`` is called before each command but the first, possibly in another thread; what it raises ends the
+    exchange and is raised here, as is what the collector raises.
+    """
+    whole: Response | None = None
+    failure: BaseException | None = None
+
+    def following(response: bytes) -> bytes | None:
+        nonlocal whole, failure
         try:
-            outgoing = collector.send(response)
+            outgoing = collector.send(Response.parse(response))
+            before()
+            return bytes(outgoing)
         except StopIteration as end:
-            whole: Response = end.value
-            return whole
+            whole = end.value
+        except BaseException as error:
+            failure = error
+        return None
+
+    await converse(channel, bytes(next(collector)), following, timeout=timeout)
+    if failure is not None:
+        raise failure
+    assert whole is not None
+    return whole
 
 
 def expect(response: Response, command: Command | str, *, allowed: Iterable[int] = (), hint: str = "") -> Response:

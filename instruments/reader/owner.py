@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -65,8 +66,13 @@ class Owner:
         else:
             done.set_exception(failure)
 
-    async def run(self, job: Callable[[], T], *, timeout: float, what: str) -> T:
+    async def run(
+        self, job: Callable[[], T], *, timeout: float, what: str, alive: Callable[[], float] | None = None
+    ) -> T:
         """Run ``job`` in the thread. ``timeout`` in real seconds; ``what`` names the job in messages.
+
+        ``alive`` returns the moment (``time.monotonic``) of the last step of a job that has several: ``timeout`` then
+        holds for each of them.
 
         The job of a cancelled task ends by itself; whoever comes next waits for it, for as long as its own timeout
         allows. Raises InstrumentTimeout when the thread had to be abandoned, and what the job raises.
@@ -78,7 +84,20 @@ class Owner:
                 done: asyncio.Future[T] = self._loop.create_future()
                 self._busy = True
                 self._jobs.put((job, done))
-                expiry = self._loop.call_later(timeout, self._expire, done, what, timeout)
+
+                expiry: asyncio.TimerHandle
+
+                def expire() -> None:
+                    nonlocal expiry
+                    if done.done():
+                        return
+                    left = alive() + timeout - time.monotonic() if alive is not None else 0.0
+                    if left > 0:
+                        expiry = self._loop.call_later(left, expire)
+                    else:
+                        done.set_exception(self._abandon(what, timeout))
+
+                expiry = self._loop.call_later(timeout, expire)
                 try:
                     return await done
                 finally:
@@ -91,10 +110,6 @@ class Owner:
                 await self._idle.wait()
         except TimeoutError:
             raise self._abandon(f"what ran before {what}", timeout) from None
-
-    def _expire(self, done: asyncio.Future[Any], what: str, timeout: float) -> None:
-        if not done.done():
-            done.set_exception(self._abandon(what, timeout))
 
     def _abandon(self, what: str, timeout: float) -> InstrumentTimeout:
         self._busy = False

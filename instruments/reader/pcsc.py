@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from bench.apdu.channel import CardAccess, LogicalChannel
+from bench.apdu.channel import CardAccess, Following, LogicalChannel
 from bench.apdu.errors import CardGone
 from bench.errors import ConfigurationError, InstrumentError, Refused
 from bench.station.drivers import TICK, DriverOptions
@@ -64,19 +64,36 @@ class PcscChannel:
         ``timeout`` in real seconds; by default 240 for STORE DATA, else 10. Raises InstrumentTimeout, CardGone,
         ConfigurationError for what is no APDU.
         """
-        if len(command) < 4:
-            raise ConfigurationError(f"{command.hex()} is no command APDU")
-        terminal, command = self._terminal, bytes(command)
+        return await self.converse(command, _nothing, timeout=timeout)
+
+    async def converse(self, command: bytes, following: Following, *, timeout: float | None = None) -> bytes:
+        """Exchange ``command`` and what follows it in the owner thread (bench.apdu.channel.ConversingChannel)."""
+        terminal, command = self._terminal, _checked(command)
         if not self._open or terminal is not self._card.terminal:
             raise CardGone("the logical channel is closed", where=self._card.name, hint="open it again")
         if timeout is None:
             timeout = _LOADING if command[1] == _STORE_DATA else _ORDINARY
         number, generation = self.number, self._generation
+        stopped = False
+        began = 0.0
+
+        def exchange() -> bytes:
+            nonlocal began
+            apdu = command
+            while True:
+                began = time.monotonic()
+                answer = terminal.transmit(number, generation, apdu)
+                after = None if stopped else following(answer)
+                if after is None:
+                    return answer
+                apdu = _checked(after)
+
         try:
             return await self._card.owner.run(
-                lambda: terminal.transmit(number, generation, command), timeout=timeout, what=command[:5].hex()
+                exchange, timeout=timeout, what=command[:5].hex(), alive=lambda: began or time.monotonic()
             )
         except BaseException as error:
+            stopped = True
             if not isinstance(error, InstrumentError | ConfigurationError):
                 # Its answer will come when nobody knows the question any more.
                 self._open = False
@@ -156,6 +173,16 @@ class PcscCard:
 
         await self.owner.run(reset, timeout=_RESET, what="a cold reset")
         self.unfinished = False
+
+
+def _nothing(_: bytes) -> None:
+    """Nothing follows."""
+
+
+def _checked(command: bytes) -> bytes:
+    if len(command) < 4:
+        raise ConfigurationError(f"{command.hex()} is no command APDU")
+    return bytes(command)
 
 
 def _patiently(terminal: Terminal, work: Callable[[], T]) -> T:

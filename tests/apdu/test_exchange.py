@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.apdu.channel import Following
 from bench.apdu.errors import StatusWordError
-from bench.apdu.exchange import collect, expect, transceive
+from bench.apdu.exchange import collect, drive, expect, transceive
 from bench.apdu.iso7816 import ApduError, Command, Response
 from bench.apdu.store_data import Assembler, chain, reassemble
 
@@ -178,3 +179,58 @@ def test_a_request_beyond_the_limit() -> None:
     assembler.add(first)
     with pytest.raises(ApduError, match="300 bytes"):
         assembler.add(second)
+
+
+class ConversingChannel(ScriptedChannel):
+    """Goes on with an exchange in another thread, as a reader's driver does."""
+
+    conversations = 0
+
+    async def converse(self, command: bytes, following: Following, *, timeout: float | None = None) -> bytes:
+        self.conversations += 1
+        after: bytes | None = command
+        while after is not None:
+            response = await self.transmit(after, timeout=timeout)
+            after = await asyncio.to_thread(following, response)
+        return response
+
+
+def test_a_channel_that_can_converse_is_given_the_whole_exchange() -> None:
+    channel = ConversingChannel([("00B0000000", "6102"), ("00C0000002", "CAFE6101"), ("00C0000001", "009000")])
+    assert asyncio.run(transceive(channel, READ, timeout=3.0)) == Response(b"\xca\xfe\x00", 0x9000)
+    assert (channel.conversations, channel.timeouts, channel.done) == (1, [3.0] * 3, True)
+
+
+def test_what_the_rules_raise_in_another_thread_is_raised_to_the_caller() -> None:
+    channel = ConversingChannel([("00B0000000", "6105"), ("00C0000005", "6105")])
+    with pytest.raises(StatusWordError, match="announces data"):
+        asyncio.run(transceive(channel, READ))
+    assert channel.done
+    short = ConversingChannel([("00B0000000", "90")])
+    with pytest.raises(ApduError):
+        asyncio.run(transceive(short, READ))
+
+
+@pytest.mark.parametrize("kind", [ScriptedChannel, ConversingChannel])
+def test_what_before_raises_ends_the_exchange_before_the_next_command(kind: type[ScriptedChannel]) -> None:
+    channel = kind([("00B0000000", "6105"), ("00C0000005", "009000")])
+
+    def before() -> None:
+        raise TimeoutError("the time is over")
+
+    with pytest.raises(TimeoutError, match="is over"):
+        asyncio.run(drive(channel, collect(READ), before=before))
+    assert channel.sent == [bytes.fromhex("00B0000000")]
+
+
+@given(st.lists(st.integers(1, 255), max_size=6))
+def test_conversing_and_not_conversing_are_the_same_exchange(sizes: list[int]) -> None:
+    script, word = [], "9000"
+    for size in reversed(sizes):
+        script.insert(0, (f"00C00000{size:02X}", bytes(size).hex() + word))
+        word = f"61{size:02X}"
+    script.insert(0, ("00B0000000", word))
+    plain, conversing = ScriptedChannel(script), ConversingChannel(script)
+    answers = [asyncio.run(transceive(channel, READ)) for channel in (plain, conversing)]
+    assert answers[0] == answers[1] == Response(bytes(sum(sizes)), 0x9000)
+    assert plain.sent == conversing.sent

@@ -36,7 +36,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench.apdu.channel import CardAccess, LogicalChannel  # noqa: E402
+from bench.apdu.channel import CardAccess, Following, LogicalChannel, converse  # noqa: E402
 from bench.apdu.iso7816 import Command, Response, manage_channel_close, manage_channel_open, select_aid  # noqa: E402
 from bench.station.clock import RealClock  # noqa: E402
 from bench.station.interfaces import PollResult  # noqa: E402
@@ -91,6 +91,15 @@ class _TimedChannel:
     async def transmit(self, command: bytes, *, timeout: float | None = None) -> bytes:
         answer = await self._channel.transmit(command, timeout=timeout)
         self._timed.apdus += 1
+        self._timed.last = time.perf_counter()
+        return answer
+
+    async def converse(self, command: bytes, following: Following, *, timeout: float | None = None) -> bytes:
+        def timed(response: bytes) -> bytes | None:
+            self._timed.apdus += 1
+            return following(response)
+
+        answer = await converse(self._channel, command, timed, timeout=timeout)
         self._timed.last = time.perf_counter()
         return answer
 

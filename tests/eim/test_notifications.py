@@ -64,6 +64,23 @@ def test_forwarded_as_it_came_before_the_answer(pki: Pki, tmp_path: Path) -> Non
     run(pki, tmp_path, server, use)
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_is_stored_is_acknowledged_and_forwarded_afterwards(pki: Pki, tmp_path: Path, asked: bool) -> None:
+    server = accepting()
+
+    async def use(lab: Lab) -> None:
+        sent = lab.card.notification("0640")
+        assert (await lab.answer(handle(sent))).status == 204
+        assert lab.context.store.notifications(EID)[0].state == "queued"
+        assert not server.requests
+        if asked:
+            lab.esipa.forwarder.now()
+        await until(lab, lambda: lab.context.store.notifications(EID)[0].state == "forwarded")
+        assert [unbase64(request, "pendingNotification") for _, request in server.requests] == [sent]
+
+    run(pki, tmp_path, server, use, forward_wait=0.0)
+
+
 def test_the_same_notification_twice(pki: Pki, tmp_path: Path) -> None:
     server = accepting()
 

@@ -42,6 +42,8 @@ def test_the_whole_job(base: Path, tmp_path: Path) -> None:
             assert shown.result["profile_name"]
             assert poll.notifications >= 1
             # What the IPA delivered is at the SM-DP+ when its poll has ended.
+            notes = await lab.client.notifications(EID, wait=10.0)
+            assert [(item["event"], item["forwarded"]) for item in notes] == [("install", True)]
             state = await lab.server.state(order.matching_id)
             assert state.state == "installed"
             assert [item["event"] for item in state.notifications] == ["install"]
@@ -55,10 +57,10 @@ def test_the_whole_job(base: Path, tmp_path: Path) -> None:
             shown = await lab.client.show(enable.order_id)
             assert (shown.state, shown.verified) == ("done", True), shown
             assert shown.result["name"] == "ok"
+            notes = await lab.client.notifications(EID, wait=10.0)
+            assert all(item["verified"] and item["forwarded"] for item in notes), notes
             events = [item["event"] for item in (await lab.server.state(order.matching_id)).notifications]
             assert events == ["install", "enable"]
-            notes = await lab.client.notifications(EID)
-            assert all(item["verified"] for item in notes), notes
             assert {item["event"] for item in notes} >= {"install", "enable"}
 
             listed = await lab.client.order_list(EID)
@@ -247,6 +249,7 @@ def test_power_cuts_during_download_and_switch(base: Path, tmp_path: Path) -> No
         await until_done(lab, enable.order_id)
         shown = await lab.client.show(download.order_id)
         assert (shown.state, shown.verified) == ("done", True), shown
+        await lab.client.notifications(EID, wait=10.0)
         state = await lab.server.state(order.matching_id)
         assert state.state == "installed"
         assert [item["event"] for item in state.notifications] == ["install", "enable"]

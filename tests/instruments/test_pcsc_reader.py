@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
+import time
 
 import pytest
 from pcsc_bench import (
@@ -26,8 +28,10 @@ from pcsc_bench import (
 from bench.apdu.channel import carries_refresh, is_local
 from bench.apdu.errors import CardGone, NoSuchApplication
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout, Refused
+from bench.station.clock import RealClock
 from bench.trace.lane import Direction
 from instruments.reader import pcsc_link
+from instruments.reader.owner import Owner
 from instruments.reader.pcsc import PcscReader
 from instruments.reader.pcsc_link import DaemonGone
 
@@ -311,6 +315,89 @@ def test_a_cancelled_exchange_is_not_mixed_up_with_the_next() -> None:
             assert card.powers[powers:] == ["off", "on"]  # whatever the lost exchange left behind is gone
             assert await again.transmit(bytes.fromhex("80CA000000")) == b"\x90\x00"
             await again.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("size", [0, 1, 256, 700])
+def test_a_whole_answer_is_one_conversation_of_the_owner_thread(size: int) -> None:
+    async def test() -> None:
+        card, lane = ScriptedCard(), KeptLane()
+        async with readers(card) as made, reader(made, lane) as opened:
+            channel = await opened.card().open_channel(ISD_R)
+            threads: set[int] = set()
+            steps: list[bytes] = []
+
+            def following(response: bytes) -> bytes | None:
+                threads.add(threading.get_ident())
+                steps.append(response)
+                return bytes((0x80, 0xC0, 0, 0, response[-1])) if response[-2] == 0x61 else None
+
+            before = len(lane.packets)
+            command = bytes((0x80, 0xCB, size >> 8, size & 0xFF, 255)) + bytes(255)
+            last = await channel.converse(command, following) if size else await channel.transmit(GET_EID)
+            assert b"".join(step[:-2] for step in steps) == bytes(n & 0xFF for n in range(size))
+            assert not steps or (last == steps[-1] and threads.isdisjoint({threading.get_ident()}))
+            recorded = lane.packets[before:]
+            assert [packet[0] for packet in recorded] == [Direction.SENT, Direction.RECEIVED] * (len(recorded) // 2)
+            assert [data for kind, data in recorded if kind is Direction.RECEIVED][: len(steps)] == steps
+            assert await channel.transmit(GET_EID) == b"\x90\x00"
+            await channel.close()
+
+    run(test)
+
+
+def test_a_cancelled_conversation_ends_after_the_apdu_under_way() -> None:
+    async def test() -> None:
+        card = ScriptedCard()
+        async with readers(card) as made, reader(made) as opened:
+            channel = await opened.card().open_channel(ISD_R)
+            reached, cancelled = asyncio.Event(), threading.Event()
+            card.on_command = lambda command: reached.set() if command[1] == 0xCB else None
+
+            def following(response: bytes) -> bytes | None:
+                assert cancelled.wait(10.0)  # in the owner thread: it goes on when the task is gone
+                return GET_EID
+
+            task = asyncio.ensure_future(channel.converse(bytes.fromhex("80CB000000"), following))
+            await reached.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            cancelled.set()
+            with pytest.raises(CardGone):
+                await channel.converse(GET_EID, lambda response: None)
+            await channel.close()
+            powers = len(card.powers)
+            again = await opened.card().open_channel(ISD_R)
+            assert card.powers[powers:] == ["off", "on"]
+            commands = [command[1] for command in card.commands]
+            assert commands.count(0xE2) <= 1, "what was said to follow when it was cancelled, and nothing after it"
+            await again.close()
+
+    run(test)
+
+
+def test_the_deadline_is_for_each_apdu_of_a_conversation() -> None:
+    async def test() -> None:
+        given_up: list[bool] = []
+        owner = Owner("test", RealClock(), lambda: given_up.append(True))
+        done = threading.Event()
+        moments = iter(range(3))
+
+        def alive() -> float:
+            if next(moments, None) is None:
+                done.set()
+            return time.monotonic()
+
+        assert await owner.run(lambda: done.wait(10.0), timeout=0.02, what="a step", alive=alive)
+        assert not given_up
+        stuck, began = threading.Event(), time.monotonic()
+        with pytest.raises(InstrumentTimeout, match="another did not end within 0"):
+            await owner.run(lambda: stuck.wait(10.0), timeout=0.02, what="another", alive=lambda: began)
+        assert given_up == [True]
+        stuck.set()
+        owner.end()
 
     run(test)
 

@@ -40,6 +40,7 @@ async def provision(
         first = await ipa.poll()
         await card.reset()
         second = await ipa.poll()
+        await eim.notifications(eid, wait=10.0)
         profiles = {profile.iccid: profile.enabled for profile in await ipa.profiles()}
         return {
             "eid": eid,

@@ -152,6 +152,7 @@ def test_bootstrap_to_operational_and_back(home: Path) -> None:
                 await bench.done(enable)
                 assert bench.enabled == OPERATIONAL
                 assert bench.card.euicc.state().notifications == ()
+                await bench.eim.notifications(EID, wait=10.0)
                 state = await bench.smdpp.state(matching_id)
                 assert state.state == "installed"
                 assert [item["event"] for item in state.notifications][:2] == ["install", "enable"]
@@ -249,6 +250,7 @@ def test_power_cut_at_every_apdu_on_the_same_stores(when: str, quick_path: Path)
         await bench.done(download)
         await bench.done(enable)
         assert bench.enabled == OPERATIONAL
+        await bench.eim.notifications(EID, wait=10.0)
         assert (await bench.smdpp.state(matching_id)).state == "installed"
         await bench.back_to_bootstrap()
         return count

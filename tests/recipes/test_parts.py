@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
 
+from bench.engine.recipe import Station
 from bench.errors import DeviceFailure
-from bench.station.interfaces import CardProfile, EimOrder
+from bench.station.interfaces import CardProfile, EimOrder, ProfileState
 from recipes import profile_inventory, start, words
+from recipes.job import FORWARDED_WITHIN, Job
 
 A, B, C = "8900101000000000019", "8900101000000000027", "8900101000000010018"
 
@@ -64,3 +67,36 @@ def test_reasons_are_told_in_one_line() -> None:
     assert text == "eIM order 7: the download failed: order failed: SM-DP+ subject 8.2.6 reason 3.8, unknown id"
     assert "no reason was given" in str(words.order_failed(order("list", "failed"), None, "it"))
     assert words.results_of(order("package", results="odd")) == []
+
+
+class Servers:
+    """An SM-DP+ and an eIM that forwards what it took only when somebody waits for it, or never."""
+
+    def __init__(self, *, forwards: bool) -> None:
+        self.arrived, self.waited = ["install"], 0.0
+        self._forwards = forwards
+        self.eim = self.smdpp = self
+
+    async def state(self, matching_id: str) -> ProfileState:
+        return ProfileState(matching_id, "installed", B, notifications=tuple({"event": it} for it in self.arrived))
+
+    async def notifications(self, eid: str, *, wait: float = 0.0) -> list[dict[str, Any]]:
+        self.waited += wait
+        if self._forwards and wait:
+            self.arrived = ["install", "enable"]
+        state = "forwarded" if self._forwards else "queued"
+        return [{"event": "enable", "state": state, "last_error": "smdpp.example: connection refused"}]
+
+
+def test_what_the_eim_acknowledged_is_given_time_to_reach_the_server() -> None:
+    servers = Servers(forwards=True)
+    asyncio.run(Job(cast(Station, servers)).require_events("ID", "install", "enable"))
+    assert servers.waited == FORWARDED_WITHIN
+    asyncio.run(Job(cast(Station, servers)).require_events("ID", "install", "enable"))
+    assert servers.waited == FORWARDED_WITHIN, "what is there is not waited for"
+
+
+def test_what_never_reaches_the_server_fails_with_the_reason_of_the_eim() -> None:
+    with pytest.raises(DeviceFailure, match="installed with notifications") as failed:
+        asyncio.run(Job(cast(Station, Servers(forwards=False))).require_events("ID", "install", "enable"))
+    assert failed.value.hint == "the eIM could not forward 1: smdpp.example: connection refused"

@@ -147,5 +147,9 @@ class EimService(Protocol):
     async def cancel(self, order_id: str) -> EimOrder:
         """Cancel an order that is not final."""
 
-    async def notifications(self, eid: str) -> Sequence[Mapping[str, object]]:
-        """Return the notifications the eIM received from this eUICC: ``event``, ``seq``, ``iccid``, ``forwarded``."""
+    async def notifications(self, eid: str, *, wait: float = 0.0) -> Sequence[Mapping[str, object]]:
+        """Return the notifications the eIM received from this eUICC: ``event``, ``seq``, ``iccid``, ``forwarded``.
+
+        It acknowledges what it has stored and forwards it afterwards: ``wait`` is how many real seconds it is given
+        until each of them is at its SM-DP+, or was refused there.
+        """
