@@ -12,6 +12,7 @@ import ipaddress
 import json
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,8 +65,8 @@ class _Stream:
                 await self._writer.wait_closed()
 
 
-class _Path:
-    """What the three paths have in common."""
+class _Path(ABC):
+    """What the three paths have in common: how each opens a TCP connection is its own."""
 
     bearer = ""
     proxy: str | None = None
@@ -79,8 +80,9 @@ class _Path:
         """Hold station time while the path is waited for; a simulated link has station time of its own."""
         return contextlib.nullcontext()
 
+    @abstractmethod
     async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        raise NotImplementedError
+        """Open a TCP connection. Raises OSError, InstrumentError."""
 
     async def connect(self, host: str, port: int, *, timeout: float) -> ByteStream:
         """Open a TCP connection. Raises InstrumentTimeout, or InstrumentError with the reason."""

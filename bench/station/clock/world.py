@@ -1,15 +1,8 @@
-"""Station time: one clock for everything that waits for the device.
-
-For real stations it is the monotonic clock. A simulated world offers its own on a local socket: real, scaled, or
-discrete-event ("instant"), where the world jumps to its next event, or to the earliest announced deadline, only when
-every registered party waits and no bytes are in flight (DESIGN.md section 8). Code that waits for the device uses
-``timeout`` and ``sleep`` here and never asyncio's; transport, TLS and CoAP timers stay real.
-"""
+"""The clock of a simulated world, over its local socket."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import json
 import mmap
 import os
@@ -17,174 +10,19 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final
 
 from bench.errors import InstrumentError
+from bench.station.clock.blocking import Select, hook_select
+from bench.station.clock.deadlines import Deadlines, Entry
+from bench.station.clock.protocols import PortCounter
 
-
-class PortCounter(Protocol):
-    """Counts the bytes of one port, so that the world knows when none are in flight."""
-
-    def sent(self, count: int) -> None:
-        """Note ``count`` bytes written to the port."""
-
-    def received(self, count: int) -> None:
-        """Note ``count`` bytes read from the port."""
-
-
-class Clock(Protocol):
-    """Seconds of station time. One clock a process; all methods belong to the event loop's thread."""
-
-    mode: str
-    """``real``, ``scaled:<factor>`` or ``instant``."""
-
-    def now(self) -> float:
-        """Seconds since an arbitrary start, never going back."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, letting time run."""
-
-    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[None]:
-        """``async with clock.timeout(5.0):`` an active wait: what is awaited inside waits for the device.
-
-        Time may run (or jump) inside it. Raises TimeoutError when the scope ends ``seconds`` later. Scopes nest.
-        """
-
-    def limit(self, seconds: float | None) -> AbstractAsyncContextManager[None]:
-        """As ``timeout`` but passive: it enforces a deadline (of a step, say) without letting time jump by itself."""
-
-    def aside(self, seconds: float) -> AbstractAsyncContextManager[None]:
-        """As ``limit``, for what goes on beside the run: it is looked at when time comes by, perhaps a little later.
-
-        Time neither runs nor waits because of it: a simulated world does not stop for it while anything else is on
-        its way.
-        """
-
-    def busy(self) -> AbstractContextManager[None]:
-        """``with clock.busy():`` real work inside a ``timeout`` (a VISA thread, a server call): time must not jump."""
-
-    def port(self, path: str) -> PortCounter:
-        """Return the counter of a port by the path or address under which it is opened."""
-
-
-@runtime_checkable
-class Extensible(Protocol):
-    """A scope of a clock whose deadline can be put off while it is in force."""
-
-    def extend(self, seconds: float) -> None:
-        """End ``seconds`` of station time later."""
-
-
-class _RealScope:
-    """A deadline in real time."""
-
-    __slots__ = ("_timeout",)
-
-    def __init__(self, seconds: float | None) -> None:
-        self._timeout = asyncio.timeout(seconds)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._timeout.__aexit__(kind, error, trace)
-
-    def extend(self, seconds: float) -> None:
-        when = self._timeout.when()
-        if when is not None and not self._timeout.expired():
-            self._timeout.reschedule(when + seconds)
-
-
-class _NoCounter:
-    def sent(self, count: int) -> None:
-        pass
-
-    def received(self, count: int) -> None:
-        pass
-
-
-class RealClock:
-    """The monotonic clock of the host."""
-
-    mode = "real"
-
-    def now(self) -> float:
-        """Return the host's monotonic time in seconds."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait ``seconds``."""
-        await asyncio.sleep(seconds)
-
-    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[None]:
-        """End what is awaited inside after ``seconds`` with TimeoutError."""
-        return _RealScope(seconds)
-
-    limit = timeout
-    aside = timeout
-
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Do nothing: real time runs anyway."""
-        yield
-
-    def port(self, path: str) -> PortCounter:
-        """Return a counter that counts nothing."""
-        return _NoCounter()
-
-
-# --- the clock of a simulated world ---------------------------------------------------------------------------------
-
-NANOSECONDS = 1_000_000_000
-_BACKSTOP = 30.0
+NANOSECONDS: Final = 1_000_000_000
+_BACKSTOP: Final = 30.0
 """Real seconds after which a scope ends at the earliest although station time stands still: something hangs."""
-
-Select = Callable[[float | None], list[Any]]
-
-
-def _selector(loop: asyncio.AbstractEventLoop) -> Any:
-    selector = vars(loop).get("_selector")
-    if selector is None:
-        raise InstrumentError(
-            f"the event loop {type(loop).__name__} has no selector",
-            where="station clock",
-            hint="run the bench on asyncio's own loop, not on uvloop",
-        )
-    return selector
-
-
-def hook_select(
-    loop: asyncio.AbstractEventLoop, wrapper: Callable[[Select, float | None], list[Any]]
-) -> Callable[[], None]:
-    """Put ``wrapper(select, timeout)`` around the loop's wait for I/O; returns what removes it again.
-
-    The only place where one can know that an event loop has nothing ready is where it is about to block: with a
-    timeout that is None or positive, and nothing readable. Raises InstrumentError for a loop without a selector.
-    """
-    waits = _selector(loop)
-    own = "select" not in vars(waits)
-    inner: Select = waits.select
-    active = True
-
-    def select(timeout: float | None = None) -> list[Any]:
-        return wrapper(inner, timeout) if active else inner(timeout)
-
-    def remove() -> None:
-        nonlocal active
-        active = False
-        if vars(waits).get("select") is select:
-            if own:
-                del waits.select
-            else:
-                waits.select = inner
-
-    waits.select = select
-    return remove
 
 
 class _Counter:
@@ -266,6 +104,10 @@ class _Sleep:
         if not self.future.done():
             self.future.set_result(None)
 
+    def fail(self, error: InstrumentError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
 
 class SocketClock:
     """The clock of a simulated world, by its local socket (one party of it: this process).
@@ -294,12 +136,9 @@ class SocketClock:
         self._active = 0
         self._busy = 0
         self._id = 0
-        self._sequence = 0
-        self._heap: list[tuple[int, int, _Scope | _Sleep]] = []
-        self._asides: list[tuple[int, int, _Scope | _Sleep]] = []
+        self._deadlines = Deadlines()
         self._offers_aside = bool(hello.get("aside"))
         """The world wakes for deadlines beside the run; otherwise they are met when it wakes for another."""
-        self._live: set[_Scope | _Sleep] = set()
         self._gone = ""
         self._map: mmap.mmap | None = None
         self._unhook: Callable[[], None] | None = None
@@ -403,44 +242,23 @@ class SocketClock:
 
     def _check(self, cause: BaseException | None = None) -> None:
         if self._gone:
-            raise InstrumentError(
-                self._gone, where="station clock", hint="the simulated world ended; see its last log"
-            ) from cause
+            raise _gone(self._gone) from cause
 
-    def _enter(self, entry: _Scope | _Sleep, seconds: float | None, active: bool) -> None:
+    def _enter(self, entry: Entry, seconds: float | None, active: bool) -> None:
         self._active += active
-        self._live.add(entry)
-        if seconds is None or not self._instant:
-            return
-        entry.deadline = self._now_ns() + round(seconds * NANOSECONDS)
-        self._sequence += 1
-        heapq.heappush(self._asides if entry.aside else self._heap, (entry.deadline, self._sequence, entry))
+        timed = seconds is not None and self._instant  # otherwise asyncio's own timer ends it
+        self._deadlines.enter(entry, self._now_ns() + round((seconds or 0) * NANOSECONDS) if timed else None)
 
-    def _put_off(self, entry: _Scope, seconds: float) -> None:
-        if entry.deadline is None or entry not in self._live:
-            return
-        entry.deadline += round(seconds * NANOSECONDS)  # what the heap has of it is passed over
-        self._sequence += 1
-        heapq.heappush(self._asides if entry.aside else self._heap, (entry.deadline, self._sequence, entry))
+    def _put_off(self, entry: Entry, seconds: float) -> None:
+        self._deadlines.put_off(entry, round(seconds * NANOSECONDS))
 
-    def _leave(self, entry: _Scope | _Sleep, active: bool) -> None:
+    def _leave(self, entry: Entry, active: bool) -> None:
         self._active -= active
-        self._live.discard(entry)
-        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._live):
-            self._heap = [item for item in self._heap if item[2] in self._live]
-            heapq.heapify(self._heap)
-
-    def _earliest(self, heap: list[tuple[int, int, _Scope | _Sleep]]) -> int | None:
-        while heap and (heap[0][2] not in self._live or heap[0][0] != heap[0][2].deadline):
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        self._deadlines.leave(entry)
 
     def _fire(self) -> None:
-        """End every scope whose deadline has come, in the order of deadlines and then of entry."""
-        now = self._now_ns()
-        for heap in (self._heap, self._asides):
-            while (deadline := self._earliest(heap)) is not None and deadline <= now:
-                heapq.heappop(heap)[2].expire()
+        """End every scope whose deadline has come."""
+        self._deadlines.fire(self._now_ns())
 
     # -- the loop is about to block
 
@@ -450,7 +268,7 @@ class SocketClock:
         events = select(0)
         if events:
             return events
-        until = self._earliest(self._heap)
+        until = self._deadlines.earliest()
         if until is not None and until <= self._now_ns():
             self._loop.call_soon(self._fire)
             return events
@@ -459,7 +277,7 @@ class SocketClock:
         rx = {path: self._ports[path].rx for path in counted}
         tx = {path: self._ports[path].tx for path in counted}
         message = f'{{"op":"wait","id":{self._id},"until_ns":{"null" if until is None else until}'
-        aside = self._earliest(self._asides) if self._offers_aside else None
+        aside = self._deadlines.earliest_aside() if self._offers_aside else None
         if aside is not None:
             message += f',"aside_ns":{aside}'
         self._send(f'{message},"rx":{json.dumps(rx)},"tx":{json.dumps(tx)}}}\n' if counted else message + "}\n")
@@ -510,8 +328,12 @@ class SocketClock:
         if self._unhook is not None:
             self._unhook()
         self._sock.close()
-        for entry in tuple(self._live):
-            if isinstance(entry, _Scope):
+        for entry in tuple(self._deadlines.live):
+            if isinstance(entry, _Sleep):
+                entry.fail(_gone(why))
+            else:
                 entry.expire()
-            elif not entry.future.done():
-                entry.future.set_exception(InstrumentError(why, where="station clock"))
+
+
+def _gone(why: str) -> InstrumentError:
+    return InstrumentError(why, where="station clock", hint="the simulated world ended; see its last log")
