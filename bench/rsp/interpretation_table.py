@@ -8,9 +8,43 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from typing import Any
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
 
 from bench.rsp.forms import Form
+from bench.rsp.interpretation import DEFAULT, NAMES
+
+Party = Literal["card", "ipa", "eim", "reader"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One uncertain point. ``parties`` follow the option; ``accepted`` is what ours take from a peer in any case.
+
+    ``values``: what each value means, by its text; under the empty text, for numbers and bytes, what the value is.
+    """
+
+    parties: tuple[Party, ...]
+    question: str
+    values: Mapping[str, str]
+    reason: str
+    source: str
+    accepted: str
+
+
+def _points() -> dict[str, Point]:
+    """Read the table. Raises ValueError when it does not have exactly the options, in their order."""
+    table = tomllib.loads(files("bench.rsp").joinpath("interpretation.toml").read_text("utf-8"))
+    if tuple(table) != NAMES:
+        raise ValueError(f"interpretation.toml does not fit the options: {sorted(set(table) ^ set(NAMES)) or 'order'}")
+    return {name: Point(**{**row, "parties": tuple(row["parties"])}) for name, row in table.items()}
+
+
+POINTS: dict[str, Point] = _points()
+"""Every point by the name of its option."""
 
 FORMS: dict[Form, tuple[str, str]] = {
     Form.NESTED_PUBLIC_KEY: ("IMPLICIT TAGS: A0 and A1 replace the 30", "field findings: eimPublicKeyData"),
@@ -61,14 +95,12 @@ OPEN: dict[str, str] = {
 
 def rows() -> list[dict[str, Any]]:
     """Return every point: name, decision, values, parties, question, reason, source, accepted."""
-    from bench.rsp.interpretation import DEFAULT, POINTS
-
     return [
         {
             "name": name,
             "decision": shown(getattr(DEFAULT, name)),
             "question": point.question,
-            "values": dict(point.effects),
+            "values": dict(point.values),
             "parties": list(point.parties),
             "reason": point.reason,
             "source": point.source,

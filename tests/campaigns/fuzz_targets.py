@@ -144,7 +144,8 @@ def fuzz_text(data: bytes) -> None:
     from bench.errors import BenchError
     from bench.rsp import ids, names
     from bench.rsp.download import ActivationCode
-    from bench.rsp.interpretation import POINTS, Interpretation
+    from bench.rsp.interpretation import Interpretation
+    from bench.rsp.interpretation_table import POINTS
 
     text = data.decode("utf-8", "replace")
     readers: list[Callable[[], Any]] = [

@@ -13,7 +13,8 @@ import pytest
 from bench.errors import ConfigurationError
 from bench.rsp import forms, interpretation, interpretation_table
 from bench.rsp.forms import Form
-from bench.rsp.interpretation import DEFAULT, POINTS, Interpretation
+from bench.rsp.interpretation import DEFAULT, Interpretation
+from bench.rsp.interpretation_table import POINTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +52,7 @@ def test_every_point_is_told_whole() -> None:
         assert point.source, name
         assert point.accepted, name
         shown = interpretation_table.shown(getattr(DEFAULT, name))
-        assert "" in point.effects or shown in point.effects, f"{name}: what does {shown} mean?"
+        assert "" in point.values or shown in point.values, f"{name}: what does {shown} mean?"
 
 
 def test_the_decisions_are_the_defaults() -> None:
@@ -106,7 +107,7 @@ def test_what_does_not_fit_is_refused_with_a_hint(table: dict[str, object], mess
 @pytest.mark.parametrize("name", POINTS)
 def test_every_value_that_is_told_of_is_taken(name: str) -> None:
     default = getattr(DEFAULT, name)
-    for text in POINTS[name].effects:
+    for text in POINTS[name].values:
         if text:
             flags: dict[str, object] = {"True": True, "False": False}
             value = flags[text] if text in flags else int(text) if isinstance(default, int) else text
@@ -134,4 +135,4 @@ def test_readings_do_not_import_the_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["False", "False"]
-    assert interpretation.POINTS
+    assert tuple(POINTS) == interpretation.NAMES

@@ -13,7 +13,8 @@ from bench.rsp import certs, dialect, names, packages, tlv
 from bench.rsp.asn1.schema import NUMBERS
 from bench.rsp.download import ActivationCode
 from bench.rsp.errors import RspError
-from bench.rsp.interpretation import POINTS, Interpretation
+from bench.rsp.interpretation import Interpretation
+from bench.rsp.interpretation_table import POINTS
 
 from .vectors import vectors
 
