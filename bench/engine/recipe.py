@@ -1,7 +1,8 @@
 """Recipes: the decorator, what it declares, and finding one by name or file (DESIGN.md section 5).
 
-A recipe is a coroutine function whose first argument is the station. Its other arguments are its parameters: one
-declaration gives command line, form, validation and documentation.
+A recipe is a coroutine function whose first argument is the station. Its other arguments are its parameters, one by
+one or in groups (``bench.engine.recipe_parameters``): one declaration gives command line, form, validation and
+documentation.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import importlib.util
 import inspect
 import sys
 import traceback
-import typing
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Concatenate, Final, Generic, ParamSpec
 
-from bench.engine.parameters import FROM_RAT, Bound, Choices, Parameter, Range, Unit, bind, declared
+from bench.engine.parameters import FROM_RAT, Bound, Choices, Parameter, Range, Unit, bind
+from bench.engine.recipe_parameters import Signature, read
 from bench.engine.station import Station
 from bench.errors import ConfigurationError
 
@@ -69,8 +70,15 @@ class Recipe(Generic[P]):
         self._check_declaration()
 
     def __call__(self, station: Station, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, None]:
-        """Run it as a part of another recipe: parameters as given, not checked again."""
-        return self.function(station, *args, **kwargs)
+        """Run it, also as a part of another recipe: parameters as given, not checked again.
+
+        Parameters of a group are given one by one or as the group.
+        """
+        if not self.signature.groups:
+            return self.function(station, *args, **kwargs)
+        names = list(inspect.signature(self.function).parameters)[1:]
+        function: Callable[..., Coroutine[Any, Any, None]] = self.function
+        return function(station, **self.signature.arguments({**dict(zip(names, args, strict=False)), **kwargs}))
 
     def teardown(self, function: Callable[[Station], Awaitable[None]]) -> Callable[[Station], Awaitable[None]]:
         """Register what runs after the recipe, whatever happened, also when opening the station failed.
@@ -102,38 +110,28 @@ class Recipe(Generic[P]):
         return Path(self.function.__code__.co_filename)
 
     @functools.cached_property
+    def signature(self) -> Signature:
+        """Its parameters and their groups. Raises ConfigurationError for what cannot be understood."""
+        return read(self.function, self.where)
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The declared parameters. Raises ConfigurationError for a declaration that cannot be understood."""
-        try:
-            hints = typing.get_type_hints(self.function, include_extras=True)
-        except Exception as error:
-            raise ConfigurationError(f"its annotations cannot be read: {error}", where=self.where) from error
-        found = []
-        arguments = list(inspect.signature(self.function).parameters.values())
-        if not arguments:
-            raise ConfigurationError(
-                "a recipe takes the station as its first argument",
-                where=self.where,
-                hint=f"async def {self.function.__name__}(station: Station, ...) -> None",
-            )
-        for argument in arguments[1:]:
-            if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
-                raise ConfigurationError(
-                    f"parameter '{argument.name}' cannot be given by name", where=self.where, hint="no *args, **kwargs"
-                )
-            required = argument.default is argument.empty
-            try:
-                if argument.name not in hints:
-                    raise ValueError("it has no type")
-                default = None if required else argument.default
-                found.append(declared(argument.name, hints[argument.name], default, required=required))
-            except ValueError as error:
-                raise ConfigurationError(f"parameter '{argument.name}': {error}", where=self.where) from error
-        return tuple(found)
+        """The declared parameters, those of groups too. Raises ConfigurationError as ``signature``."""
+        return self.signature.parameters
 
     def bind(self, given: Mapping[str, object] | Sequence[str]) -> Bound:
         """Return the values of a run. Raises ConfigurationError that names everything that is wrong."""
-        return bind(self.parameters, given, where=f"recipe {self.name}")
+        where = f"recipe {self.name}"
+        bound = bind(self.parameters, given, where=where)
+        for group in self.signature.groups:
+            try:
+                group.made(bound.values)
+            except Exception as error:  # of the dataclass's own checks
+                what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                raise ConfigurationError(
+                    f"{what} ({', '.join(group.fields)})", where=where, hint=_explained(self.name)
+                ) from error
+        return bound
 
     def _check_declaration(self) -> None:
         if not inspect.iscoroutinefunction(self.function):
@@ -149,6 +147,10 @@ class Recipe(Generic[P]):
                         where=self.where,
                         hint=f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}",
                     )
+
+
+def _explained(name: str) -> str:
+    return f"bench recipes {name} explains them"
 
 
 def recipe(

@@ -130,7 +130,7 @@ class Session:
         async with contextlib.AsyncExitStack() as beside:
             if self.sampler is not None:
                 await beside.enter_async_context(self.sampler.running())
-            await self.recipe.function(station, **values)
+            await self.recipe(station, **values)
         self.record.verdicts.recipe_ended(observed=self.record.steps_passed > 0)
 
     async def _set_up(self) -> Station:
