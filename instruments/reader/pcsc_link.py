@@ -93,7 +93,6 @@ class PcscLink:
         """``name``: of the reader. ``where`` names the instrument in messages."""
         self.name = name
         self.where = where
-        self.atr = b""
         self.t0 = True
         """The card speaks T=0: a command with data carries no Le."""
         self._scard: Any = library(where)
@@ -208,9 +207,6 @@ class PcscLink:
         self._check(result, "SCardConnect")
         self._handle = handle
         self._speaks(protocol)
-        result, _, _, _, atr = scard.SCardStatus(handle)
-        self._check(result, "SCardStatus")
-        self.atr = bytes(atr)
 
     def _speaks(self, protocol: int) -> None:
         self.t0 = protocol == self._scard.SCARD_PROTOCOL_T0
@@ -242,9 +238,6 @@ class PcscLink:
         )
         self._check(result, "SCardReconnect")
         self._speaks(protocol)
-        result, _, _, _, atr = scard.SCardStatus(self._handle)
-        self._check(result, "SCardStatus")
-        self.atr = bytes(atr)
 
     def disconnect(self, *, unpower: bool = False) -> None:
         """Give the card back, as it is or without power. Never raises: what is gone is given back."""
