@@ -6,7 +6,6 @@ import asyncio
 import socket
 import ssl
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "station"))
 from fake_host import FakeHost
+from port_double import listener
 
 from bench.client import doctor_overnight, doctor_path, doctor_station
 from bench.client.doctor import Check
@@ -25,31 +25,18 @@ from fixtures.pki import Pki
 
 @contextmanager
 def line_server(answer: Callable[[str], str | None]) -> Iterator[int]:
-    """Answer every line of every client, from threads; yields the port. None: nothing is said."""
-    server = socket.create_server(("127.0.0.1", 0))
+    """Answer every line of every client; yields the port. None: nothing is said."""
 
-    def one(connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream:
+    def serve(connection: socket.socket) -> None:
+        with connection.makefile("rwb") as stream:
             for raw in stream:
                 said = answer(raw.decode().strip())
                 if said is not None:
                     stream.write(said.encode() + b"\n")
                     stream.flush()
 
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield server.getsockname()[1]
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
+    with listener(serve) as number:
+        yield number
 
 
 @contextmanager
@@ -77,31 +64,18 @@ def attenuator(*, serial: str = "11501150004", reads: str = "30.25") -> Iterator
 
 @contextmanager
 def tls_server(home: Path) -> Iterator[tuple[int, str]]:
-    """An eIM's TLS end with the certificate of the bench's PKI; returns port and CA."""
+    """An eIM's TLS end with the certificate of the bench's PKI; yields port and CA."""
     pki = Pki.open(home)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pki.folder / "eim_tls.crt.pem", pki.folder / "eim_tls.key.pem")
-    server = socket.create_server(("127.0.0.1", 0))
 
-    def serve() -> None:
-        while True:
-            try:
-                raw, _ = server.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(raw, server_side=True) as connection:
-                    connection.recv(4096)
-                    connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-            except OSError:
-                pass
+    def serve(raw: socket.socket) -> None:
+        with context.wrap_socket(raw, server_side=True) as connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield server.getsockname()[1], str(pki.folder / "ci.crt.pem")
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
+    with listener(serve) as number:
+        yield number, str(pki.folder / "ci.crt.pem")
 
 
 @dataclass

@@ -134,7 +134,7 @@ def another_attenuator(lab: Lab) -> list[Check]:
     return station(lab)
 
 
-@fault("lab attenuator", "'+++' is no attenuation", "switch it off and on")
+@fault("lab attenuator", "'+++' is no attenuation", "is there an attenuator at this address?")
 def an_attenuator_that_talks_nonsense(lab: Lab) -> list[Check]:
     lab.toml = ATTENUATOR.format(lab.stack.enter_context(attenuator(reads="+++")), "")
     return station(lab)

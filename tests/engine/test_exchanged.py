@@ -19,6 +19,9 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "instruments"))
+from pcsc_bench import need_pcsc
+
 from bench import client
 from bench.run import liveness
 
@@ -222,12 +225,7 @@ expendable = true
 
 @pytest.fixture
 def readers(exchange: Exchange) -> tuple[World, World]:
-    from fixtures.sim.pcsc_daemon import programs
-
-    try:
-        programs()
-    except Exception as error:
-        pytest.skip(f"no PC/SC here: {error}")
+    need_pcsc()
     options = ("--station", "twin", "--card-at", "reader")
     first, second = exchange.up(*options), exchange.up(*options, "--eid", "89049032000000000004073285523286")
     one, other = (world.told["reader"] for world in (first, second))

@@ -7,7 +7,6 @@ import fcntl
 import os
 import socket
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from fake_host import FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
-from port_double import numato, port
+from port_double import listener, numato, port
 
 from bench.errors import ConfigurationError
 from bench.station import config
@@ -182,25 +181,14 @@ def test_hosts() -> None:
 @contextmanager
 def tcp(answer: bytes | None) -> Iterator[int]:
     """A server that answers one line to whatever comes; None closes at once."""
-    server = socket.create_server(("127.0.0.1", 0))
 
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            if answer is not None:
-                connection.recv(100)
-                connection.sendall(answer)
-            connection.close()
+    def serve(connection: socket.socket) -> None:
+        if answer is not None:
+            connection.recv(100)
+            connection.sendall(answer)
 
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield server.getsockname()[1]
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
+    with listener(serve) as number:
+        yield number
 
 
 @pytest.mark.parametrize(
