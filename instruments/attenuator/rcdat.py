@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import re
 import urllib.parse
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import DriverOptions
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
         return attenuator
 
 
+T = TypeVar("T")
+
 STEP: Final = 0.25
+"""dB."""
 ANSWER: Final = 2.0
 """Real seconds for one answer."""
 BUSY: Final = 5.0
@@ -79,11 +84,15 @@ class MiniCircuitsRcdat:
                 hint="http://192.0.2.20 or telnet://192.0.2.20:23",
             )
         made = cls(options, url)
-        model = value_of(await made._ask("MN?"), "MN")
-        serial = value_of(await made._ask("SN?"), "SN")
+        model = await made._value("MN?", partial(value_of, name="MN"))
+        serial = await made._value("SN?", partial(value_of, name="SN"))
         found = _MODEL.search(model)
         if found is None:
-            raise InstrumentError(f"{options.name} is a {model}, which is no RCDAT", where=options.resource)
+            raise InstrumentError(
+                f"{options.name} is a {model}, which is no RCDAT",
+                where=options.resource,
+                hint="is the address right, and 'driver' the one for this instrument?",
+            )
         made._count = int(found["channels"] or 1)
         made.highest = float(found["highest"])
         made.identity = Identity("Mini-Circuits", model, serial)
@@ -91,7 +100,9 @@ class MiniCircuitsRcdat:
         wanted = tuple(given) if isinstance(given, list | tuple) else (given,)
         if not wanted or any(not isinstance(item, int) or not 1 <= item <= made._count for item in wanted):
             raise ConfigurationError(
-                f"{options.name} ({model}) has channels 1 to {made._count}", where=options.origin or options.resource
+                f"{options.name} ({model}) has channels 1 to {made._count}",
+                where=options.origin or options.resource,
+                hint="as in options = { channels = [1] }",
             )
         made.channels = wanted
         return made
@@ -106,6 +117,7 @@ class MiniCircuitsRcdat:
             raise Refused(
                 f"channel {channel} is not one of this station's ({', '.join(map(str, self.channels))})",
                 where=self._options.name,
+                hint="'channels' in bench.toml says which channels the station may use",
             )
         return (channel,)
 
@@ -116,21 +128,30 @@ class MiniCircuitsRcdat:
             raise Refused(
                 f"{attenuation:g} dB is outside of 0 to {self.highest:g} dB",
                 where=self._options.name,
-                hint=f"{self.identity.model} has no more" if attenuation > 0 else "",
+                hint=f"that is the range of an {self.identity.model}; nothing was sent",
             )
         if abs(attenuation / STEP - round(attenuation / STEP)) > 1e-6:
-            raise Refused(f"{attenuation:g} dB is no multiple of {STEP} dB", where=self._options.name)
+            raise Refused(
+                f"{attenuation:g} dB is no multiple of {STEP} dB",
+                where=self._options.name,
+                hint=f"{round(attenuation / STEP) * STEP:g} dB is; nothing was sent",
+            )
         for number in channels:
             command = f"SETATT={attenuation:.2f}" if self._count == 1 else f":CHAN:{number}:SETATT:{attenuation:.2f}"
             answer = (await self._ask(command)).strip()
             if answer != "1":
                 words = {"0": "it failed", "2": "out of range"}.get(answer, f"it answered '{answer[:60]}'")
-                raise InstrumentError(f"not set: {words}", where=f"{self._options.name}: {command}")
+                raise InstrumentError(
+                    f"not set: {words}",
+                    where=f"{self._options.name}: {command}",
+                    hint="does the model have this range?",
+                )
             found = await self._read(number)
             if abs(found - attenuation) > STEP / 2:
                 raise InstrumentError(
                     f"channel {number} reads {found:g} dB after {attenuation:g} dB was set",
                     where=f"{self._options.name}: {command}",
+                    hint="does another program, or a hand at its front, set it too?",
                 )
 
     async def attenuation(self, *, channel: int | None = None) -> float:
@@ -138,14 +159,28 @@ class MiniCircuitsRcdat:
         return await self._read(self._known(channel)[0])
 
     async def _read(self, channel: int) -> float:
-        found = attenuations(await self._ask("ATT?"))
+        return (await self._value("ATT?", self._all))[channel - 1]
+
+    def _all(self, answer: str) -> list[float]:
+        """Read the attenuation of every channel there is. Raises AnswerError."""
+        found = attenuations(answer)
         if len(found) != self._count:
-            raise AnswerError(
-                f"{len(found)} attenuations of {self._count} channels", where=f"{self._options.name}: ATT?"
-            )
-        return found[channel - 1]
+            raise AnswerError(f"{len(found)} attenuations of {self._count} channels")
+        if any(not 0 <= value <= self.highest for value in found):
+            raise AnswerError(f"'{answer[:60]}' is beyond the {self.highest:g} dB of an {self.identity.model}")
+        return found
 
     # --- exchanges ------------------------------------------------------------------------------------------------
+
+    async def _value(self, command: str, read: Callable[[str], T]) -> T:
+        """Return what ``read`` makes of an answer. Raises as ``_ask`` does, and AnswerError with the question."""
+        answer = await self._ask(command)
+        try:
+            return read(answer)
+        except AnswerError as error:
+            error.where = f"{self._options.name}: {command}"
+            error.hint = "is there an attenuator at this address?"
+            raise
 
     async def _ask(self, command: str) -> str:
         """Do one exchange on a connection of its own. Raises ConnectionLost, InstrumentTimeout, AnswerError."""
@@ -156,21 +191,26 @@ class MiniCircuitsRcdat:
                 answer = await self._again(way, command)
                 self._options.lane.record(Direction.RECEIVED, answer.encode("latin-1", "replace") + b"\r\n")
         if answer.startswith("-99"):
-            raise InstrumentError(answer[:120], where=f"{self._options.name}: {command}")
+            raise InstrumentError(
+                answer[:120],
+                where=f"{self._options.name}: {command}",
+                hint="this model or firmware does not have the command",
+            )
         return answer
 
-    async def _again(self, way: object, command: str) -> str:
+    async def _again(self, way: Callable[[str], Awaitable[str]], command: str) -> str:
         """Try again where the connection came to nothing: every command may be sent twice."""
-        assert callable(way)
         loop = asyncio.get_running_loop()
         until = loop.time() + BUSY
         while True:
             try:
                 async with asyncio.timeout(ANSWER):
-                    return str(await way(command)).strip()
+                    return (await way(command)).strip()
             except TimeoutError:
                 raise InstrumentTimeout(
-                    f"no answer within {ANSWER:g} s", where=f"{self._options.resource}: {command}"
+                    f"no answer within {ANSWER:g} s",
+                    where=f"{self._options.resource}: {command}",
+                    hint="is it on, and does no other program hold its only telnet session?",
                 ) from None
             except ConnectionRefusedError as error:
                 raise ConnectionLost(
@@ -242,6 +282,8 @@ def http_body(raw: bytes, *, where: str) -> tuple[str, bool]:
     head, mark, body = raw.partition(b"\r\n\r\n")
     if not raw:
         raise ConnectionResetError("closed before the answer")
+    if raw.startswith(b"HTTP/") and not mark:
+        raise ConnectionResetError("closed in the middle of the answer")
     status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
     if not mark or status is None:
         # Some firmware answers with the bare text.
@@ -252,6 +294,8 @@ def http_body(raw: bytes, *, where: str) -> tuple[str, bool]:
     if status[1] != b"200":
         raise AnswerError(f"HTTP {status[1].decode()}", where=where)
     length = re.search(rb"^content-length:\s*(\d{1,6})\s*$", head, re.IGNORECASE | re.MULTILINE)
-    if length is not None and len(body) < int(length[1]):
+    if length is None:
+        return body.decode("latin-1").strip(), False
+    if len(body) < int(length[1]):
         raise ConnectionResetError("closed in the middle of the answer")
-    return body.decode("latin-1").strip(), length is not None
+    return body[: int(length[1])].decode("latin-1").strip(), True

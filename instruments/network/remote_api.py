@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ANSWER: Final = 5.0
 """Real seconds for one answer."""
 CONNECT: Final = 3.0
+"""Real seconds for a connection."""
+CLOSE: Final = 0.3
+"""Real seconds for a farewell, which a process that hangs does not answer."""
 LIMIT: Final = 16 << 20
 """Longest message in bytes."""
 
@@ -80,15 +83,29 @@ class RemoteApi:
         """Close the connection."""
         socket, self._socket = self._socket, None
         session, self._session = self._session, None
-        if socket is not None:
-            await socket.close()
-        if session is not None:
-            await session.close()
+        try:
+            if socket is not None:
+                async with asyncio.timeout(CLOSE):
+                    await socket.close()
+        except TimeoutError:
+            pass  # the session's end closes the connection without a farewell
+        finally:
+            if session is not None:
+                await session.close()
 
     async def _connect(self) -> None:
+        """Connect anew; a process that is not the one of before is spoken with no further."""
+        await self.close()
+        try:
+            await self._open()
+            self.ready = await self._greeting()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
         import aiohttp
 
-        await self.close()
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT))
         try:
             async with asyncio.timeout(CONNECT):
@@ -97,26 +114,36 @@ class RemoteApi:
                     self.url, origin="bench", max_msg_size=LIMIT, autoping=True
                 )
         except TimeoutError:
-            raise ConnectionLost(f"no connection within {CONNECT:g} s", where=self.url) from None
+            raise ConnectionLost(
+                f"{self.name}: no connection within {CONNECT:g} s",
+                where=self.url,
+                hint="does the process run, and is the address right?",
+            ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ConnectionLost(
                 f"{self.name}: cannot connect: {_reason(error)}",
                 where=self.url,
                 hint="does the process run, and does its com_addr listen on this address?",
             ) from error
+
+    async def _greeting(self) -> dict[str, Any]:
+        """Return the server's first message. Raises InstrumentError for any other than before."""
         first = await self._receive("ready", ANSWER)
         if first.get("message") == "authenticate":
             raise InstrumentError(
                 f"{self.name} asks for a password", where=self.url, hint="take com_password out of its configuration"
             )
         if first.get("message") != "ready":
-            raise AnswerError(f"{str(first)[:60]} instead of 'ready'", where=self.url)
+            raise AnswerError(
+                f"{str(first)[:60]} instead of 'ready'", where=self.url, hint="is this the port of an eNB or MME?"
+            )
         if self.ready and (self.ready.get("type"), self.ready.get("name")) != (first.get("type"), first.get("name")):
             raise InstrumentError(
                 f"another process answers after the connection was lost: {first.get('type')} {first.get('name')}",
                 where=self.url,
+                hint=f"the station was opened with {self.ready.get('type')} {self.ready.get('name')}",
             )
-        self.ready = first
+        return first
 
     async def _receive(self, what: str, seconds: float) -> dict[str, Any]:
         import aiohttp
@@ -126,7 +153,12 @@ class RemoteApi:
             async with asyncio.timeout(seconds):
                 message = await self._socket.receive()
         except TimeoutError:
-            raise InstrumentTimeout(f"no answer within {seconds:g} s", where=f"{self.url}: {what}") from None
+            await self.close()  # a peer that has gone without a word would be waited for again and again
+            raise InstrumentTimeout(
+                f"no answer within {ANSWER:g} s",
+                where=f"{self.url}: {what}",
+                hint="does the process hang? the next request connects anew",
+            ) from None
         if message.type is aiohttp.WSMsgType.TEXT:
             text = str(message.data)
             self._lane.record(Direction.RECEIVED, text.encode() + b"\n")
@@ -137,9 +169,10 @@ class RemoteApi:
                 await self.close()  # nobody knows what else is wrong with it
                 raise
         await self.close()
+        hint = "it is connected to anew with the next request"
         if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
-            raise ConnectionLost("the server closed the connection", where=f"{self.url}: {what}")
-        raise ConnectionLost(f"the connection broke: {_reason(message.data)}", where=f"{self.url}: {what}")
+            raise ConnectionLost("the server closed the connection", where=f"{self.url}: {what}", hint=hint)
+        raise ConnectionLost(f"the connection broke: {_reason(message.data)}", where=f"{self.url}: {what}", hint=hint)
 
     async def ask(
         self, message: str, *, repeat: bool = True, secret: object = None, **fields: object
@@ -182,7 +215,11 @@ class RemoteApi:
             if answer.get("message_id") == identity:
                 break
         if "error" in answer:
-            raise RemoteApiError(str(answer["error"])[:300], where=f"{self.name}: {message}")
+            raise RemoteApiError(
+                str(answer["error"])[:300],
+                where=f"{self.name}: {message}",
+                hint="these are the process's own words: does its release have the request?",
+            )
         return answer
 
 
