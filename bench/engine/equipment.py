@@ -58,6 +58,8 @@ class Equipment:
         self._stopping: dict[str, asyncio.Task[None]] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._made_ipa: Any = None
+        """The IPA in the bench, when the recipe has used it."""
 
     def _configured(self, order: Order, config: BenchConfig) -> StationConfig:
         """Return the station as this run uses it: without a modem that the recipe does not need, the EID pinned."""
@@ -209,7 +211,10 @@ class Equipment:
             options["eim"] = eim.announcement["eim_id"]  # a card may be associated with others beside it
         if eim is not None and opened.data.proxy is None and self._config.eim.listen in ("127.0.0.1", "::1"):
             options["route"] = routes.names(eim.announcement, None)
-        return load_service("ipa")(opened.card, opened.data, self._record.clock, options=options, home=self._home)
+        self._made_ipa = load_service("ipa")(
+            opened.card, opened.data, self._record.clock, options=options, home=self._home
+        )
+        return self._made_ipa
 
     def world_process(self) -> Mapping[str, object] | None:
         """Return who the simulated world is, for the safe plan: with it everything it simulates is gone."""
@@ -235,6 +240,7 @@ class Equipment:
 
     async def close_station(self) -> None:
         """Close every connection; complaints go into the journal."""
+        await self._close_client(self._made_ipa)
         if self.open is not None:
             for complaint in await self.open.close():
                 self._record.event("log", {"text": f"closing: {complaint}", "level": "warning", "source": "bench"})
@@ -252,12 +258,16 @@ class Equipment:
                 self._stopping[role] = asyncio.create_task(self._stop(role, service), name=f"stop {role}")
         await asyncio.gather(*self._stopping.values())
 
-    async def _stop(self, role: str, service: services.Service) -> None:
-        client: Any = service.client
+    @staticmethod
+    async def _close_client(client: Any) -> None:
+        """Close a connection to what ends anyway: that it broke first is no news."""
         if hasattr(client, "close"):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_STOP_WITHIN):
                     await client.close()
+
+    async def _stop(self, role: str, service: services.Service) -> None:
+        await self._close_client(service.client)
         code = await service.stop(deadline=_STOP_WITHIN)
         self._told("service-gone", pid=service.pid)
         self._record.event("service-stop", {"name": role, "exit_code": code})

@@ -30,8 +30,11 @@ from .fakes import (
     eim_configuration,
     make_tls,
     notification,
+    package,
+    package_result,
     pin,
     script,
+    tlv,
 )
 
 
@@ -400,3 +403,28 @@ def test_a_kept_connection_that_the_eim_closed_costs_one_more(home: Path, server
         await ipa.close()
 
     with_ipa(FakeCard(), eim, server_tls, home, use, keep_connection=60.0)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_poll_after_a_switch_uses_the_connection_of_the_one_before(
+    home: Path, server_tls: Tls, keeps: bool
+) -> None:
+    switched = package_result(5, 17, tlv("83", b"\x00"))
+    card = FakeCard()
+
+    def load(raw: bytes) -> bytes:
+        card.results[17] = switched
+        return switched
+
+    card.answers["BF51"] = load
+    eim = FakeEim(script([package(5)]))
+
+    async def use(ipa: Ipa) -> None:
+        assert (await ipa.poll()).profile_changed
+        await ipa.poll()
+        assert len(set(eim.peers)) == (1 if keeps else 2)
+        await ipa.poll()  # nothing was switched: that connection was closed
+        assert len(set(eim.peers)) == (2 if keeps else 3)
+        await ipa.close()
+
+    with_ipa(card, eim, server_tls, home, use, **({} if keeps else {"keep_after_switch": 0}))
