@@ -10,7 +10,7 @@ from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import ConfigurationError, DeviceFailure
 from bench.station.interfaces import Registration
 from bench.station.network import EMM_CAUSES
-from recipes.job import Boot
+from recipes.parameters import Boot, Hold
 
 _LOOK_AGAIN = 1.0
 """Seconds between two looks at the registration."""
@@ -48,7 +48,7 @@ async def attach_reject_sweep(
     causes: str = "",
     watch: Annotated[float, Unit("s"), Range(5, 3600)] = 60.0,
     recover_within: Annotated[float, Unit("s"), Range(5, 7200)] = 120.0,
-    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
+    hold: Hold = 2.0,
     boot_within: Boot = 60.0,
 ) -> None:
     """Reject every attach with one EMM cause after the other (TS 24.301 section 9.9.3.9), then let the device back in.

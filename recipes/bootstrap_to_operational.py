@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import EimOrder, PollResult
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Hold, Profiles
 
 
 @recipe(
@@ -18,19 +17,9 @@ from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
 )
 async def bootstrap_to_operational(
     station: Station,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    hold: Hold = 2.0,
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Take the device from its bootstrap profile to an operational profile and prove it at every layer.
 
@@ -41,33 +30,29 @@ async def bootstrap_to_operational(
     ``bootstrap_iccid`` names the bootstrap profile where the card holds more than one other profile; empty RAT and
     PLMN accept any. SGP.32 sections 3.2.3.2 and 3.4.1.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job)
     target = begin.target
 
     await job.power_cycle(hold)
     await job.modem_ready()
-    await job.register(bootstrap)
-    await job.open_data(bootstrap)
+    await job.register(job.bootstrap)
+    await job.open_data(job.bootstrap)
 
     async with station.step("order") as step:
         download = await station.eim.order_download(job.eid, target.activation_code)
         step.note(f"eIM order {download.order_id}")
     await job.download(download, target.iccid)
-    enable = await job.switch(target.iccid, operational)
+    enable = await job.switch(target.iccid, job.operational)
     try:
-        await job.register(operational)
+        await job.register(job.operational)
         await job.verify_identity(target.iccid)
-        await job.open_data(operational)
+        await job.open_data(job.operational)
         await job.exchange_data()
         report = await job.poll("deliver-result", measured=True)
     except (DeviceFailure, EimUnreachable):
         # The rollback is armed until the eIM's next package: without it the device would stay out of reach.
-        await job.roll_back(begin.bootstrap.iccid, bootstrap)
+        await job.roll_back(begin.bootstrap.iccid, job.bootstrap)
         raise
     await _known_everywhere(job, download, enable, target.matching_id, report)
 

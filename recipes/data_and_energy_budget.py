@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Hold, Profiles
 from recipes.probes import Meter
 
 
@@ -23,21 +24,11 @@ async def data_and_energy_budget(
     sample: Annotated[float, Unit("s"), Range(0.001, 10)] = 0.1,
     idle: Annotated[float, Unit("s"), Range(1, 86400)] = 60.0,
     rest: Annotated[float, Unit("s"), Range(0, 3600)] = 20.0,
-    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
+    hold: Hold = 2.0,
     byte_limit: Annotated[int, Unit("B"), Range(1, 1_000_000_000)] = 1_000_000,
     charge_limit: Annotated[float, Unit("mAh"), Range(0.001, 10_000)] = 100.0,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Measure bytes, mAh and mWh of boot and registration, empty poll, download, switch, result delivery and idling.
 
@@ -45,26 +36,22 @@ async def data_and_energy_budget(
     measures every ``sample`` seconds. ``rest``: seconds before idling is measured, for the network to release the
     connection. The limits hold for all phases but idling together; the table is the run's result ``budget``.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job)
     budget = _Budget(station, sample)
     await job.power_cycle(hold)
     async with budget.phase("boot-and-register"):
         await job.modem_ready()
-        await job.register(bootstrap)
-        await job.open_data(bootstrap)
+        await job.register(job.bootstrap)
+        await job.open_data(job.bootstrap)
     async with budget.phase("empty-poll"):
         await job.poll("poll")
     async with budget.phase("download"):
         await job.download(await station.eim.order_download(job.eid, begin.target.activation_code), begin.target.iccid)
     async with budget.phase("switch"):
-        order = await job.switch(begin.target.iccid, operational)
-        await job.register(operational)
-        await job.open_data(operational)
+        order = await job.switch(begin.target.iccid, job.operational)
+        await job.register(job.operational)
+        await job.open_data(job.operational)
     async with budget.phase("deliver-result"):
         poll = await job.poll("poll")
         await job.require_done(order, "the switch", poll)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure
-from recipes.job import Boot
+from recipes.parameters import Boot
 
 
 @recipe(title="Flash the device", needs=("power", "console", "flash"), effects=("flashes",))

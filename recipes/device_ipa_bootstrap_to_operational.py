@@ -8,7 +8,7 @@ from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import ProfileOrder
 from recipes.device_job import DeviceJob, Listed, PollWithin
-from recipes.job import Boot, Download, Switch
+from recipes.parameters import Boot, Download, Hold, Switch
 
 
 @recipe(
@@ -23,7 +23,7 @@ async def device_ipa_bootstrap_to_operational(
     bootstrap_plmn: str = "00101",
     operational_plmn: str = "99970",
     operational_imsi: str = "",
-    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
+    hold: Hold = 2.0,
     boot_within: Boot = 60.0,
     register_within: Annotated[float, Unit("s"), Range(1, 3600)] = 300.0,
     poll_within: PollWithin = 600.0,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bench.engine.recipe import FROM_RAT, Station, recipe
+from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import EimOrder
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Profiles
 from recipes.words import order_failed, reason, results_of
 
 _LAST_EIM_DELETED = 2
@@ -20,18 +21,8 @@ _LAST_EIM_DELETED = 2
 async def eim_configuration(
     station: Station,
     second_eim: str = "second-eim.bench.example",
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Run every eIM configuration operation by signed packages, each read back from the card itself.
 
@@ -40,11 +31,9 @@ async def eim_configuration(
     former key, by its signature; the second eIM is deleted, then this one (lastEimDeleted), and AddInitialEim begins
     anew, after which an old package is refused still. SGP.32 sections 2.11.1.1.3, 3.5 and 5.9.4.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
+    job = Job(station, profiles, deadlines)
     own = station.eim.eim_id
-    await start.reach(job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid)
+    await start.reach(job)
     if second_eim in await (await job.ipa()).eims():
         await _delete(job, "delete-left-over", second_eim)
     await _require_eims(job, own)

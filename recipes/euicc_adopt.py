@@ -25,7 +25,8 @@ from bench.errors import BenchError, ConfigurationError, DeviceFailure, Refused
 from bench.rsp import ecdsa, names, orders, packages, tlv
 from bench.rsp.errors import DecodeError
 from recipes.euicc_card import card_ready, description, eim, identify, isd_r, same_eims
-from recipes.job import Boot, Job, Phase, Rat, Register
+from recipes.job import Job, Phase
+from recipes.parameters import Boot, Deadlines, Rat, Register
 
 if TYPE_CHECKING:
     from typing import Annotated
@@ -384,7 +385,7 @@ async def euicc_release(
                 f"the eIM that was added is {added}, this bench's is {station.eim.eim_id}: it cannot sign for it",
                 hint=f'give the eIM the name it had: [eim] options = {{ eim_id = "{added}" }} in bench.toml',
             )
-        job = Job(station, boot_within=boot_within, download_within=poll_within)
+        job = Job(station, deadlines=Deadlines(boot_within, register_within, poll_within))
         job.eid = eid
         await job.connect(Phase("enabled", plmn, rat, apn, register_within), suffix="enabled")
         await job.poll("deliver-pending")

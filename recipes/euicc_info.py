@@ -10,7 +10,7 @@ from bench.engine.recipe import Station, recipe
 from bench.engine.trust import NoTrust, card_findings
 from bench.errors import ConfigurationError
 from recipes.euicc_card import card_ready, description, identify, isd_r, profile
-from recipes.job import Boot
+from recipes.parameters import Boot
 
 LONGEST_CHAIN = 256
 """GET RESPONSE commands after one command: 64 kB, more than any card answers."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Profiles
 from recipes.words import listing
 
 _LOOK_AGAIN = 1.0
@@ -23,18 +24,8 @@ async def fallback_to_bootstrap(
     station: Station,
     operational_cell: Annotated[int, Range(1, 16)] = 2,
     lost_within: Annotated[float, Unit("s"), Range(5, 3600)] = 120.0,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Give the bootstrap profile the Fallback Attribute, switch to the operational one, take its network away.
 
@@ -43,32 +34,22 @@ async def fallback_to_bootstrap(
     back ReturnFromFallback brings it to the operational profile again. The attribute is taken away at the end. The
     bootstrap profile's metadata must allow fallback. SGP.32 sections 3.4.6 and 3.4.7.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job,
-        profile,
-        bootstrap=bootstrap,
-        operational=operational,
-        bootstrap_iccid=bootstrap_iccid,
-        installed=True,
-        network=True,
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job, installed=True, network=True)
     home, away = begin.bootstrap.iccid, begin.target.iccid
     await _set_attribute(job, home)
     try:
-        order = await job.switch(away, operational)
-        await job.settled(away, operational, order, "the switch", suffix="operational")
+        order = await job.switch(away, job.operational)
+        await job.settled(away, job.operational, order, "the switch", suffix="operational")
         await _lose_network(job, operational_cell, lost_within)
-        await _fall_back(job, home, bootstrap)
+        await _fall_back(job, home)
         await station.network.set_cell(True, cell=operational_cell)
-        await _return(job, away, operational)
+        await _return(job, away)
     finally:
         await station.network.set_cell(True, cell=operational_cell)
     unset = await station.eim.order_package(job.eid, psmos=[{"unsetFallbackAttribute": {}}])
     await job.carry_out("unset-fallback", unset, "unsetFallbackAttribute")
-    await start.switch_back(job, home, bootstrap)
+    await start.switch_back(job, home)
 
 
 async def _set_attribute(job: Job, iccid: str) -> None:
@@ -102,31 +83,31 @@ async def _lose_network(job: Job, cell: int, within: float) -> None:
         step.measure("time_to_loss", station.clock.now() - before, unit="s")
 
 
-async def _fall_back(job: Job, home: str, bootstrap: Phase) -> None:
+async def _fall_back(job: Job, home: str) -> None:
     async with job.station.step("fallback") as step:
         told = await job.state_changes()
         before = job.station.clock.now()
         answer = await (await job.ipa()).execute_fallback()
         if answer != "ok":
             raise DeviceFailure(f"the card answered {answer}", where="ES10b.ExecuteFallbackMechanism")
-        await job.refresh(bootstrap)
-        await job.register(bootstrap)
+        await job.refresh(job.bootstrap)
+        await job.register(job.bootstrap)
         step.measure("time_to_service", job.station.clock.now() - before, unit="s")
         await job.verify_identity(home)
-        await job.open_data(bootstrap)
+        await job.open_data(job.bootstrap)
         await job.poll("deliver", measured=True)
         await job.require_told(told, "fallback")
 
 
-async def _return(job: Job, away: str, operational: Phase) -> None:
+async def _return(job: Job, away: str) -> None:
     async with job.station.step("return"):
         told = await job.state_changes()
         answer = await (await job.ipa()).return_from_fallback()
         if answer != "ok":
             raise DeviceFailure(f"the card answered {answer}", where="ES10b.ReturnFromFallback")
-        await job.refresh(operational)
-        await job.register(operational)
+        await job.refresh(job.operational)
+        await job.register(job.operational)
         await job.verify_identity(away)
-        await job.open_data(operational)
+        await job.open_data(job.operational)
         await job.poll("deliver")
         await job.require_told(told, "fallback")

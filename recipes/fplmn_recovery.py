@@ -7,7 +7,7 @@ from typing import Annotated
 from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from bench.rsp import ids
-from recipes.job import Boot, Register
+from recipes.parameters import Boot, Register
 
 EF_FPLMN = 0x6F7B
 _ENTRIES = 4

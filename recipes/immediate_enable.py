@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bench.engine.recipe import FROM_RAT, Station, recipe
+from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Profiles
 from recipes.words import listing
 
 
@@ -16,18 +17,8 @@ from recipes.words import listing
 )
 async def immediate_enable(
     station: Station,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Configure immediate enabling by a signed package, download a profile, and require that it is enabled at once.
 
@@ -36,12 +27,8 @@ async def immediate_enable(
     SM-DP+ has the notifications of install and enable. Immediate enabling is switched off at the end. SGP.32 sections
     3.4.4 and 5.9.17.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job)
     target = begin.target
     await _configure(job, on=True, address=target.smdp_address)
     told = await job.state_changes()
@@ -51,19 +38,19 @@ async def immediate_enable(
         if not any(download.get("installed") for download in poll.downloads):
             await job.require_done(order, "the download", poll)
         if poll.immediate_enabled:
-            await job.refresh(operational)  # before it the card answers no question about its profiles
-        profiles = await job.profiles()
-        step.note(listing(profiles))
-        if not poll.immediate_enabled or not any(p.iccid == target.iccid and p.enabled for p in profiles):
+            await job.refresh(job.operational)  # before it the card answers no question about its profiles
+        on_card = await job.profiles()
+        step.note(listing(on_card))
+        if not poll.immediate_enabled or not any(p.iccid == target.iccid and p.enabled for p in on_card):
             raise DeviceFailure(
                 f"{target.iccid} was installed but not enabled at once",
-                where=listing(profiles),
+                where=listing(on_card),
                 hint="does the IPA call ES10b.ImmediateEnable, and does the card allow it for this SM-DP+?",
             )
     # There is no way back from here: an immediate enable gives no authorisation to roll back (SGP.32 section 3.3.2).
-    await job.register(operational)
+    await job.register(job.operational)
     await job.verify_identity(target.iccid)
-    await job.open_data(operational)
+    await job.open_data(job.operational)
     delivered = await job.poll("deliver-result", measured=True)
     await job.require_done(order, "the download", delivered)
     async with station.step("known-everywhere"):

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
+from bench.engine.recipe import Choices, Range, Station, recipe
 from bench.errors import BenchError, DeviceFailure, Refused
 from bench.station.interfaces import CardProfile, PollResult
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Hold, Profiles
 from recipes.words import listing
 
 _LOOK_AGAIN = 0.005
@@ -31,19 +32,9 @@ async def interrupted_download(
     share: Annotated[float, Range(0.01, 1.5)] = 0.5,
     attempts: Annotated[int, Range(1, 8)] = 4,
     bootstrap_cell: Annotated[int, Range(1, 16)] = 1,
-    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    hold: Hold = 2.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Cut power or link after ``share`` of the APDUs that an undisturbed download took; then download again.
 
@@ -55,18 +46,14 @@ async def interrupted_download(
     delivered then). With power and link back the eIM's order ends, and a new one installs the profile. SGP.32 sections
     3.2.3.2 and 5.9.1, SGP.22 section 3.1.5.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
+    job = Job(station, profiles, deadlines)
     if cut == "link" and not job.by_radio:
         raise Refused(
             "the IPA's traffic does not take the radio: no cell can cut it",
             where=f"data path {station.data.bearer}",
             hint="use cut=power on this station",
         )
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, network=True
-    )
+    begin = await start.reach(job, network=True)
     # A new eUICC is asked for its certificates before its first package: that is not to be counted.
     await job.carry_out("signed-list", await station.eim.order_list(job.eid), "listProfileInfo")
     whole = await _undisturbed(job, begin.target.activation_code, begin.target.iccid)
@@ -75,7 +62,7 @@ async def interrupted_download(
         # What a relay or a supply takes to switch is long for a card that works fast: then earlier.
         after = max(1, round(share * whole / 2 ** (attempt - 1)))
         async with station.step(f"attempt-{attempt}") as step:
-            if await _attempt(job, profile, bootstrap, _Cut(cut, after, bootstrap_cell, hold)):
+            if await _attempt(job, _Cut(cut, after, bootstrap_cell, hold)):
                 return
             step.note("the download was complete before the cut: nothing was interrupted")
     raise DeviceFailure(
@@ -111,11 +98,11 @@ async def _undisturbed(job: Job, activation_code: str, iccid: str) -> int:
     return apdus
 
 
-async def _attempt(job: Job, profile: str, bootstrap: Phase, cut: _Cut) -> bool:
+async def _attempt(job: Job, cut: _Cut) -> bool:
     """Interrupt a download and complete it; False when there was nothing to interrupt: all is as before then."""
     station = job.station
     before = await job.profiles()
-    target = await station.smdpp.order(profile, eid=job.eid)
+    target = await station.smdpp.order(job.package, eid=job.eid)
     order = await station.eim.order_download(job.eid, target.activation_code)
     try:
         interrupted = await _interrupted(job, cut)
@@ -128,7 +115,7 @@ async def _attempt(job: Job, profile: str, bootstrap: Phase, cut: _Cut) -> bool:
     await station.card_to("modem")
     await job.modem_ready()
     listed = await _nothing_half_installed(job, target.iccid, before)
-    await job.connect(bootstrap, suffix="again")
+    await job.connect(job.bootstrap, suffix="again")
     async with station.step("first-order-ends") as step:
         await job.poll("poll")
         ended = await station.eim.show(order.order_id)
@@ -144,7 +131,7 @@ async def _attempt(job: Job, profile: str, bootstrap: Phase, cut: _Cut) -> bool:
         await start.delete(job, target.iccid, step_name="delete-complete")
         return False
     if ended.state != "done":
-        target = await station.smdpp.order(profile, eid=job.eid)
+        target = await station.smdpp.order(job.package, eid=job.eid)
         await job.download(await station.eim.order_download(job.eid, target.activation_code), target.iccid)
     await job.require_events(target.matching_id, "install")
     after = await job.profiles()

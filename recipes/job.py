@@ -7,24 +7,14 @@ other one nothing happens, so that one recipe serves both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from bench.engine.recipe import Choices, Range, Station, Unit
+from bench.engine.recipe import Station
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import CardProfile, EimOrder, IpaService, Modem, PollResult, Registration
+from recipes.parameters import Deadlines, Profiles
 from recipes.serving import serve
 from recipes.words import listing, order_failed
 
-Rat = Annotated[str, Choices("", "LTE", "LTE-M", "NB-IoT", "GSM")]
-"""A radio access technology, empty for any."""
-Boot = Annotated[float, Unit("s"), Range(1, 300)]
-"""Within which AT port and card are there after power has come."""
-Register = Annotated[float, Unit("s"), Range(1, 3600)]
-"""Within which the device registers; FROM_RAT: as the slowest RAT of the parameters needs."""
-Download = Annotated[float, Unit("s"), Range(1, 7200)]
-"""Within which one poll with a download ends."""
-Switch = Annotated[float, Unit("s"), Range(1, 3600)]
-"""Within which the modem has taken over a switched profile."""
 FORWARDED_WITHIN = 10.0
 """Real seconds in which the eIM passes on to the SM-DP+ what it has acknowledged to the IPA."""
 
@@ -41,20 +31,31 @@ class Phase:
 
 
 class Job:
-    """The steps of one run. ``eid``: of the card, known from the start state on."""
+    """The steps of one run, by the parameters of its recipe. ``eid``: of the card, known from the start state on."""
 
-    def __init__(
-        self,
-        station: Station,
-        *,
-        boot_within: float = 60.0,
-        switch_within: float = 120.0,
-        download_within: float = 900.0,
-    ) -> None:
+    def __init__(self, station: Station, profiles: Profiles = Profiles(), deadlines: Deadlines = Deadlines()) -> None:
         self.station = station
-        self.boot_within = boot_within
-        self.switch_within = switch_within
-        self.download_within = download_within
+        self.package = profiles.profile
+        """Of the SM-DP+: the profile that the run is about."""
+        self.bootstrap_iccid = profiles.bootstrap_iccid
+        """Of the bootstrap profile, empty where it is the card's only other one."""
+        self.bootstrap = Phase(
+            "bootstrap",
+            profiles.bootstrap_plmn,
+            profiles.bootstrap_rat,
+            profiles.bootstrap_apn,
+            deadlines.register_within,
+        )
+        self.operational = Phase(
+            "operational",
+            profiles.operational_plmn,
+            profiles.operational_rat,
+            profiles.operational_apn,
+            deadlines.register_within,
+        )
+        self.boot_within = deadlines.boot_within
+        self.download_within = deadlines.download_within
+        self.switch_within = deadlines.switch_within
         self.eid = ""
         self.dns: tuple[str, ...] = ()
         self.polls: list[PollResult] = []

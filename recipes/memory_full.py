@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, recipe
+from bench.engine.recipe import Range, Station, recipe
 from bench.errors import BenchError, DeviceFailure
 from bench.station.interfaces import EimOrder
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Profiles
 from recipes.words import listing, order_failed
 
 _INSUFFICIENT_MEMORY = 10
@@ -26,18 +27,8 @@ async def memory_full(
     station: Station,
     fill_with: str = "filler-*",
     most: Annotated[int, Range(1, 200)] = 40,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Download profiles until the installation result says that the memory is not sufficient; then clean up.
 
@@ -46,20 +37,16 @@ async def memory_full(
     ProfileInstallationResult). The refused one is not on the card, the device registers and exchanges data as before,
     and when the others are deleted by signed packages the memory is as free as at the start. SGP.22 section 2.5.6.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job)
     await _remove(job, await _left_over(job, begin.bootstrap.iccid), "remove-left-over")
     free = await _free(job)
     installed: list[str] = []
     try:
         await _fill(job, fill_with, most, installed)
-        await job.register(bootstrap)
+        await job.register(job.bootstrap)
         await job.verify_identity(begin.bootstrap.iccid)
-        await job.open_data(bootstrap)
+        await job.open_data(job.bootstrap)
         await job.exchange_data()
         await job.carry_out("signed-list", await station.eim.order_list(job.eid), "listProfileInfo")
     except BenchError as failure:

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
 from bench.errors import BenchError, DeviceFailure
 from bench.station.interfaces import Recovery, RecoveryLayer, RecoveryStep
-from recipes.job import Boot, Rat, Register
+from recipes.parameters import Boot, Rat, Register
 
 Layer = Annotated[str, Choices(*get_args(RecoveryLayer))]
 

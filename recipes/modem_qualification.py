@@ -12,8 +12,8 @@ from bench.errors import ConfigurationError, DeviceFailure, Refused
 from bench.rsp import ids
 from recipes.brown_out_sweep import brown_out_sweep
 from recipes.fplmn_recovery import fplmn_recovery
-from recipes.job import Boot, Register
 from recipes.modem_lockup_watchdog import modem_lockup_watchdog
+from recipes.parameters import Boot, Hold, Register
 
 _LOOK = 5.0
 """Seconds between two looks at a modem that may not register."""
@@ -69,7 +69,7 @@ async def modem_qualification(
     recover_within: Annotated[float, Unit("s"), Range(1, 900)] = 300.0,
     deepest: Annotated[float, Unit("V"), Range(0.05, 20)] = 1.6,
     longest: Annotated[float, Unit("s"), Range(0.000_1, 10)] = 0.1,
-    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
+    hold: Hold = 2.0,
     boot_within: Boot = 60.0,
     register_within: Register = FROM_RAT,
 ) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import CardNotification, EimOrder
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Hold, Profiles
 from recipes.words import waiting
 
 
@@ -22,19 +23,9 @@ async def notification_delivery(
     station: Station,
     operational_cell: Annotated[int, Range(1, 16)] = 2,
     patience: Annotated[float, Unit("s"), Range(5, 3600)] = 60.0,
-    hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    hold: Hold = 2.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Install, enable, disable and delete a profile and follow each notification to the SM-DP+.
 
@@ -44,12 +35,8 @@ async def notification_delivery(
     the card. Where the IPA's traffic does not take the radio, the eIM cannot be taken away so: it is not polled then.
     SGP.32 section 3.7.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, network=True
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job, network=True)
     target = begin.target
     await job.download(await station.eim.order_download(job.eid, target.activation_code), target.iccid)
     await _none_left(job, "install-delivered")
@@ -57,18 +44,18 @@ async def notification_delivery(
     try:
         async with station.step("network-off"):
             await station.network.set_cell(False, cell=operational_cell)
-        enable = await job.switch(target.iccid, operational, rollback=False)
+        enable = await job.switch(target.iccid, job.operational, rollback=False)
         kept = await _kept(job, target.iccid)
-        await _not_delivered(job, operational, patience)
+        await _not_delivered(job, patience)
         await job.power_cycle(hold)
         await job.modem_ready()
         await _same(job, kept)
     finally:
         await station.network.set_cell(True, cell=operational_cell)
-    await job.register(operational)
-    await job.open_data(operational)
+    await job.register(job.operational)
+    await job.open_data(job.operational)
     await _deliver(job, enable, kept)
-    await start.switch_back(job, begin.bootstrap.iccid, bootstrap)
+    await start.switch_back(job, begin.bootstrap.iccid)
     await start.delete(job, target.iccid)
     await _none_left(job, "all-delivered")
     await _at_the_server(job, target.matching_id)
@@ -105,14 +92,14 @@ async def _kept(job: Job, iccid: str) -> Sequence[CardNotification]:
     return kept
 
 
-async def _not_delivered(job: Job, operational: Phase, patience: float) -> None:
+async def _not_delivered(job: Job, patience: float) -> None:
     """Require that the eIM is out of reach now: otherwise nothing has to be kept, and the run has shown nothing."""
     async with job.station.step("eim-out-of-reach") as step:
         reachable = True
         try:
             await job.modem()
             await job.station.wait_registered(timeout=patience)
-            await job.station.modem.activate_pdp(operational.apn)
+            await job.station.modem.activate_pdp(job.operational.apn)
         except DeviceFailure as error:
             step.note(f"no service within {patience:g} s: {error.what}")
             reachable = False
@@ -128,7 +115,7 @@ async def _not_delivered(job: Job, operational: Phase, patience: float) -> None:
         if reachable:
             raise DeviceFailure(
                 "the network of the new profile is there, and the eIM in reach: nothing had to be kept",
-                where=f"{operational.name} profile",
+                where=f"{job.operational.name} profile",
                 hint="operational_cell must be the cell that serves the operational profile",
             )
 

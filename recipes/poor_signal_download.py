@@ -7,10 +7,11 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import ConfigurationError, DeviceFailure, EimUnreachable
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register
+from recipes.job import Job
+from recipes.parameters import BootstrapProfile, Deadlines, DownloadDeadlines, Profiles
 
 
 @dataclass(slots=True)
@@ -44,14 +45,8 @@ async def poor_signal_download(
     attempts: Annotated[int, Range(1, 100)] = 2,
     must_work_to: Annotated[float, Unit("dBm"), Range(-150, 0)] = -110.0,
     cell: Annotated[int, Range(1, 16)] = 1,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
+    begin: BootstrapProfile = BootstrapProfile(),
+    deadlines: DownloadDeadlines = DownloadDeadlines(),
 ) -> None:
     """Download ``profile`` ``attempts`` times at each RSRP of ``steps`` (dBm); delete it in between with a good signal.
 
@@ -60,24 +55,21 @@ async def poor_signal_download(
     time and bytes are recorded. The table is the result ``steps``.
     """
     levels = levels_of(steps)
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    away = Phase("operational", "", "", "internet", register_within)
-    job = Job(station, boot_within=boot_within, download_within=download_within)
+    # An earlier run may have left another profile enabled: wherever it registers, it leads back.
+    job = Job(station, Profiles(**asdict(begin), operational_plmn=""), Deadlines(**asdict(deadlines)))
     radio = Radio(station, cell)
     rows: list[Row] = []
     try:
         await radio.good()
-        begin = await start.reach(
-            job, profile, bootstrap=bootstrap, operational=away, bootstrap_iccid=bootstrap_iccid, network=True
-        )
+        target = (await start.reach(job, network=True)).target
         await radio.calibrate()
         for level in levels:
             row = Row(level)
             rows.append(row)
             async with station.step(f"rsrp{level:g}") as step:
                 for number in range(1, attempts + 1):
-                    await _attempt(job, radio, bootstrap, row, number, profile)
-                    await _clean_up(job, radio, bootstrap, begin.target.iccid, number)
+                    await _attempt(job, radio, row, number)
+                    await _clean_up(job, radio, target.iccid, number)
                 lower = 1.0 if level >= must_work_to else None
                 step.measure("success_rate", row.rate, lower=lower)
                 if row.times:
@@ -141,18 +133,18 @@ class Radio:
         await attenuator.set_attenuation(wanted)
 
 
-async def _attempt(job: Job, radio: Radio, bootstrap: Phase, row: Row, number: int, profile: str) -> None:
+async def _attempt(job: Job, radio: Radio, row: Row, number: int) -> None:
     station = job.station
     row.attempts += 1
     before = sum(await station.data.counters())
     # An order of the SM-DP+ serves one download: what was installed, or broken off in the middle, is used up.
-    target = await station.smdpp.order(profile)
+    target = await station.smdpp.order(job.package)
     order = await station.eim.order_download(job.eid, target.activation_code)
     await radio.set(row.rsrp)
     started = station.clock.now()
     try:
         async with station.step(f"attempt-{number}", decisive=False):
-            await job.connect(bootstrap, suffix="poor")
+            await job.connect(job.bootstrap, suffix="poor")
             row.measured = (await station.modem.signal()).get("rsrp") or row.measured
             started = station.clock.now()
             await job.download(order, target.iccid)
@@ -163,11 +155,11 @@ async def _attempt(job: Job, radio: Radio, bootstrap: Phase, row: Row, number: i
     row.bytes.append(sum(await station.data.counters()) - before)
 
 
-async def _clean_up(job: Job, radio: Radio, bootstrap: Phase, iccid: str, number: int) -> None:
+async def _clean_up(job: Job, radio: Radio, iccid: str, number: int) -> None:
     """With a good signal: deliver what is pending, cancel what is open, and take the profile off the card."""
     async with job.station.step(f"clean-up-{number}"):
         await radio.good()
-        await job.connect(bootstrap, suffix="good")
+        await job.connect(job.bootstrap, suffix="good")
         await job.poll("deliver")
         await start.cancel_open_orders(job)
         if any(profile.iccid == iccid for profile in await job.profiles()):

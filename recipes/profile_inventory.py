@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.engine.recipe import FROM_RAT, Station, recipe
+from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import CardProfile
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Profiles
 from recipes.words import listing, results_of
 
 _FIELDS = ("enabled", "name", "provider", "profile_class", "aid", "fallback")
@@ -22,18 +23,8 @@ _FIELDS = ("enabled", "name", "provider", "profile_class", "aid", "fallback")
 )
 async def profile_inventory(
     station: Station,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Compare the signed listProfileInfo with GetProfilesInfo, with what eIM and SM-DP+ know, and with the modem.
 
@@ -42,17 +33,8 @@ async def profile_inventory(
     eIM must lead to the same state; the SM-DP+ must have the profile as installed; and EF.ICCID, read by the modem,
     must be of the one profile that is enabled. SGP.32 section 2.11.1.1.2, SGP.22 section 5.7.15.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job,
-        profile,
-        bootstrap=bootstrap,
-        operational=operational,
-        bootstrap_iccid=bootstrap_iccid,
-        installed=True,
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job, installed=True)
     order = await station.eim.order_package(job.eid, psmos=[{"listProfileInfo": {"tags": _TAGS}}])
     done = await job.carry_out("signed-list", order, "listProfileInfo")
     signed = results_of(done)[-1].get("profiles", ())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, recipe
+from bench.engine.recipe import Range, Station, recipe
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import EimOrder
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job, Phase
+from recipes.parameters import Deadlines, Profiles
 
 
 @recipe(
@@ -19,18 +20,8 @@ from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
 async def profile_switch(
     station: Station,
     repetitions: Annotated[int, Range(1, 10_000)] = 1,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Enable the operational profile and the bootstrap profile in turn by signed packages, ``repetitions`` times each.
 
@@ -38,17 +29,13 @@ async def profile_switch(
     modem, data flows, and the eUICC's signed result is verified at the eIM. The profile is downloaded when the card
     does not have it yet. SGP.32 section 3.4.1.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, installed=True
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job, installed=True)
     home, away = begin.bootstrap.iccid, begin.target.iccid
     for repetition in range(1, repetitions + 1):
         async with station.step(f"round-{repetition}" if repetitions > 1 else "round"):
-            await _turn(job, "there", away, operational, back=home, to=bootstrap)
-            await _turn(job, "back", home, bootstrap, back=away, to=operational)
+            await _turn(job, "there", away, job.operational, back=home, to=job.bootstrap)
+            await _turn(job, "back", home, job.bootstrap, back=away, to=job.operational)
 
 
 async def _turn(job: Job, name: str, iccid: str, phase: Phase, *, back: str, to: Phase) -> EimOrder:

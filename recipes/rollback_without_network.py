@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import EimOrder
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Profiles
 from recipes.words import reason, results_of
 
 
@@ -21,18 +22,8 @@ async def rollback_without_network(
     station: Station,
     operational_cell: Annotated[int, Range(1, 16)] = 2,
     patience: Annotated[float, Unit("s"), Range(5, 3600)] = 60.0,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Enable the operational profile while its network (``operational_cell`` of the emulator) is off; require rollback.
 
@@ -40,26 +31,16 @@ async def rollback_without_network(
     (ES10b.ProfileRollback), the device registers with the profile it left, and the eIM has the eUICC's signed result of
     the rollback for the order, instead of one of the enable. SGP.32 sections 3.3.2 and 3.4.1.
     """
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job,
-        profile,
-        bootstrap=bootstrap,
-        operational=operational,
-        bootstrap_iccid=bootstrap_iccid,
-        installed=True,
-        network=True,
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job, installed=True, network=True)
     home, away = begin.bootstrap.iccid, begin.target.iccid
     try:
         async with station.step("network-off") as step:
             await station.network.set_cell(False, cell=operational_cell)
             step.note(f"cell {operational_cell} is off")
-        order = await job.switch(away, operational)
+        order = await job.switch(away, job.operational)
         await job.verify_identity(away)
-        await _no_network(job, operational, patience)
+        await _no_network(job, patience)
         async with station.step("rollback") as step:
             before = station.clock.now()
             if not await (await job.ipa()).rollback():
@@ -68,11 +49,11 @@ async def rollback_without_network(
                     where="ES10b.ProfileRollback",
                     hint="the enable had the rollback flag, and nothing since then ends the authorisation",
                 )
-            await job.refresh(bootstrap)
-            await job.register(bootstrap, step_name="register-back")
+            await job.refresh(job.bootstrap)
+            await job.register(job.bootstrap, step_name="register-back")
             step.measure("time_to_service", station.clock.now() - before, unit="s")
         await job.verify_identity(home, step_name="identity-back")
-        await job.open_data(bootstrap, step_name="data-back")
+        await job.open_data(job.bootstrap, step_name="data-back")
         poll = await job.poll("deliver-rollback", measured=True)
         await _eim_knows(job, order)
         if not poll.rolled_back:
@@ -81,7 +62,7 @@ async def rollback_without_network(
         await station.network.set_cell(True, cell=operational_cell)
 
 
-async def _no_network(job: Job, operational: Phase, patience: float) -> None:
+async def _no_network(job: Job, patience: float) -> None:
     """Require that the device does not register on the new profile: otherwise the run has shown nothing."""
     async with job.station.step("no-network") as step:
         try:
@@ -91,7 +72,7 @@ async def _no_network(job: Job, operational: Phase, patience: float) -> None:
             return
         raise DeviceFailure(
             f"the device registered on {found.plmn or 'a network'} with the new profile: no rollback was needed",
-            where=f"{operational.name} profile, {found.source}",
+            where=f"{job.operational.name} profile, {found.source}",
             hint="operational_cell must be the cell that serves this profile, and no other network may take it",
         )
 

@@ -9,7 +9,7 @@ from bench.engine.trust import require_trust
 from bench.errors import DeviceFailure
 from bench.station.drivers import WrongInstrument
 from bench.station.interfaces import CardProfile, EimOrder, ProfileOrder
-from recipes.job import Job, Phase
+from recipes.job import Job
 from recipes.words import listing, order_failed, results_of
 
 
@@ -23,17 +23,8 @@ class Start:
     """Of the download by which ``target`` came on the card, empty when it is not there or came another way."""
 
 
-async def reach(
-    job: Job,
-    profile: str,
-    *,
-    bootstrap: Phase,
-    operational: Phase,
-    bootstrap_iccid: str = "",
-    installed: bool = False,
-    network: bool = False,
-) -> Start:
-    """Bring card and eIM to the bootstrap profile, ``profile`` of the SM-DP+ removed or ``installed`` (disabled).
+async def reach(job: Job, *, installed: bool = False, network: bool = False) -> Start:
+    """Bring card and eIM to the bootstrap profile, the job's package removed from the card or ``installed`` (disabled).
 
     Pending results and notifications are delivered first, a signed switch leads back to the bootstrap profile, signed
     packages remove and restore what a run may have left: orders, fallback, immediate enabling. ``network``: the cells
@@ -48,14 +39,14 @@ async def reach(
         await identify(job)
         await require_trust(station)
         # For this eUICC: an order for anybody would supersede that of a station that works at the same time.
-        target = await station.smdpp.order(profile, eid=job.eid)
+        target = await station.smdpp.order(job.package, eid=job.eid)
         station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
         await associate(job)
         orders = await cancel_open_orders(job)
         profiles = await job.profiles()
-        start = bootstrap_of(profiles, target.iccid, bootstrap_iccid, orders)
+        start = bootstrap_of(profiles, target.iccid, job.bootstrap_iccid, orders)
         step.note(listing(profiles))
-        await _to_bootstrap(job, profiles, start, bootstrap, operational)
+        await _to_bootstrap(job, profiles, start)
         if _immediate_enabling(orders):
             await _immediate_enabling_off(job)
         on_card = any(item.iccid == target.iccid for item in await job.profiles())
@@ -134,9 +125,7 @@ async def delete(job: Job, *iccids: str, step_name: str = "delete") -> None:
 # --- profiles -------------------------------------------------------------------------------------------------------
 
 
-async def _to_bootstrap(
-    job: Job, profiles: Sequence[CardProfile], start: CardProfile, bootstrap: Phase, operational: Phase
-) -> None:
+async def _to_bootstrap(job: Job, profiles: Sequence[CardProfile], start: CardProfile) -> None:
     """Register with what is enabled, deliver what is pending, switch back when it is not the bootstrap."""
     enabled = next((profile for profile in profiles if profile.enabled), None)
     if enabled is None and job.by_radio:
@@ -149,24 +138,24 @@ async def _to_bootstrap(
     fallen = enabled is not None and enabled.iccid == start.iccid and start.fallback
     if fallen and await (await job.ipa()).return_from_fallback() == "ok":
         job.station.note("returned from the fallback of an earlier run")
-        await job.refresh(operational)
+        await job.refresh(job.operational)
         enabled = next((profile for profile in await job.profiles() if profile.enabled), None)
     on_bootstrap = enabled is not None and enabled.iccid == start.iccid
-    await job.connect(bootstrap if on_bootstrap else operational, suffix="left-over")
+    await job.connect(job.bootstrap if on_bootstrap else job.operational, suffix="left-over")
     # A result or notification of the last run is delivered first: the eIM discards results out of order.
     await job.poll("deliver-pending")
     if not on_bootstrap:
-        await switch_back(job, start.iccid, bootstrap)
+        await switch_back(job, start.iccid)
 
 
-async def switch_back(job: Job, iccid: str, bootstrap: Phase, *, suffix: str = "back") -> None:
+async def switch_back(job: Job, iccid: str, *, suffix: str = "back") -> None:
     """Return to the bootstrap profile by a signed enable without rollback, and have its result at the eIM."""
     order = await job.station.eim.order_enable(job.eid, iccid, rollback=False)
     poll = await job.poll(f"switch-{suffix}")
     if not poll.profile_changed:
         raise order_failed(await job.station.eim.show(order.order_id), poll, "the switch back")
-    await job.refresh(bootstrap)
-    await job.connect(bootstrap, suffix=suffix)
+    await job.refresh(job.bootstrap)
+    await job.connect(job.bootstrap, suffix=suffix)
     await job.carry_out(f"deliver-switch-{suffix}", order, "the switch back")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
+from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import ConfigurationError, DeviceFailure, EimUnreachable, InstrumentError
 from recipes import start
-from recipes.job import Boot, Download, Job, Phase, Rat, Register, Switch
+from recipes.job import Job
+from recipes.parameters import Deadlines, Profiles
 from recipes.probes import Probe, TcpProbe, TunnelProbe, UdpProbe, running
 
 
@@ -25,18 +26,8 @@ async def switch_during_data(
     after: Annotated[float, Unit("s"), Range(2, 600)] = 20.0,
     recover_within: Annotated[float, Unit("s"), Range(1, 3600)] = 120.0,
     outage_limit: Annotated[float, Unit("s"), Range(1, 3600)] = 300.0,
-    profile: str = "operational",
-    bootstrap_iccid: str = "",
-    bootstrap_plmn: str = "00101",
-    bootstrap_rat: Rat = "",
-    bootstrap_apn: str = "bootstrap.iot",
-    operational_plmn: str = "99970",
-    operational_rat: Rat = "",
-    operational_apn: str = "internet",
-    boot_within: Boot = 60.0,
-    register_within: Register = FROM_RAT,
-    download_within: Download = 900.0,
-    switch_within: Switch = 120.0,
+    profiles: Profiles = Profiles(),
+    deadlines: Deadlines = Deadlines(),
 ) -> None:
     """Enable the operational profile while UDP, TCP and a WireGuard-like tunnel run over the device's data path.
 
@@ -45,17 +36,13 @@ async def switch_during_data(
     (RFC 862, UDP and TCP) that both networks reach: HOST:PORT. ``recover_within`` counts from the new data connection.
     """
     host, port = _peer(echo)
-    bootstrap = Phase("bootstrap", bootstrap_plmn, bootstrap_rat, bootstrap_apn, register_within)
-    operational = Phase("operational", operational_plmn, operational_rat, operational_apn, register_within)
-    job = Job(station, boot_within=boot_within, switch_within=switch_within, download_within=download_within)
-    begin = await start.reach(
-        job, profile, bootstrap=bootstrap, operational=operational, bootstrap_iccid=bootstrap_iccid, installed=True
-    )
+    job = Job(station, profiles, deadlines)
+    begin = await start.reach(job, installed=True)
     udp = UdpProbe(station, "udp", host, port, interval)
     tcp = TcpProbe(station, "tcp", host, port, interval)
     tunnel = TunnelProbe(station, "tunnel", host, port, interval)
     probes: tuple[Probe, ...] = (udp, tcp, tunnel)
-    old = (await (await job.modem()).activate_pdp(bootstrap_apn)).address
+    old = (await (await job.modem()).activate_pdp(job.bootstrap.apn)).address
     async with running(*probes):
         async with station.step("before") as step:
             began = station.clock.now()
@@ -65,16 +52,16 @@ async def switch_during_data(
                 lost, sent = probe.traffic.lost(began, station.clock.now() - interval)
                 step.note(f"{probe.traffic.name}: {sent} sent, {lost} lost")
         switched = station.clock.now()
-        order = await job.switch(begin.target.iccid, operational)
+        order = await job.switch(begin.target.iccid, job.operational)
         try:
-            await job.register(operational)
-            await job.open_data(operational)
+            await job.register(job.operational)
+            await job.open_data(job.operational)
             connected = station.clock.now()
-            new = (await (await job.modem()).activate_pdp(operational_apn)).address
+            new = (await (await job.modem()).activate_pdp(job.operational.apn)).address
             await _name_server(job, host)
             await _recovered(station, probes, connected, recover_within)
         except (DeviceFailure, EimUnreachable):
-            await job.roll_back(begin.bootstrap.iccid, bootstrap)
+            await job.roll_back(begin.bootstrap.iccid, job.bootstrap)
             raise
         await station.clock.sleep(after)
         ended = station.clock.now() - interval
