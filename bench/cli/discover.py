@@ -57,7 +57,11 @@ def discover(
     if target is not None and os.path.lexists(target):
         raise ConfigurationError("there is such a file already", where=target, hint="choose another name: nothing done")
     if not 0 < voltage <= voltage_max:
-        raise ConfigurationError(f"{voltage:g} V is not within 0 to {voltage_max:g} V", where="--voltage")
+        raise ConfigurationError(
+            f"{voltage:g} V is not within 0 to {voltage_max:g} V",
+            where="--voltage",
+            hint="lower --voltage, or raise --voltage-max to what the device survives",
+        )
     home, built_in = _home(obj)
     announcements = {_key(told): told for told in worlds.running(home)}
     announcements |= {_key(told): told for told in map(worlds.read, map(Path, files))}
@@ -115,7 +119,9 @@ def _write(path: Path, text: str) -> None:
     except FileExistsError:
         raise ConfigurationError("there is such a file already", where=str(path), hint="choose another name") from None
     except OSError as error:
-        raise ConfigurationError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        raise ConfigurationError(
+            f"cannot be written: {error.strerror}", where=str(path), hint="choose a folder that this user may write to"
+        ) from error
 
 
 def _show(found: Found) -> None:

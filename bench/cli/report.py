@@ -63,4 +63,8 @@ def _derive(folder: Path) -> None:
     try:
         summary.derive(folder)
     except OSError as error:
-        raise BenchError(f"the result cannot be written: {error.strerror}", where=str(folder)) from error
+        raise BenchError(
+            f"the result cannot be written: {error.strerror}",
+            where=str(folder),
+            hint="free space, or own the run folder",
+        ) from error

@@ -94,7 +94,7 @@ def run(
 
 
 def pairs(texts: tuple[str, ...]) -> dict[str, object]:
-    """Return NAME=VALUE pairs; values that read as JSON are JSON, others text."""
+    """Return NAME=VALUE pairs; values that read as JSON are JSON, others text. Raises click.UsageError."""
     import json
 
     pairs: dict[str, object] = {}

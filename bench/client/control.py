@@ -306,6 +306,10 @@ def _request(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWE
             f"the supervisor of {folder.name} cannot be asked: {why}", where=str(path), hint="bench safe kills it"
         ) from error
     if "error" in found:
-        raise BenchError(str(found["error"]), where=f"supervisor of {folder.name}")
+        raise BenchError(
+            str(found["error"]),
+            where=f"supervisor of {folder.name}",
+            hint=f"bench show {folder.name} tells how far the run is",
+        )
     answered: Mapping[str, Any] = found
     return answered

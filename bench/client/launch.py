@@ -136,7 +136,11 @@ def start(
         try:
             pid = spawn(python(_SUPERVISOR, bare=True), descriptors=descriptors, new_session=True)
         except OSError as error:
-            raise BenchError(f"the supervisor cannot be started: {error.strerror}", where=sys.executable) from error
+            raise BenchError(
+                f"the supervisor cannot be started: {error.strerror}",
+                where=sys.executable,
+                hint="too many processes (ulimit -u), or no memory?",
+            ) from error
         theirs.close()
         try:
             order, needs = _order(recipe, station, parameters, options or StartOptions())

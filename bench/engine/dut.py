@@ -132,7 +132,11 @@ class Dut:
         """Type a command of bench.toml. Raises Refused when no console has it, InstrumentError."""
         console = self.console_for(name)
         if console is None:
-            raise Refused(f"no console has the command '{name}'", where=self.config.origin)
+            raise Refused(
+                f"no console has the command '{name}'",
+                where=self.config.origin,
+                hint=f'dut.console.NAME.commands.{name} = "what is typed for it"',
+            )
         await console.command(name, **values)
 
     async def firmware(self, *, since: float = 0.0) -> str:
@@ -182,7 +186,11 @@ class Dut:
         try:
             digest = hashlib.sha256(await asyncio.to_thread(image.read_bytes)).hexdigest()
         except OSError as error:
-            raise ConfigurationError(f"the image cannot be read: {error.strerror}", where=str(image)) from error
+            raise ConfigurationError(
+                f"the image cannot be read: {error.strerror}",
+                where=str(image),
+                hint="give the path of the image that is to be flashed",
+            ) from error
         self._station.note(f"image {image.name}, SHA-256 {digest}")
         before = await self._told_version()
         began = self._station.clock.now()
@@ -236,7 +244,11 @@ async def _run(command: list[str], timeout: float) -> None:
             await read()
             code = await process.wait()
     except TimeoutError:
-        raise InstrumentTimeout(f"the flash program did not end within {timeout:g} s", where=command[0]) from None
+        raise InstrumentTimeout(
+            f"the flash program did not end within {timeout:g} s",
+            where=command[0],
+            hint="is the programmer connected? dut.flash.timeout in bench.toml gives it longer",
+        ) from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -244,4 +256,8 @@ async def _run(command: list[str], timeout: float) -> None:
             await process.wait()
     if code != 0:
         said = tail.decode(errors="replace").strip()
-        raise InstrumentError(f"the flash program ended with exit code {code}:\n{said}", where=command[0])
+        raise InstrumentError(
+            f"the flash program ended with exit code {code}:\n{said}",
+            where=command[0],
+            hint="run it by hand with the same image; dut.flash.command in bench.toml is what was run",
+        )

@@ -13,12 +13,18 @@ from bench.station.interfaces import ByteStream, DataPath, HttpAnswer
 _LIMIT = 16 << 20
 """Longest answer in bytes."""
 _HEAD_LIMIT = 65536
+_SERVER = "look at the server's log, and whether the device is still registered"
+_TLS = "do both ends know a TLS version (1.2 or 1.3) and a cipher suite in common? the server's log tells its side"
 
 
 async def get(
     path: DataPath, clock: Clock, url: str, *, timeout: float, dns: Sequence[str] = (), trust: Sequence[str] = ()
 ) -> HttpAnswer:
-    """Fetch ``url`` with GET. See ``Station.https_get``; ``trust``: PEM files beside the system's certificates."""
+    """Fetch ``url`` with GET. See ``Station.https_get``; ``trust``: PEM files in place of the system's.
+
+    ``timeout`` in seconds of station time. Raises ConfigurationError, InstrumentTimeout, InstrumentError, and
+    DeviceFailure where TLS fails.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -53,7 +59,7 @@ async def get(
             finally:
                 await stream.close()
     except TimeoutError:
-        raise InstrumentTimeout(f"no answer within {timeout:g} s", where=where) from None
+        raise InstrumentTimeout(f"no answer within {timeout:g} s", where=where, hint=_SERVER) from None
     return HttpAnswer(status, headers, body, connection.sent, connection.received)
 
 
@@ -80,7 +86,10 @@ class _Tls:
         await self._flush()
 
     async def read(self) -> bytes:
-        """Return what has come, b'' at the end. A connection cut off without close_notify ends here too."""
+        """Return what has come, b'' at the end. A connection cut off without close_notify ends here too.
+
+        Raises DeviceFailure, InstrumentError.
+        """
         while True:
             try:
                 return self._tls.read(65536)
@@ -92,7 +101,7 @@ class _Tls:
             except ssl.SSLEOFError:
                 return b""
             except ssl.SSLError as error:
-                raise DeviceFailure(f"TLS failed: {error.reason or error}", where=self._where) from error
+                raise DeviceFailure(f"TLS failed: {error.reason or error}", where=self._where, hint=_TLS) from error
 
     async def _until(self, action: object) -> None:
         assert callable(action)
@@ -105,7 +114,7 @@ class _Tls:
                 await self._flush()
                 if not await self._feed():
                     raise InstrumentError(
-                        "the connection was closed during the TLS handshake", where=self._where
+                        "the connection was closed during the TLS handshake", where=self._where, hint=_TLS
                     ) from None
             except ssl.SSLCertVerificationError as error:
                 raise DeviceFailure(
@@ -114,7 +123,7 @@ class _Tls:
                     hint="is this the server it should be, and is its CA trusted?",
                 ) from error
             except ssl.SSLError as error:
-                raise DeviceFailure(f"TLS failed: {error.reason or error}", where=self._where) from error
+                raise DeviceFailure(f"TLS failed: {error.reason or error}", where=self._where, hint=_TLS) from error
 
     async def _flush(self) -> None:
         data = self._out.read()
@@ -137,7 +146,9 @@ async def _answer(connection: _Tls, where: str) -> tuple[int, dict[str, str], by
     while b"\r\n\r\n" not in data:
         chunk = await connection.read()
         if not chunk or len(data) > _HEAD_LIMIT:
-            raise InstrumentError("the server gave no HTTP answer", where=where)
+            raise InstrumentError(
+                "the server gave no HTTP answer", where=where, hint="is this the port of an HTTPS server?"
+            )
         data += chunk
     head, _, rest = bytes(data).partition(b"\r\n\r\n")
     status, headers = parse_head(head, where)
@@ -147,7 +158,9 @@ async def _answer(connection: _Tls, where: str) -> tuple[int, dict[str, str], by
     wanted = int(length) if length.isascii() and length.isdecimal() and not chunked else None
     while wanted is None or len(body) < wanted:
         if len(body) > _LIMIT:
-            raise InstrumentError(f"the answer is longer than {_LIMIT} bytes", where=where)
+            raise InstrumentError(
+                f"the answer is longer than {_LIMIT} bytes", where=where, hint="fetch something smaller"
+            )
         if chunked and body.endswith(b"0\r\n\r\n") and _complete(bytes(body)):
             break
         chunk = await connection.read()
@@ -155,7 +168,7 @@ async def _answer(connection: _Tls, where: str) -> tuple[int, dict[str, str], by
             break
         body += chunk
     if wanted is not None and len(body) < wanted:
-        raise InstrumentError(f"the connection ended after {len(body)} of {wanted} bytes", where=where)
+        raise InstrumentError(f"the connection ended after {len(body)} of {wanted} bytes", where=where, hint=_SERVER)
     return status, headers, dechunk(bytes(body), where) if chunked else bytes(body if wanted is None else body[:wanted])
 
 
@@ -165,7 +178,11 @@ def parse_head(head: bytes, where: str) -> tuple[int, dict[str, str]]:
     words = lines[0].split(" ", 2)
     code = words[1] if len(words) > 1 else ""
     if not words[0].startswith("HTTP/1.") or len(code) != 3 or not (code.isascii() and code.isdecimal()):
-        raise InstrumentError(f"the server does not speak HTTP: {lines[0][:80]!r}", where=where)
+        raise InstrumentError(
+            f"the server does not speak HTTP: {lines[0][:80]!r}",
+            where=where,
+            hint="is this the port of an HTTPS server?",
+        )
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
@@ -190,12 +207,12 @@ def dechunk(body: bytes, where: str) -> bytes:
         end = body.find(b"\r\n", position)
         size = body[position:end].split(b";")[0].strip() if end >= 0 else b""
         if not size or len(size) > 8 or any(character not in b"0123456789abcdefABCDEF" for character in size):
-            raise InstrumentError("the chunked answer breaks off", where=where)
+            raise InstrumentError("the chunked answer breaks off", where=where, hint=_SERVER)
         length = int(size, 16)
         if length == 0:
             return bytes(content)
         start = end + 2
         if body[start + length : start + length + 2] != b"\r\n":
-            raise InstrumentError("the chunked answer breaks off", where=where)
+            raise InstrumentError("the chunked answer breaks off", where=where, hint=_SERVER)
         content += body[start : start + length]
         position = start + length + 2

@@ -198,7 +198,9 @@ async def _by_modem(station: Station, wanted: _Wanted) -> tuple[Mapping[str, str
     except TimeoutError:
         shown = ", ".join(f"{key.upper()} {value}" for key, value in told.items()) or "nothing that could be read"
         raise DeviceFailure(
-            f"the device has not {WORDS[wanted.name]} within {wanted.timeout:g} s: {shown}", where="+CRSM and +CIMI"
+            f"the device has not {WORDS[wanted.name]} within {wanted.timeout:g} s: {shown}",
+            where="+CRSM and +CIMI",
+            hint="did REFRESH reach the modem, and did it read the card again?",
         ) from None
 
 
@@ -241,9 +243,14 @@ async def _by_order(station: Station, wanted: _Wanted) -> tuple[Mapping[str, str
         raise DeviceFailure(
             f"the eIM has no result within {wanted.timeout:g} s: the order is {order.state}",
             where=f"eIM order {wanted.order}",
+            hint="has the device polled since? without a poll there is no result",
         ) from None
     if order.state != "done" or not order.verified:
-        raise DeviceFailure(f"the switch ended as {order.state}", where=f"eIM order {wanted.order}")
+        raise DeviceFailure(
+            f"the switch ended as {order.state}",
+            where=f"eIM order {wanted.order}",
+            hint="the report has the order with the eUICC's answer: bench report",
+        )
     return dict(wanted.values), f"the eUICC's signed result of order {wanted.order}"
 
 

@@ -52,7 +52,11 @@ def prepare(order: Mapping[str, Any]) -> Prepared:
     except OSError as error:
         lock.release()
         where = str(error.filename or order["runs"])
-        raise BenchError(f"the run folder cannot be used: {error.strerror}", where=where) from error
+        raise BenchError(
+            f"the run folder cannot be used: {error.strerror}",
+            where=where,
+            hint="free space, or set [bench] runs in bench.toml to a folder of this user",
+        ) from error
     except BaseException:
         lock.release()
         raise

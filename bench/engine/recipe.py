@@ -207,12 +207,12 @@ def load(reference: str) -> Recipe[...]:
 
 def _of_file(path: Path, function: str) -> Recipe[...]:
     if not path.is_file():
-        raise ConfigurationError("there is no such file", where=str(path))
+        raise ConfigurationError("there is no such file", where=str(path), hint="bench recipes lists those with a name")
     where = path.resolve()
     name = f"bench_recipe_file_{where.stem}"
     spec = importlib.util.spec_from_file_location(name, where)
     if spec is None or spec.loader is None:
-        raise ConfigurationError("this is no Python file", where=str(path))
+        raise ConfigurationError("this is no Python file", where=str(path), hint="its name must end with .py")
     module = importlib.util.module_from_spec(spec)
     folder = str(where.parent)
     if folder not in sys.path:
@@ -245,11 +245,15 @@ def _imported(action: Callable[[], ModuleType | None], target: str) -> ModuleTyp
         raise
     except SyntaxError as error:
         raise ConfigurationError(
-            f"{error.msg}: {(error.text or '').strip()}", where=f"{error.filename or target}:{error.lineno or 0}"
+            f"{error.msg}: {(error.text or '').strip()}",
+            where=f"{error.filename or target}:{error.lineno or 0}",
+            hint="correct this line of the recipe",
         ) from error
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames and len(frames) > 1 else target
         raise ConfigurationError(
-            f"the recipe cannot be loaded: {type(error).__name__}: {error}", where=where
+            f"the recipe cannot be loaded: {type(error).__name__}: {error}",
+            where=where,
+            hint="correct this line, or install what it imports",
         ) from error

@@ -235,9 +235,10 @@ class Station:
         self._record.identify(name, str(value), source, step=step.path if step else "")
 
     async def ask(self, text: str, choices: Sequence[str], *, timeout: float | None = None) -> str:
-        """Ask the person and return the choice. ``timeout`` in real seconds, then TimeoutError.
+        """Ask the person and return the choice. ``timeout`` in real seconds, then TimeoutError; None: a day.
 
-        The recipe declares ``needs=("person", ...)``: an unattended run is refused before anything is touched.
+        The recipe declares ``needs=("person", ...)``: an unattended run is refused before anything is touched. Raises
+        RecipeError without a person or without choices.
         """
         if self._asker is None:
             raise RecipeError("station.ask without a person", hint="declare needs=('person', ...) and run it attended")
@@ -266,7 +267,7 @@ class Station:
 
         From the modem (``at``) where there is one, else from the network emulator (``emulator``), which knows neither
         RAT nor status. ``timeout`` in seconds of station time; None: what is left of the step, else by RAT. Raises
-        DeviceFailure.
+        DeviceFailure, InstrumentError, and Refused on a station that has neither of them.
         """
         if timeout is None:
             step = current()

@@ -76,7 +76,11 @@ class Step:
                 if not isinstance(error, asyncio.CancelledError):
                     self._end(error)
                     raise
-                expired = StepTimeout(f"step '{self.path}' did not end within {self.timeout:g} s", where=_where(error))
+                expired = StepTimeout(
+                    f"step '{self.path}' did not end within {self.timeout:g} s",
+                    where=_where(error),
+                    hint="bench show tells what it waited for last, trace.pcapng in the run folder every exchange",
+                )
         if expired is not None:
             self._end(expired)
             raise expired from error
@@ -151,7 +155,7 @@ class Step:
         self._record.event(kinds.NOTE, {"text": str(text)}, step=self.path)
 
     def fail(self, what: str, *, where: str = "", hint: str = "") -> NoReturn:
-        """Say that the device failed and leave the step."""
+        """Say that the device failed and leave the step. Raises DeviceFailure."""
         raise DeviceFailure(what, where=where, hint=hint)
 
     def inconclusive(self, reason: str) -> None:

@@ -27,6 +27,7 @@ from bench.station.interfaces import ByteStream, DataPath
 _HEAD_LIMIT = 16384
 _COUNTERS_WITHIN = 2.0
 """Real seconds for a proxy to tell its counters."""
+_LINK = "does the server listen there, is the device registered, and does a firewall let this through?"
 
 
 class _Stream:
@@ -43,7 +44,7 @@ class _Stream:
             with self._path.held():
                 data = await self._reader.read(limit)
         except OSError as error:
-            raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer) from error
+            raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer, hint=_LINK) from error
         self._path.received += len(data)
         return data
 
@@ -54,7 +55,7 @@ class _Stream:
             with self._path.held():
                 await self._writer.drain()
         except OSError as error:
-            raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer) from error
+            raise InstrumentError(f"the connection broke: {error}", where=self._path.bearer, hint=_LINK) from error
         self._path.sent += len(data)
 
     async def close(self) -> None:
@@ -85,15 +86,18 @@ class _Path(ABC):
         """Open a TCP connection. Raises OSError, InstrumentError."""
 
     async def connect(self, host: str, port: int, *, timeout: float) -> ByteStream:
-        """Open a TCP connection. Raises InstrumentTimeout, or InstrumentError with the reason."""
+        """Open a TCP connection. ``timeout`` in seconds of station time.
+
+        Raises InstrumentTimeout, or InstrumentError with the reason.
+        """
         where = f"{host}:{port} over {self.bearer}"
         try:
             async with self.clock.timeout(timeout):
                 reader, writer = await self._open(host, port)
         except TimeoutError:
-            raise InstrumentTimeout(f"no connection within {timeout:g} s", where=where) from None
+            raise InstrumentTimeout(f"no connection within {timeout:g} s", where=where, hint=_LINK) from None
         except OSError as error:
-            raise InstrumentError(f"no connection: {_reason(error)}", where=where) from error
+            raise InstrumentError(f"no connection: {_reason(error)}", where=where, hint=_LINK) from error
         return _Stream(self, reader, writer)
 
     async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
@@ -113,11 +117,21 @@ class _Path(ABC):
                 finally:
                     await stream.close()
         except TimeoutError:
-            raise InstrumentTimeout(f"no answer for {name} within {timeout:g} s", where=where) from None
+            raise InstrumentTimeout(
+                f"no answer for {name} within {timeout:g} s",
+                where=where,
+                hint="is this the DNS server that the APN hands out, and does it take TCP on port 53?",
+            ) from None
         except dns.DnsError as error:
-            raise InstrumentError(f"{name}: {error}", where=where) from error
+            raise InstrumentError(
+                f"{name}: {error}", where=where, hint=f"is {name} in the DNS of the device's APN?"
+            ) from error
         if not addresses:
-            raise InstrumentError(f"{name} has no address", where=where)
+            raise InstrumentError(
+                f"{name} has no address",
+                where=where,
+                hint=f"add an A or AAAA record for {name} to the DNS of the device's APN",
+            )
         return tuple(addresses)
 
     async def _ask(self, stream: ByteStream, name: str, kind: int) -> Sequence[str]:
@@ -174,7 +188,10 @@ class HostPath(_Path):
             return await asyncio.open_connection(host, port)
 
     async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
-        """Resolve as the host does; ``server`` is the device's and not asked. Raises as ``connect``."""
+        """Resolve as the host does; ``server`` is the device's and not asked. ``timeout`` in real seconds.
+
+        Raises InstrumentTimeout, InstrumentError.
+        """
         route = self.routes.get(name.lower())
         if route is not None:
             return (route.rpartition(":")[0].strip("[]"),)
@@ -184,9 +201,17 @@ class HostPath(_Path):
                 with self.held():
                     found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
         except TimeoutError:
-            raise InstrumentTimeout(f"no answer within {timeout:g} s", where=where) from None
+            raise InstrumentTimeout(
+                f"no answer within {timeout:g} s",
+                where=where,
+                hint="does this host reach its DNS servers (resolvectl status)?",
+            ) from None
         except OSError as error:
-            raise InstrumentError(f"it is not known: {_reason(error)}", where=where) from error
+            raise InstrumentError(
+                f"it is not known: {_reason(error)}",
+                where=where,
+                hint=f"add {name} to the DNS of this host, or to /etc/hosts",
+            ) from error
         return tuple(dict.fromkeys(str(address[4][0]) for address in found))
 
 
@@ -290,9 +315,9 @@ class ProxyPath(_Path):
                     writer.close()
                     raise
         except TimeoutError:
-            raise InstrumentTimeout(f"no socket within {timeout:g} s", where=where) from None
+            raise InstrumentTimeout(f"no socket within {timeout:g} s", where=where, hint=_LINK) from None
         except OSError as error:
-            raise InstrumentError(f"no socket: {_reason(error)}", where=where) from error
+            raise InstrumentError(f"no socket: {_reason(error)}", where=where, hint=_LINK) from error
         return ProxyDatagrams(reader, writer, where, self._count)
 
     async def counters(self) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from bench.station.capsules import Reader, capsule
 from bench.station.clock import Clock
 from bench.station.interfaces import DataPath
 
+_GONE = "open a new one: the device's link may have changed its address, or lost its registration"
+_DNS = "give an address, or add the name to the DNS of this host"
 _QUEUE = 1024
 """Datagrams kept for a reader that is late; more are dropped, as a socket does."""
 
@@ -73,18 +75,18 @@ class Queue:
     def check(self) -> None:
         """Raise InstrumentError when the socket is gone."""
         if self._gone:
-            raise InstrumentError(f"the socket is gone: {self._gone}", where=self._where)
+            raise InstrumentError(f"the socket is gone: {self._gone}", where=self._where, hint=_GONE)
 
     def sent(self, count: int) -> None:
         """Count what was sent."""
         self._count(count, 0)
 
     async def receive(self) -> bytes:
-        """Wait for the next datagram."""
+        """Wait for the next datagram, as long as the caller's scope lasts. Raises InstrumentError for a lost socket."""
         data = await self._arrived.get()
         if data is None:
             self._arrived.put_nowait(None)
-            raise InstrumentError(f"the socket is gone: {self._gone}", where=self._where)
+            raise InstrumentError(f"the socket is gone: {self._gone}", where=self._where, hint=_GONE)
         return data
 
 
@@ -175,16 +177,19 @@ class ProxyDatagrams:
 async def connected_socket(
     host: str, port: int, clock: Clock, where: str, bind: Callable[[socket.socket], object] | None, timeout: float
 ) -> socket.socket:
-    """Return a UDP socket connected to ``host``:``port``, bound by ``bind`` before. Raises InstrumentError."""
+    """Return a UDP socket connected to ``host``:``port``, bound by ``bind`` before.
+
+    ``timeout`` in real seconds, for the name. Raises InstrumentTimeout, InstrumentError.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout):
             with clock.busy():
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except TimeoutError:
-        raise InstrumentTimeout(f"{host} was not resolved within {timeout:g} s", where=where) from None
+        raise InstrumentTimeout(f"{host} was not resolved within {timeout:g} s", where=where, hint=_DNS) from None
     except OSError as error:
-        raise InstrumentError(f"{host} is not known: {error}", where=where) from error
+        raise InstrumentError(f"{host} is not known: {error}", where=where, hint=_DNS) from error
     family, kind, protocol, _, address = found[0]
     sock = socket.socket(family, kind, protocol)
     try:
@@ -194,7 +199,9 @@ async def connected_socket(
         sock.connect(address)
     except OSError as error:
         sock.close()
-        raise InstrumentError(f"no UDP socket: {error}", where=where) from error
+        raise InstrumentError(
+            f"no UDP socket: {error}", where=where, hint="is the interface up, and has it a route to that address?"
+        ) from error
     except BaseException:
         sock.close()
         raise

@@ -159,7 +159,11 @@ def acquire(what: str, owner: Owner) -> Lock:
                 break
             except OSError as error:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
-                    raise BenchError(f"the lock of {what} cannot be taken: {error}", where=str(path)) from error
+                    raise BenchError(
+                        f"the lock of {what} cannot be taken: {error}",
+                        where=str(path),
+                        hint="does its file system know flock (NFS may not)? set BENCH_LOCKS to a local folder",
+                    ) from error
             if time.monotonic() > until:
                 raise StationHeld(
                     f"{what} is held by {_read(fd) or 'an unknown owner'}",

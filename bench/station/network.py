@@ -132,7 +132,9 @@ class NetworkSubscriber:
     def check(self) -> None:
         """Raise ConfigurationError, without the keys, for what is no subscriber."""
         if not re.fullmatch(r"\d{6,15}", self.imsi):
-            raise ConfigurationError(f"'{self.imsi}' is no IMSI: 6 to 15 digits")
+            raise ConfigurationError(
+                f"'{self.imsi}' is no IMSI: 6 to 15 digits", hint="correct the IMSI of the profile package"
+            )
         lengths = (16, 32) if self.algorithm == "tuak" else (16,)
         wants_opc = self.algorithm != "xor"
         if len(self.key) not in lengths or (wants_opc and len(self.opc) not in (16, 32)):
@@ -184,4 +186,7 @@ class LinkLimits:
         if self.rate is not None and not 0.008 <= self.rate <= 1e8:
             raise ConfigurationError(f"{self.rate:g} kbit/s is no rate", hint="0.008 to 100000000 kbit/s")
         if self.jitter > self.delay:
-            raise ConfigurationError(f"a jitter of {self.jitter:g} s is longer than the delay of {self.delay:g} s")
+            raise ConfigurationError(
+                f"a jitter of {self.jitter:g} s is longer than the delay of {self.delay:g} s",
+                hint="lower the jitter, or raise the delay",
+            )

@@ -154,7 +154,7 @@ def check_waveform(
 ) -> None:
     """Check a waveform against station and supply before anything is sent.
 
-    ``could`` names supplies with a finer resolution, for the hint. Raises Refused.
+    ``voltage_max`` in volts; ``could`` names supplies with a finer resolution, for the hint. Raises Refused.
     """
 
     def refuse(what: str, hint: str) -> Refused:

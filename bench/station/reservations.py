@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -21,6 +22,9 @@ from bench.errors import BenchError, ConfigurationError, StationHeld
 from bench.station import locks
 
 _LIMIT: Final = 16384
+_WITHIN: Final = 2.0
+"""Real seconds for which another program's change of the same reservation is waited for; it takes none to speak of."""
+_AGAIN: Final = 0.01
 _DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>m|min|h|d)")
 _SECONDS: Final = {"m": 60, "min": 60, "h": 3600, "d": 86400}
 LONGEST: Final = datetime.timedelta(days=31)
@@ -76,7 +80,11 @@ def until(text: str, *, now: datetime.datetime | None = None) -> datetime.dateti
             f"'{text}' is no time", where="--until", hint="4h, 30min, 2d, 18:00 or 2026-12-01T18:00"
         ) from None
     if end <= now:
-        raise ConfigurationError(f"{end:%Y-%m-%d %H:%M} is over already", where="--until")
+        raise ConfigurationError(
+            f"{end:%Y-%m-%d %H:%M} is over already",
+            where="--until",
+            hint="give a time that is still to come, such as 4h",
+        )
     if end - now > LONGEST:
         raise ConfigurationError(
             f"{text} is more than {LONGEST.days} days", where="--until", hint="reserve it again then"
@@ -162,14 +170,41 @@ def _refuse(found: Reservation | None, me: str, station: str) -> None:
 
 @contextlib.contextmanager
 def _held(station_key: str) -> Iterator[int]:
-    """Open the file of a reservation for changing it alone. Raises BenchError."""
+    """Open the file of a reservation for changing it alone, within ``_WITHIN`` real seconds. Raises BenchError."""
     path = locks._path(_what(station_key))
     try:
         fd = locks._open(path)
     except OSError as error:
-        raise BenchError(f"the reservation cannot be written: {error.strerror}", where=str(path)) from error
+        raise BenchError(
+            f"the reservation cannot be written: {error.strerror}",
+            where=str(path),
+            hint=f"every user must be able to write {locks.folder()}: remove the file, or see its permissions",
+        ) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd, str(path))
         yield fd
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, where: str) -> None:
+    end = time.monotonic() + _WITHIN
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise BenchError(
+                    f"another program keeps the file of a reservation for more than {_WITHIN:g} s",
+                    where=where,
+                    hint=f"a bench command that was stopped in the middle? sudo fuser -v {where} names it",
+                ) from None
+            time.sleep(_AGAIN)
+        except OSError as error:
+            raise BenchError(
+                f"the reservation cannot be written: {error.strerror}",
+                where=where,
+                hint="does its file system know flock (NFS may not)? set BENCH_LOCKS to a local folder",
+            ) from error
+        else:
+            return

@@ -69,5 +69,7 @@ async def ask_world(control: str, requests: Sequence[Mapping[str, Any]]) -> list
             finally:
                 writer.close()
     except (OSError, ValueError) as error:
-        raise InstrumentError(f"the simulated world does not answer: {error}", where=control) from error
+        raise InstrumentError(
+            f"the simulated world does not answer: {error}", where=control, hint="has it ended? bench sim up starts one"
+        ) from error
     return answers

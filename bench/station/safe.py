@@ -111,7 +111,11 @@ def parse(text: str, *, where: str = "plan") -> tuple[tuple[SafeAction, ...], fl
             )
         return tuple(actions), float(data.get("deadline", DEADLINE))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"this is no safe plan: {error!r}", where=where) from error
+        raise ConfigurationError(
+            f"this is no safe plan: {error!r}",
+            where=where,
+            hint="the run wrote it: bench safe STATION goes by bench.toml instead",
+        ) from error
 
 
 # --- carrying it out --------------------------------------------------------------------------------------------------

@@ -167,7 +167,11 @@ async def start(
                 start_new_session=True,
             )
         except OSError as error:
-            raise InstrumentError(f"service {name} cannot be started: {error.strerror}", where=argv[0]) from error
+            raise InstrumentError(
+                f"service {name} cannot be started: {error.strerror}",
+                where=argv[0],
+                hint="is the package that brings it installed (.ci/setup)?",
+            ) from error
     service = Service(name, process, log, os.pidfd_open(process.pid))
     try:
         service.announcement = await _announcement(service, deadline)

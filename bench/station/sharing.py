@@ -126,7 +126,10 @@ async def _start(host: str, port: int) -> None:
         path = locks._path(_what(host, port))
         os.close(locks._open(path))
     except OSError as error:
-        raise BenchError(f"the lock of a shared instrument cannot be used: {error.strerror}") from error
+        raise BenchError(
+            f"the lock of a shared instrument cannot be used: {error.strerror}",
+            hint=f"every user must be able to write {locks.folder()}",
+        ) from error
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -60,7 +60,9 @@ class Document:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ConfigurationError(f"cannot read it: {reason}", where=str(path)) from error
+            raise ConfigurationError(
+                f"cannot read it: {reason}", where=str(path), hint="it must be readable for this user, in UTF-8"
+            ) from error
         return cls(text, str(path))
 
     def where(self, path: Key) -> str:

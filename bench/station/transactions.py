@@ -52,7 +52,9 @@ class Transactions:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
-                raise BenchError(f"the lock of {self.what} cannot be taken: {error}") from error
+                raise BenchError(
+                    f"the lock of {self.what} cannot be taken: {error}", hint="see bench doctor"
+                ) from error
             return False
         return True
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 
 import pytest
 from command_line import Bench
 
-from bench.errors import ConfigurationError, StationHeld
+from bench.errors import BenchError, ConfigurationError, StationHeld
 from bench.station import reservations
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
@@ -119,3 +120,20 @@ def test_a_spoilt_file_is_no_reservation(bench: Bench) -> None:
     for text in ("", "{", "[]", '{"until": "never"}', '{"station":"s","owner":"o","until":"x","note":"","since":""}'):
         path.write_text(text)
         assert reservations.get(key) is None
+
+
+def test_a_program_that_keeps_the_file_is_not_waited_for_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.station import locks
+
+    monkeypatch.setattr(reservations, "_WITHIN", 0.05)
+    key, end = _key(bench), NOW + datetime.timedelta(days=3650)
+    reservations.reserve(key, "sim", until=end)
+    path = next(path for path in locks.folder().iterdir() if "reservation" in path.name)
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BenchError, match="another program keeps the file") as caught:
+            reservations.reserve(key, "sim", until=end, note="later")
+    assert f"sudo fuser -v {path}" in caught.value.hint
+    assert reservations.reserve(key, "sim", until=end, note="later").note == "later"
