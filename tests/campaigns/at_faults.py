@@ -1,9 +1,12 @@
-"""Randomised AT exchanges under faults: ``python tests/campaigns/at_faults.py [--count 10000] [--seed 1]``.
+"""Randomised AT exchanges under faults, with the driver of every vendor layer.
 
-Every exchange asks a modem on a pty for something whose true value is another one each time. Faults: lines in between,
-floods, echo, garbage, compact answers, errors, late answers, lost lines, lost results, silence, ports that vanish in
-the middle of an answer and come back under another name. The driver may return the true value or raise an error of the
-bench within its deadline; anything else is a wrong value, and ends the campaign with 1. Prints JSON.
+    python tests/campaigns/at_faults.py [--count 10000] [--seed 1] [--driver NAME ...]
+
+``--count`` is for all drivers together. Every exchange asks a modem on a pty for something whose true value is another
+one each time. Faults: lines in between, floods, echo, garbage, compact answers, errors, late answers, lost lines, lost
+results, silence, ports that vanish in the middle of an answer and come back under another name. The driver may return
+the true value or raise an error of the bench within its deadline; anything else is a wrong value, and ends the campaign
+with 1. Prints JSON: exchanges, wrong values and errors by kind for each driver.
 """
 
 from __future__ import annotations
@@ -19,16 +22,20 @@ import sys
 import tempfile
 import time
 import tty
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "instruments"))
 
 from usb_tree import UsbTree
 
 from bench.errors import BenchError
-from bench.station.drivers import DriverOptions
-from instruments.modem import port, usb
+from bench.station.drivers import DriverOptions, load_driver
+from fixtures.sim.at_models import MODELS
+from instruments.modem import port, start, usb
 from instruments.modem.modem import AtModem
+from instruments.modem.vendors import GENERIC, VENDORS, vendor_of
 
 DEADLINE = 0.05
 """Seconds of every command, so that a late answer is late."""
@@ -40,14 +47,21 @@ FAULTS = {
     "garbage-bytes": 3, "compact": 6, "nul": 3, "pieces": 5, "cme": 3, "error": 3, "late": 5, "lost-information": 4,
     "lost-result": 3, "silence": 2, "vanish": 1, "cut": 2,
 }  # fmt: skip
+IDENTITIES = {
+    vendor_of(model.family.manufacturer, model.product).driver: (model.family.manufacturer, model.product)
+    for model in MODELS.values()
+} | {GENERIC.driver: ("Double", "D1")}
+"""A modem that each driver is for: manufacturer and model."""
+DRIVERS = tuple(vendor.driver for vendor in (*VENDORS, GENERIC))
 EVENTS = ("+CEREG: 2", "+CGEV: NW DETACH", "RDY", "+QIND: SMS DONE", "+CPIN: READY", "RING", "%XSIM: 1", "#QSS: 3")
 
 
 class Modem:
     """A modem on a pty of this loop that answers one command after the other, with a fault each."""
 
-    def __init__(self, tree: UsbTree, chance: random.Random) -> None:
+    def __init__(self, tree: UsbTree, chance: random.Random, identity: tuple[str, str] = ("Double", "D1")) -> None:
         self.tree = tree
+        self.identity = identity
         self.chance = chance
         self.number = 0
         self.fault = "none"
@@ -123,6 +137,10 @@ class Modem:
                 return [f'+COPS: 0,2,"{10000 + n % 89999}",7']
             case "AT+CRSM":
                 return [f'+CRSM: 144,0,"{n:010X}"']
+            case "AT+CGMI":
+                return [self.identity[0]]
+            case "AT+CGMM":
+                return [self.identity[1]]
             case "AT+CMEE?":
                 return ["+CMEE: 1"]
             case "AT+CFUN?":
@@ -213,15 +231,17 @@ def right(kind: str, n: int, value: object) -> bool:
             return value == n.to_bytes(5, "big")
 
 
-async def campaign(count: int, seed: int, folder: Path) -> dict[str, object]:
-    """Run ``count`` exchanges; return what came of them."""
+async def campaign(count: int, seed: int, folder: Path, driver: str = GENERIC.driver) -> dict[str, object]:
+    """Run ``count`` exchanges with one driver; return what came of them."""
     chance = random.Random(seed)
     tree = UsbTree(folder)
     usual = (usb.SYS, usb.DEV, port.deadline)
     usb.SYS, usb.DEV = tree.classes, tree.dev
+    double = Modem(tree, chance, IDENTITIES[driver])
+    modem = await load_driver(driver).open(DriverOptions(name="modem", driver=driver, port=f"usb:{PLACE}:if02"))
+    await start.identify(modem)
+    assert modem.vendor.driver == driver
     port.deadline = lambda line: DEADLINE  # type: ignore[assignment]
-    double = Modem(tree, chance)
-    modem = await AtModem.open(DriverOptions(name="modem", port=f"usb:{PLACE}:if02"))
     names, weights = zip(*FAULTS.items(), strict=True)
     outcomes: collections.Counter[str] = collections.Counter()
     errors: collections.Counter[str] = collections.Counter()
@@ -255,6 +275,7 @@ async def campaign(count: int, seed: int, folder: Path) -> dict[str, object]:
         usb.SYS, usb.DEV, port.deadline = usual
     return {
         "campaign": "at-faults",
+        "driver": driver,
         "exchanges": count,
         "seed": seed,
         "values": outcomes["value"],
@@ -266,16 +287,39 @@ async def campaign(count: int, seed: int, folder: Path) -> dict[str, object]:
     }
 
 
+def campaigns(count: int, seed: int, folder: Path, drivers: Sequence[str] = DRIVERS) -> dict[str, object]:
+    """Run ``count`` exchanges in all, one driver after the other; return the figures of each."""
+    found: dict[str, dict[str, object]] = {}
+    for driver in drivers:
+        began = time.monotonic()
+        found[driver] = asyncio.run(campaign(-(-count // len(drivers)), seed, folder / driver, driver))
+        found[driver]["seconds"] = round(time.monotonic() - began, 1)
+    errors: collections.Counter[str] = collections.Counter()
+    for one in found.values():
+        errors.update(cast("dict[str, int]", one["errors"]))
+    return {
+        "campaign": "at-faults",
+        "seed": seed,
+        "exchanges": sum(cast("int", one["exchanges"]) for one in found.values()),
+        "values": sum(cast("int", one["values"]) for one in found.values()),
+        "wrong_values": sum(len(cast("list[str]", one["wrong"])) for one in found.values()),
+        "errors": dict(sorted(errors.items())),
+        "slowest": max(cast("float", one["slowest"]) for one in found.values()),
+        "drivers": found,
+    }
+
+
 def main() -> int:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--driver", nargs="*", choices=DRIVERS, default=DRIVERS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(campaign(arguments.count, arguments.seed, Path(folder)))
-    print(json.dumps(found))
-    return 1 if found["wrong"] else 0
+        found = campaigns(arguments.count, arguments.seed, Path(folder), arguments.driver)
+    print(json.dumps(found, indent=1))
+    return 1 if found["wrong_values"] else 0
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from bench.station.drivers import DriverOptions
 from instruments.modem import recovery, usb
 from instruments.modem.errors import ModemHung, PortGone
 from instruments.modem.modem import AtModem
+from instruments.modem.vendors import GENERIC, VENDORS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "campaigns"))
 
@@ -44,6 +45,13 @@ def test_no_wrong_value_in_randomised_exchanges(tmp_path):
     assert found["values"] > 120
     assert found["renamed"] > 0
     assert found["slowest"] < at_faults.MOST
+
+
+def test_no_wrong_value_with_the_layer_of_any_vendor(tmp_path):
+    found = at_faults.campaigns(14 * 12, 7, tmp_path)
+    assert found["wrong_values"] == 0, [driver["wrong"] for driver in found["drivers"].values()]
+    assert set(found["drivers"]) == {vendor.driver for vendor in (*VENDORS, GENERIC)}
+    assert all(driver["values"] > 4 for driver in found["drivers"].values())
 
 
 def test_the_campaign_finds_a_driver_that_takes_a_late_answer(tmp_path, monkeypatch):
