@@ -61,7 +61,7 @@ class ObservationServer:
         path.chmod(0o600)  # noqa: ASYNC240 - a socket, nothing that could block
 
     async def close(self, *, within: float = 1.0) -> None:
-        """Read to the end of what services that have ended left, then close."""
+        """Read to the end of what services that have ended left, at most ``within`` real seconds, then close."""
         if self._server is not None:
             self._server.close()
         if self._connections:

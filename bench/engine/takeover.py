@@ -40,7 +40,10 @@ class SafeProcess:
             os.close(output_write)
 
     def carry_out(self, actions: Sequence[Mapping[str, Any]], *, deadline: float) -> Results:
-        """Give it the actions; return one result an action. Kills it when it takes too long. Never raises."""
+        """Give it the actions; return one result an action. Kills it when it takes too long. Never raises.
+
+        ``deadline`` in real seconds for each action.
+        """
         text = json.dumps({"deadline": deadline, "actions": list(actions)}).encode()
         raw = b""
         try:

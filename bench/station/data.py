@@ -302,7 +302,10 @@ class ProxyPath(_Path):
         return reader, writer
 
     async def datagrams(self, host: str, port: int, *, timeout: float) -> DatagramStream:
-        """Open a UDP socket with one peer by connect-udp (RFC 9298). Raises InstrumentTimeout, InstrumentError."""
+        """Open a UDP socket with one peer by connect-udp (RFC 9298). ``timeout`` in seconds of station time.
+
+        Raises InstrumentTimeout, InstrumentError.
+        """
         where = f"UDP {host}:{port} over {self.bearer}"
         try:
             async with self.clock.timeout(timeout):

@@ -34,14 +34,17 @@ class DatagramStream(Protocol):
 
 @runtime_checkable
 class DatagramPath(Protocol):
-    """A data path that carries UDP too."""
+    """A data path that carries UDP too. ``timeout`` in seconds: of station time, of real time where the host resolves."""
 
     async def datagrams(self, host: str, port: int, *, timeout: float) -> DatagramStream:
         """Open a UDP socket with one peer. Raises InstrumentTimeout, or InstrumentError with the reason."""
 
 
 async def open_datagrams(path: DataPath, host: str, port: int, *, timeout: float) -> DatagramStream:
-    """Open a UDP socket over a data path. Raises Refused where it carries TCP only, else as ``datagrams``."""
+    """Open a UDP socket over a data path; ``timeout`` in seconds of station time.
+
+    Raises Refused where it carries TCP only, InstrumentTimeout, InstrumentError.
+    """
     if not isinstance(path, DatagramPath):
         raise Refused(
             "this data path carries no UDP", where=path.bearer, hint="use 'interface:NAME', or a proxy with connect-udp"

@@ -26,7 +26,7 @@ class Clock(Protocol):
         """Seconds since an arbitrary start, never going back."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, letting time run."""
+        """Wait ``seconds`` of station time, letting it run."""
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[None]:
         """``async with clock.timeout(5.0):`` an active wait: what is awaited inside waits for the device.
@@ -38,7 +38,7 @@ class Clock(Protocol):
         """As ``timeout`` but passive: it enforces a deadline (of a step, say) without letting time jump by itself."""
 
     def aside(self, seconds: float) -> AbstractAsyncContextManager[None]:
-        """As ``limit``, for what goes on beside the run: it is looked at when time comes by, perhaps a little later.
+        """As ``limit``, for what goes on beside the run: it is looked at after ``seconds``, perhaps a little later.
 
         Time neither runs nor waits because of it: a simulated world does not stop for it while anything else is on
         its way.

@@ -20,7 +20,10 @@ class Reader(Instrument, Protocol):
     """Answer to reset of the card in it, empty without a card."""
 
     async def wait_card(self, *, present: bool = True, timeout: float) -> float:
-        """Wait until a card is in the reader (or gone from it); return the seconds it took. Raises CardGone."""
+        """Wait until a card is in the reader (or gone from it); return the seconds it took.
+
+        ``timeout`` in seconds of station time. Raises CardGone when it is over, InstrumentError without the reader.
+        """
 
     def card(self) -> CardAccess:
         """Return the way to the card in this reader, held exclusively while a channel is open."""
@@ -30,7 +33,7 @@ class SimSwitch(Instrument, Protocol):
     """A SIM multiplexer: one card, wired to the reader or to the modem, never to both (break before make)."""
 
     async def select(self, place: CardPlace) -> None:
-        """Wire the card to ``place`` and verify by reading back."""
+        """Wire the card to ``place`` and verify by reading back. Raises InstrumentError, Refused without a person."""
 
     async def selected(self) -> CardPlace:
         """Return where the card is wired now, as the switch says."""

@@ -32,7 +32,10 @@ class HttpAnswer:
 
 
 class DataPath(Protocol):
-    """The device's data connection (bench.toml ``data.path``)."""
+    """The device's data connection (bench.toml ``data.path``). Every ``timeout`` is in seconds of station time.
+
+    What waits raises InstrumentTimeout when its time is over, InstrumentError with the reason otherwise.
+    """
 
     bearer: str
     """``host`` (not the radio), ``interface:NAME``, ``proxy:URL`` or ``modem``."""

@@ -95,7 +95,9 @@ class IpaService(Protocol):
         """Poll the eIM until it has no package (or ``packages`` were executed), then deliver what is pending.
 
         Ends at once with ``profile_changed`` when an executed package changed the enabled profile: the result of that
-        package stays on the card and is delivered by the next poll, on the new profile.
+        package stays on the card and is delivered by the next poll, on the new profile. ``timeout`` in seconds of
+        station time, for all of it. Raises EimUnreachable for the way to the eIM, CardGone and InstrumentTimeout for
+        the card, DeviceFailure and InstrumentError.
         """
 
     async def rollback(self) -> bool:

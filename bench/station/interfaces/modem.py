@@ -135,20 +135,27 @@ class Recovery:
 class Modem(Instrument, Protocol):
     """A modem behind an AT port (3GPP TS 27.007).
 
-    What a family of modems has no command for raises Refused, which names family and function; ModemError is what the
-    modem answered, ModemHung that it did not, PortGone that its port is not there.
+    Every ``timeout`` is in seconds of station time. What a family of modems has no command for raises Refused, which
+    names family and function; ModemError (a DeviceFailure) is what the modem answered, ModemHung (a DeviceFailure) that
+    it did not, PortGone (an InstrumentError) that its port is not there: any method may raise these three.
     """
 
     imei: str
 
     async def wait_ready(self, *, timeout: float) -> float:
-        """Wait until the port is there and AT answers, initialise; return the seconds it took."""
+        """Wait until the port is there and AT answers, initialise; return the seconds it took.
+
+        Raises WrongInstrument for another IMEI than the pinned one.
+        """
 
     async def wait_sim_ready(self, *, timeout: float) -> None:
-        """Wait for +CPIN: READY."""
+        """Wait for +CPIN: READY (27.007 section 8.3). Raises DeviceFailure with the last answer."""
 
     async def command(self, line: str, *, timeout: float | None = None) -> Sequence[str]:
-        """Send one AT command, return its information lines. Raises ModemError with the CME code."""
+        """Send one AT command, return its information lines. Raises ModemError with the CME code.
+
+        ``timeout`` None: as long as commands of its kind may take.
+        """
 
     async def registration(self) -> Registration:
         """Read +CEREG and +COPS now."""
@@ -172,7 +179,10 @@ class Modem(Instrument, Protocol):
         """Return the IMSI digits read from EF.IMSI by +CRSM."""
 
     async def activate_pdp(self, apn: str, *, cid: int = 1, timeout: float = 150.0) -> PdpContext:
-        """Define and activate a PDP context; return address and DNS servers."""
+        """Define and activate a PDP context (27.007 section 10.1); return address and DNS servers.
+
+        Raises DeviceFailure when the network refuses it or ``timeout`` is over.
+        """
 
     async def define_pdp(self, apn: str, *, cid: int = 1) -> None:
         """Define the APN of the attach context without activating it (+CGDCONT)."""
@@ -181,6 +191,7 @@ class Modem(Instrument, Protocol):
         """After a profile switch: wait for the refresh signs, else reset the card in the modem.
 
         Returns what happened: ``refresh`` (signs seen) or ``reset`` (the modem had to be made to reset the card).
+        Raises DeviceFailure when even that does not help.
         """
 
     def card(self) -> CardAccess:
@@ -193,7 +204,7 @@ class Modem(Instrument, Protocol):
         """Return the number of the selected SIM slot, from 1; 1 for a modem that has no command for it."""
 
     async def select_slot(self, slot: int, *, timeout: float = 30.0) -> None:
-        """Select a SIM slot, verify by reading back, and wait until its card is ready."""
+        """Select a SIM slot, verify by reading back, and wait until its card is ready. Raises DeviceFailure."""
 
     async def serving_cell(self) -> CellInfo | None:
         """Return the serving cell, None without one."""
@@ -241,10 +252,10 @@ class Modem(Instrument, Protocol):
         """Return why the last attach or PDN connection failed: +CEREG, +CEER and the vendor's own form."""
 
     async def reset_card(self, *, timeout: float) -> None:
-        """Have the modem switch its card off and on and wait until it is ready."""
+        """Have the modem switch its card off and on and wait until it is ready. Raises DeviceFailure."""
 
     async def reset(self, *, timeout: float) -> None:
-        """Restart the modem by command and wait until it and its card are ready."""
+        """Restart the modem by command and wait until it and its card are ready. Raises DeviceFailure."""
 
     async def power_down(self, *, timeout: float = 70.0) -> float:
         """Detach and switch the modem off by command; return the seconds until it said so, or went silent."""

@@ -35,13 +35,16 @@ class PowerCycle:
 
 
 class PowerSupply(Instrument, Protocol):
-    """One channel of a programmable supply."""
+    """One channel of a programmable supply. Volts, amperes, seconds of station time.
+
+    Any method may raise InstrumentError and InstrumentTimeout for the supply's part.
+    """
 
     abilities: PowerAbilities
     """What this model can do; what is not declared is refused before anything is sent."""
 
     async def set_output(self, on: bool) -> None:
-        """Switch the output and verify by reading back."""
+        """Switch the output and verify by reading back. Raises InstrumentError, also while a protection is tripped."""
 
     async def output(self) -> bool:
         """Return whether the output is on, as the supply says now."""
@@ -56,7 +59,10 @@ class PowerSupply(Instrument, Protocol):
         """Measure the channel now."""
 
     async def wait_dead(self, *, timeout: float) -> float:
-        """Wait until the rail is below the station's ``dead_voltage``; return the seconds it took."""
+        """Wait until the rail is below the station's ``dead_voltage``; return the seconds it took.
+
+        Raises InstrumentTimeout after ``timeout`` seconds, with the voltage it is still at.
+        """
 
     async def cycle(
         self,
@@ -66,7 +72,7 @@ class PowerSupply(Instrument, Protocol):
         shutdown: Callable[[], Awaitable[object]] | None = None,
         booted: Callable[[], Awaitable[object]] | None = None,
     ) -> PowerCycle:
-        """Output off, wait until the rail is dead, hold, output on.
+        """Output off, wait until the rail is dead (at most ``timeout`` s), dead for ``hold`` s, output on.
 
         Hard without ``shutdown``; with it (``AT+QPOWD``, say) it is awaited first, and a BenchError of it makes the
         cycle a hard one. ``booted`` is awaited after switching on and gives ``boot_time``.
