@@ -34,7 +34,7 @@ class DatagramStream(Protocol):
 
 @runtime_checkable
 class DatagramPath(Protocol):
-    """A data path that carries UDP too. ``timeout`` in seconds: of station time, of real time where the host resolves."""
+    """A data path that carries UDP too. ``timeout`` in seconds, of station time unless the host resolves the name."""
 
     async def datagrams(self, host: str, port: int, *, timeout: float) -> DatagramStream:
         """Open a UDP socket with one peer. Raises InstrumentTimeout, or InstrumentError with the reason."""

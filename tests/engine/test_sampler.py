@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
-import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,146 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.engine.sampler import Sampler
 from bench.errors import BenchError, InstrumentError
-from bench.run.samples import Samples, SampleWriter, read
 from bench.station.clock import RealClock
-from bench.station.interfaces import Identity, PowerCycle, Reading, SafeAction
+from bench.station.interfaces import Reading
 
-from .conftest import Bench
-from .double import events_of
-
-
-class Clock(RealClock):
-    """Station time of whole nanoseconds that jumps from deadline to deadline, as that of a simulated world."""
-
-    mode = "instant"
-
-    def __init__(self, start_ns: int = 5_000_000_000) -> None:
-        self.ns = start_ns
-        self.waits: list[tuple[int, asyncio.Timeout]] = []
-
-    def now(self) -> float:
-        return self.ns / 1e9
-
-    async def sleep(self, seconds: float) -> None:
-        until = self.ns + round(seconds * 1e9)
-        await self.settle()
-        while self.ns < until:
-            self.ns = min([until, *(max(at, self.ns) for at, _ in self.waits)])
-            for due in [wait for wait in self.waits if wait[0] <= self.ns]:
-                due[1].reschedule(asyncio.get_running_loop().time())
-                self.waits.remove(due)
-            await self.settle()
-
-    async def settle(self) -> None:
-        """Let everybody do what there is to do at this moment: no task here waits for anything outside."""
-        for _ in range(30):
-            await asyncio.sleep(0)
-
-    @asynccontextmanager
-    async def aside(self, seconds: float | None) -> AsyncIterator[None]:
-        assert seconds is not None
-        until = self.ns + round(seconds * 1e9)
-        assert until > self.ns, "a wait for no time at all comes back without time having passed, for ever"
-        async with asyncio.timeout(None) as timeout:
-            wait = (until, timeout)
-            self.waits.append(wait)
-            try:
-                yield
-            finally:
-                if wait in self.waits:
-                    self.waits.remove(wait)
-
-
-class Supply:
-    """A supply whose measurements do what a test says."""
-
-    def __init__(self, clock: RealClock) -> None:
-        self.identity = Identity("Double", "Supply", "1")
-        self.clock = clock
-        self.on = False
-        self.behaviour: Callable[[], Awaitable[Reading]] | None = None
-        self.busy = 0
-        self.most_at_a_time = 0
-        self.measured = 0
-        self.extra = "beyond the interface"
-
-    @asynccontextmanager
-    async def _use(self) -> AsyncIterator[None]:
-        self.busy += 1
-        self.most_at_a_time = max(self.most_at_a_time, self.busy)
-        try:
-            yield
-        finally:
-            self.busy -= 1
-
-    async def set_output(self, on: bool) -> None:
-        async with self._use():
-            await asyncio.sleep(0)
-            self.on = on
-
-    async def output(self) -> bool:
-        async with self._use():
-            return self.on
-
-    async def set_voltage(self, voltage: float) -> None:
-        async with self._use():
-            await asyncio.sleep(0)
-
-    async def set_current_limit(self, current: float) -> None:
-        async with self._use():
-            await asyncio.sleep(0)
-
-    async def measure(self) -> Reading:
-        async with self._use():
-            self.measured += 1
-            if self.behaviour is not None:
-                return await self.behaviour()
-            await asyncio.sleep(0)
-            return Reading(4.0, 0.5) if self.on else Reading(0.0, 0.0)
-
-    async def wait_dead(self, *, timeout: float) -> float:
-        async with self._use():
-            await asyncio.sleep(0)
-            return 0.0
-
-    async def cycle(self, *, hold: float = 2.0, timeout: float = 30.0) -> PowerCycle:
-        async with self._use():
-            self.on = False
-            await self.clock.sleep(hold)
-            self.on = True
-            return PowerCycle(0.0, hold)
-
-    def safe_action(self) -> SafeAction:
-        return SafeAction("power.off", "double", {})
-
-    async def close(self) -> None:
-        pass
-
-
-class Bed:
-    """A sampler with its supply, clock and file."""
-
-    def __init__(self, folder: Path, clock: RealClock, interval: float) -> None:
-        self.supply = Supply(clock)
-        self.clock = clock
-        self.folder = folder
-        self.warnings: list[str] = []
-        self.sampler = Sampler(self.supply, clock, interval=interval, writer=self.writer, warn=self.warnings.append)
-
-    def writer(self, start: float) -> SampleWriter:
-        return SampleWriter.create(
-            self.folder, "psu", start=start, wall_ns=time.time_ns(), interval=1.0, supply={}, channel=1
-        )
-
-    @property
-    def samples(self) -> Samples:
-        return read(self.folder / "power-psu.f32")
-
-
-def bed(folder: Path, clock: RealClock | None = None, interval: float = 1.0) -> Bed:
-    return Bed(folder, clock or Clock(), interval)
+from .sampler_bed import Bed, Clock, bed
 
 
 def test_samples_come_at_their_interval_while_the_output_is_on(tmp_path: Path) -> None:
@@ -447,48 +308,3 @@ def test_the_recipe_sees_the_supply_it_would_see_without_samples(tmp_path: Path)
 
 async def _made(folder: Path) -> Bed:
     return bed(folder)
-
-
-# --- whole runs -----------------------------------------------------------------------------------------------------
-
-
-def test_a_run_leaves_samples_their_figures_and_its_report(bench: Bench) -> None:
-    code, events, folder = bench.run("quick")
-    assert code == 0
-    result = json.loads((folder / "result.json").read_text())
-    power = result["power"]["supply"]
-    assert power["samples"] >= 1
-    assert power["interval_s"] == 1.0
-    header = json.loads((folder / "power-supply.json").read_text())
-    assert header["supply"]["identity"].startswith("Double/Supply/D1")
-    page = (folder / "report.html").read_text()
-    assert folder.name in page
-    assert "✔ pass" in page
-    assert events_of(events, "run-end")[0]["exit_code"] == 0
-
-
-def test_sample_0_takes_none(bench: Bench) -> None:
-    text = bench.config.read_text().replace("voltage = 3.8", "voltage = 3.8\nsample = 0.0")
-    bench.config.write_text(text)
-    code, _, folder = bench.run("quick")
-    assert code == 0
-    assert not list(folder.glob("power-*"))
-    assert "power" not in json.loads((folder / "result.json").read_text())
-
-
-def test_a_killed_runner_leaves_its_samples_and_gets_its_report(bench: Bench) -> None:
-    handle = bench.start("long")
-    bench.until(handle.folder, "note")
-    deadline = time.monotonic() + 10
-    while not (handle.folder / "power-supply.f32").exists() or not read(handle.folder / "power-supply.f32").times:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(bench.runner(handle.folder), signal.SIGKILL)
-    assert handle.wait(15) == 3
-    assert read(handle.folder / "power-supply.f32").times
-    while not (handle.folder / "report.html").exists():  # by a process of its own: it may come after the exit
-        assert time.monotonic() < deadline + 10
-        time.sleep(0.01)
-    page = (handle.folder / "report.html").read_text()
-    assert "killed by SIGKILL" in page
-    assert "bench-error" in page
