@@ -103,7 +103,7 @@ class AmarisoftCallbox(EmulatorDriver):
                 )
         full = extra.get("full_power")
         if full is not None and (isinstance(full, bool) or not isinstance(full, int | float)):
-            raise ConfigurationError("'full_power' is a number in dBm", where=options.origin)
+            raise ConfigurationError("'full_power' is a number in dBm", where=options.origin, hint="full_power = -70.0")
         opened: list[RemoteApi] = []
         try:
             for _, url in urls:
@@ -244,7 +244,11 @@ async def _make_safe(action: SafeAction, deadline: float) -> SafeResult:
                 try:
                     wanted = str(action.options.get("serial") or "")
                     if wanted and str(api.ready.get("name") or "") != wanted:
-                        raise InstrumentError(f"'{api.ready.get('name')}' answers instead of '{wanted}': not touched")
+                        raise InstrumentError(
+                            f"'{api.ready.get('name')}' answers instead of '{wanted}': not touched",
+                            where=url,
+                            hint="another process has this address now: switch off by hand",
+                        )
                     for cell in cells:
                         await api.ask("cell_gain", cell_id=cell, gain=GAIN_OFF)
                     known = cells_in(await api.ask("config_get"), where=url)

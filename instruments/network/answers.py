@@ -70,11 +70,3 @@ def installed(answer: str) -> list[str]:
     if any(not re.fullmatch(r"[A-Za-z0-9_./:+ -]{0,64}", part) for part in parts):
         raise AnswerError(f"'{answer.strip()[:60]}' is no list of options")
     return [part for part in parts if part not in ("", "0")]
-
-
-def word(answer: str) -> str:
-    """Read a word such as ``LTE``, in capitals. Raises AnswerError."""
-    text = parse.text(answer).upper()
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]{1,31}", text):
-        raise AnswerError(f"'{answer.strip()[:60]}' is no word")
-    return text

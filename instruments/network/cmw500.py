@@ -12,11 +12,11 @@ from typing import ClassVar, Final
 
 from bench.station.drivers import DriverOptions
 from bench.station.network import NetworkAbilities, NetworkAbility
-from instruments.network import answers
 from instruments.network.answers import CellReading
 from instruments.network.dialects import EmulatorDialect
 from instruments.network.functions import Functions
 from instruments.network.scpi_emulator import ScpiEmulator
+from instruments.scpi import parse
 from instruments.scpi.parse import AnswerError
 from instruments.scpi.session import ScpiSession
 
@@ -50,7 +50,7 @@ def cell_state(answer: str) -> CellReading:
 
 def packet_state(answer: str) -> tuple[bool, bool]:
     """Read ``PSWitched:STATe?``: whether a device is attached, and whether it is connected. Raises AnswerError."""
-    word = answers.word(answer)
+    word = parse.word(answer)
     if word not in _PACKET_STATES:
         raise AnswerError(f"'{answer[:60]}' is no state of the packet-switched domain")
     return word in _ATTACHED, word in _CONNECTED

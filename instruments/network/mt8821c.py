@@ -16,6 +16,7 @@ from bench.station.network import NetworkAbilities, NetworkAbility
 from instruments.network import answers
 from instruments.network.dialects import EmulatorDialect
 from instruments.network.scpi_emulator import POLL, ScpiEmulator
+from instruments.scpi import parse
 from instruments.scpi.parse import AnswerError
 from instruments.scpi.session import Manners
 
@@ -119,5 +120,5 @@ class AnritsuMt8821c(ScpiEmulator):
             await self._clock.sleep(POLL)
 
     async def _before_on(self, cell: int) -> None:
-        if await self._ask("STDSEL?", answers.word) != "LTE":
+        if await self._ask("STDSEL?", parse.word) != "LTE":
             await self._write("STDSEL LTE")

@@ -61,7 +61,11 @@ def root_qdisc(answer: str) -> tuple[str, str]:
         roots = [item for item in found if item.get("root")]
         return (str(roots[0]["kind"]), str(roots[0]["handle"])) if roots else ("", "0:")
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
-        raise InstrumentError(f"tc answered no list of qdiscs: {answer[:60]!r}", where="tc qdisc show") from None
+        raise InstrumentError(
+            f"tc answered no list of qdiscs: {answer[:60]!r}",
+            where="tc qdisc show",
+            hint="is 'tc' iproute2's, 4.10 or later? options = { tc = \"/usr/sbin/tc\" }",
+        ) from None
 
 
 class Netem:
@@ -82,7 +86,9 @@ class Netem:
         that is none, InstrumentError where tc or the interface is not there.
         """
         if not _INTERFACE.fullmatch(interface):
-            raise ConfigurationError(f"'{interface}' is no network interface", where=options.origin)
+            raise ConfigurationError(
+                f"'{interface}' is no network interface", where=options.origin, hint="a name that 'ip link' lists: eth1"
+            )
         tc = str(options.extra.get("tc") or shutil.which("tc") or shutil.which("tc", path="/usr/sbin:/sbin") or "")
         if not tc:
             raise InstrumentError(
@@ -111,7 +117,9 @@ class Netem:
         kind, handle = await self._root()
         if (kind, handle) != ("netem", HANDLE):
             raise InstrumentError(
-                f"{self.interface} has qdisc {kind or 'none'} {handle} after netem was set", where=self._options.name
+                f"{self.interface} has qdisc {kind or 'none'} {handle} after netem was set",
+                where=self._options.name,
+                hint="does another program configure this interface?",
             )
 
     async def undo(self) -> None:
@@ -153,12 +161,16 @@ class Netem:
                     env={**os.environ, "LC_ALL": "C"},
                 )
             except OSError as error:
-                raise InstrumentError(f"tc cannot be started: {error.strerror or error}", where=command[0]) from error
+                raise InstrumentError(
+                    f"tc cannot be started: {error.strerror or error}", where=command[0], hint="is it a program?"
+                ) from error
             try:
                 async with asyncio.timeout(WITHIN):
                     out, err = await process.communicate()
             except TimeoutError:
-                raise InstrumentTimeout(f"tc did not end within {WITHIN:g} s", where=shown) from None
+                raise InstrumentTimeout(
+                    f"tc did not end within {WITHIN:g} s", where=shown, hint="run it by hand: what does it wait for?"
+                ) from None
             finally:
                 if process.returncode is None:
                     process.kill()

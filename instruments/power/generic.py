@@ -109,7 +109,9 @@ def _watchdog(table: Any, where: str) -> tuple[Watchdog, Span]:
             raise ConfigurationError(f"'watchdog' has no '{key}'", where=where, hint=f"it has {', '.join(_WATCHDOG)}")
     missing = [key for key in _WATCHDOG if key not in table]
     if missing:
-        raise ConfigurationError(f"'watchdog' lacks {', '.join(missing)}", where=where)
+        raise ConfigurationError(
+            f"'watchdog' lacks {', '.join(missing)}", where=where, hint="each is a command of the supply, or a question"
+        )
     commands = {key: _template(key, table[key], where) for key in _WATCHDOG}
     span = Span(
         _number(table, "shortest", 1.0, 0.1, 3600.0, where), _number(table, "longest", 60.0, 0.1, 86400.0, where)
@@ -120,7 +122,9 @@ def _watchdog(table: Any, where: str) -> tuple[Watchdog, Span]:
 def _lines(name: str, value: Any, where: str) -> tuple[str, ...]:
     lines = [value] if isinstance(value, str) else value
     if not isinstance(lines, list | tuple) or (not lines and name != "clear_trip"):
-        raise ConfigurationError(f"'{name}' must be a command or a list of commands", where=where)
+        raise ConfigurationError(
+            f"'{name}' must be a command or a list of commands", where=where, hint=f'{name} = ["OUTP ON"]'
+        )
     return tuple(_template(name, line, where) for line in lines)
 
 
@@ -129,7 +133,9 @@ def _template(name: str, value: Any, where: str, *, empty: bool = False) -> str:
     if not isinstance(value, str) or (not value.strip() and not empty):
         raise ConfigurationError(f"'{name}' must be a command", where=where, hint="such as 'VOLT {v:.3f}'")
     if not all(32 <= ord(character) < 127 for character in value):
-        raise ConfigurationError(f"'{name}' may hold printable ASCII on one line only", where=where)
+        raise ConfigurationError(
+            f"'{name}' may hold printable ASCII on one line only", where=where, hint="give a list for several commands"
+        )
     try:
         used = {field for _, field, _, _ in string.Formatter().parse(value) if field is not None}
         if not used <= {"n", "v"}:
@@ -150,19 +156,25 @@ def _pattern(value: Any, where: str) -> str:
     try:
         re.compile(str(value))
     except re.error as error:
-        raise ConfigurationError(f"'model' is no pattern: {error}", where=where) from error
+        raise ConfigurationError(
+            f"'model' is no pattern: {error}", where=where, hint="a regular expression for manufacturer,model of *IDN?"
+        ) from error
     return str(value)
 
 
 def _number(options: Mapping[str, Any], name: str, default: float, low: float, high: float, where: str) -> float:
     value = options.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigurationError(f"'{name}' must be {low:g} to {high:g}", where=where)
+        raise ConfigurationError(
+            f"'{name}' must be {low:g} to {high:g}", where=where, hint=f"{name} = {default:g}, without quotes"
+        )
     return float(value)
 
 
 def _integer(options: Mapping[str, Any], name: str, default: int, low: int, high: int, where: str) -> int:
     value = options.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigurationError(f"'{name}' must be a whole number from {low} to {high}", where=where)
+        raise ConfigurationError(
+            f"'{name}' must be a whole number from {low} to {high}", where=where, hint=f"{name} = {default}"
+        )
     return value

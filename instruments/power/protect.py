@@ -11,7 +11,6 @@ from bench.station.power import Protection, Span, TripCause
 from instruments.power.dialects import Level, TripQuery
 from instruments.power.wire import SupplyWire, differ, plain
 from instruments.scpi import parse
-from instruments.scpi.parse import AnswerError
 
 Clearing = Literal["this run's", "an earlier run's"]
 """Whose trip it is that is cleared."""
@@ -51,15 +50,12 @@ class Protections(SupplyWire):
             return None
         if level.state and not await self._yes(level.state):
             return None
-        answer = await self._ask(level.get)
-        try:
+
+        def read(answer: str) -> float | None:
             text = plain(answer, level.answer.format(n=self.channel))
-            if level.off_word and text.upper() == level.off_word:
-                return None
-            return parse.number(text)
-        except AnswerError as error:
-            error.where = error.where or f"{self._options.name}: {parse.shown(self._line(level.get))}"
-            raise
+            return None if level.off_word and text.upper() == level.off_word else parse.number(text)
+
+        return await self._session.value(self._line(level.get), read)
 
     async def set_protection(self, protection: Protection) -> None:
         """Program the protections and read them back; None switches one off.
@@ -213,7 +209,9 @@ class Protections(SupplyWire):
         found = await self._number(watchdog.get_delay)
         if not await self._yes(watchdog.state) or abs(found - delay) > 0.5:
             raise InstrumentError(
-                f"the watchdog was set to {delay:g} s, but {found:g} s is read back or it is off", where=self.where
+                f"the watchdog was set to {delay:g} s, but {found:g} s is read back or it is off",
+                where=self.where,
+                hint="does another program, or a hand at its front, set it too?",
             )
         self._armed = delay
         return delay
@@ -239,14 +237,20 @@ class Protections(SupplyWire):
     async def set_power_on_off(self) -> None:
         """Have the output off after a mains failure, and read it back. Raises Refused where it cannot be set."""
         if not self.dialect.power_on_off or not self.abilities.power_on_state:
-            raise Refused(f"{self.dialect.title} has no power-on state that can be set", where=self.where)
-        found = parse.text(await self._ask(self.dialect.get_power_on))
-        if found.upper() != self.dialect.power_on_is_off:  # it is kept in flash memory: written only when it differs
+            raise Refused(
+                f"{self.dialect.title} has no power-on state that can be set",
+                where=self.where,
+                hint="after a mains failure look at the output yourself, or use a supply that can: N6705C",
+            )
+        found = await self._session.value(self._line(self.dialect.get_power_on), parse.word)
+        if found != self.dialect.power_on_is_off:  # it is kept in flash memory: written only when it differs
             await self._command(self.dialect.power_on_off)
-            found = parse.text(await self._ask(self.dialect.get_power_on))
-        if found.upper() != self.dialect.power_on_is_off:
+            found = await self._session.value(self._line(self.dialect.get_power_on), parse.word)
+        if found != self.dialect.power_on_is_off:
             raise InstrumentError(
-                f"the power-on state is '{found}', not {self.dialect.power_on_is_off}", where=self.where
+                f"the power-on state is '{found}', not {self.dialect.power_on_is_off}",
+                where=self.where,
+                hint="set it at the supply's front: some keep it behind a menu lock",
             )
 
 

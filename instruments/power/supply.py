@@ -78,14 +78,22 @@ class ScpiSupply(Protections):
     def _check_options(cls, options: DriverOptions, dialect: SupplyDialect) -> float:
         extra = options.known_extra(*cls.known_options())
         if options.limits is None:
-            raise ConfigurationError("a supply needs voltage, voltage_max and current_limit", where=options.origin)
+            raise ConfigurationError(
+                "a supply needs voltage, voltage_max and current_limit",
+                where=options.origin,
+                hint="power = { ..., voltage = 3.8, voltage_max = 4.3, current_limit = 1.5 }",
+            )
         if not 1 <= options.channel <= dialect.channels:
             raise ConfigurationError(
-                f"{dialect.title} has channels 1 to {dialect.channels}, not {options.channel}", where=options.origin
+                f"{dialect.title} has channels 1 to {dialect.channels}, not {options.channel}",
+                where=options.origin,
+                hint="'channel' of the station's power says which output feeds the device",
             )
         timeout = extra.get("timeout", 3.0)
         if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not 0.05 <= timeout <= 60:
-            raise ConfigurationError("'timeout' must be 0.05 to 60 s", where=options.origin)
+            raise ConfigurationError(
+                "'timeout' must be 0.05 to 60 s", where=options.origin, hint="seconds for one answer; 3 without it"
+            )
         return float(timeout)
 
     @classmethod
@@ -107,6 +115,7 @@ class ScpiSupply(Protections):
             raise ConfigurationError(
                 f"a {found.model} has {channels} channel{'s' if channels > 1 else ''}, not {options.channel}",
                 where=options.origin,
+                hint="'channel' of the station's power says which output feeds the device",
             )
 
     @staticmethod

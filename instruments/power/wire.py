@@ -79,9 +79,6 @@ class SupplyWire:
     async def _command(self, template: str, value: float = 0.0, *, urgent: bool = False, sync: bool = True) -> None:
         await self._session.write(self._line(template, value), urgent=urgent, sync=sync)
 
-    async def _ask(self, template: str, *, urgent: bool = False) -> str:
-        return await self._session.query(self._line(template), urgent=urgent)
-
     async def _yes(self, template: str) -> bool:
         return await self._session.value(self._line(template), parse.boolean)
 

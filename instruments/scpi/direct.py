@@ -16,6 +16,7 @@ from instruments.scpi.link import ConnectionLost, VisaLink
 
 _AGAIN = 0.1
 _ANSWER = 1.0
+_BY_HAND = "switch off by hand"
 
 
 class DirectScpi:
@@ -33,7 +34,7 @@ class DirectScpi:
         """Return the seconds left. Raises InstrumentTimeout when there are none."""
         left = self.until - time.monotonic()
         if left <= 0:
-            raise InstrumentTimeout("the deadline is over", where=self.resource)
+            raise InstrumentTimeout("the deadline is over", where=self.resource, hint=_BY_HAND)
         return left
 
     def open(self) -> None:
@@ -104,7 +105,7 @@ class DirectScpi:
         while b"\n" not in self._rest:
             left = until - time.monotonic()
             if left <= 0:
-                raise InstrumentTimeout(f"no answer within {timeout:.2g} s", where=self._where(command))
+                raise InstrumentTimeout(f"no answer within {timeout:.2g} s", where=self._where(command), hint=_BY_HAND)
             self._socket.settimeout(left)
             try:
                 chunk = self._socket.recv(65536)
@@ -126,6 +127,8 @@ class DirectScpi:
         found = parse.identity(self.query("*IDN?"))
         if serial and found.serial != serial:
             raise InstrumentError(
-                f"serial number '{found.serial}' answers instead of '{serial}': not touched", where=self.resource
+                f"serial number '{found.serial}' answers instead of '{serial}': not touched",
+                where=self.resource,
+                hint="another instrument has this address now: switch off by hand, and correct 'resource'",
             )
         return found

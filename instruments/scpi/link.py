@@ -29,8 +29,17 @@ _LONGEST_BLOCK = 256 << 20
 _opening = threading.Lock()
 
 
+SILENT = "is it busy, or does it hang? what comes late is thrown away, and the next question asked anew"
+"""What to do about an answer that does not come."""
+
+
 class ConnectionLost(InstrumentError):
     """The connection to the instrument broke, or could not be made."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(
+            what, where=where, hint=hint or "is it on, is it on the network, and did no other program take its session?"
+        )
 
 
 class Abandoned(InstrumentError):
@@ -166,7 +175,7 @@ class VisaLink:
                 raise Abandoned("given up for something more urgent", where=self._where(line))
             left = until - time.monotonic()
             if left <= 0:
-                raise InstrumentTimeout(f"no answer within {timeout:g} s", where=self._where(line))
+                raise InstrumentTimeout(f"no answer within {timeout:g} s", where=self._where(line), hint=SILENT)
             events = poll.poll(min(SLICE, left) * 1000)
             if not events:
                 continue
@@ -204,7 +213,9 @@ class VisaLink:
             return self._take_raw(line)
         except pyvisa.errors.VisaIOError as error:
             if error.error_code == pyvisa.constants.StatusCode.error_timeout:
-                raise InstrumentTimeout(f"no answer within {timeout:g} s", where=self._where(line)) from error
+                raise InstrumentTimeout(
+                    f"no answer within {timeout:g} s", where=self._where(line), hint=SILENT
+                ) from error
             self.close()
             raise ConnectionLost(f"the connection broke: {_reason(error)}", where=self._where(line)) from error
 
@@ -260,7 +271,11 @@ class VisaLink:
                 raise Abandoned("given up for something more urgent", where=self._where(line))
             left = until - time.monotonic()
             if left <= 0:
-                raise InstrumentTimeout(f"no complete data block within {timeout:g} s", where=self._where(line))
+                raise InstrumentTimeout(
+                    f"no complete data block within {timeout:g} s",
+                    where=self._where(line),
+                    hint="a longer 'timeout' in options, or a shorter record",
+                )
             if not poll.poll(min(SLICE, left) * 1000):
                 continue
             try:

@@ -20,12 +20,19 @@ _NO = frozenset({"0", "OFF", "NO", "+0", "-0"})
 class AnswerError(InstrumentError):
     """An instrument answered something that is no answer to the question."""
 
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(
+            what, where=where, hint=hint or "ask again; if it stays so, is it the model the driver is for?"
+        )
+
 
 class ScpiError(InstrumentError):
     """The instrument's error queue names an error of the command just sent."""
 
     def __init__(self, code: int, text: str, *, where: str = "", hint: str = "") -> None:
-        super().__init__(f"{code}, {text}", where=where, hint=hint)
+        super().__init__(
+            f"{code}, {text}", where=where, hint=hint or "the error number is explained in the instrument's manual"
+        )
         self.code = code
         self.text = text
 
@@ -82,6 +89,14 @@ def done(answer: str) -> None:
 def text(answer: str) -> str:
     """Read a string answer, with or without quotes."""
     return answer.strip().strip("\"'")
+
+
+def word(answer: str) -> str:
+    """Read a word such as ``LTE`` or ``RST``, in capitals (character response data). Raises AnswerError."""
+    found = text(answer).upper()
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]{1,31}", found):
+        raise AnswerError(f"'{_short(answer)}' is no word")
+    return found
 
 
 def shown(line: str) -> str:

@@ -261,7 +261,7 @@ class ScpiSession:
     @asynccontextmanager
     async def _turn(self, *, urgent: bool = False) -> AsyncIterator[None]:
         if self._closed:
-            raise InstrumentError(f"{self.name} is closed", where=self.resource)
+            raise InstrumentError(f"{self.name} is closed", where=self.resource, hint="open the driver again")
         if urgent and self._turns.taken:
             self._link.abandon()
         with self._clock.busy():
@@ -373,6 +373,7 @@ class ScpiSession:
                 f"another instrument answers after the connection was lost: {found.key()} instead of "
                 f"{self.identity.key()}",
                 where=self.resource,
+                hint="was the instrument exchanged, or has its address gone to another one?",
             )
 
     async def _explained(self, error: InstrumentTimeout) -> InstrumentError:
@@ -385,7 +386,7 @@ class ScpiSession:
         except (InstrumentError, OSError) as lost:
             await self._step(self._link.clear)  # an answer that comes yet must not meet the next question
             what = lost.what if isinstance(lost, InstrumentError) else str(lost)
-            return InstrumentTimeout(f"{error.what}, and then: {what}", where=error.where)
+            return InstrumentTimeout(f"{error.what}, and then: {what}", where=error.where, hint=error.hint)
         if errors:
             code, text = errors[0]
             return ScpiError(code, text, where=error.where, hint="the instrument refused it and so gave no answer")

@@ -44,9 +44,17 @@ def run(command: Sequence[str], *, within: float = RUN_WITHIN, lane: Lane | None
             hint=f"install it, or give 'program' in options of {command[0]}",
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise InstrumentTimeout(f"{command[0]} did not end within {within:g} s", where=" ".join(command)) from error
+        raise InstrumentTimeout(
+            f"{command[0]} did not end within {within:g} s",
+            where=" ".join(command),
+            hint="run it by hand: does the hub still answer?",
+        ) from error
     except OSError as error:
-        raise InstrumentError(f"{command[0]} cannot be run: {error.strerror}", where=" ".join(command)) from error
+        raise InstrumentError(
+            f"{command[0]} cannot be run: {error.strerror}",
+            where=" ".join(command),
+            hint="is 'program' in options an executable file?",
+        ) from error
     text = (done.stdout + done.stderr).decode("utf-8", "replace")
     lane.record(Direction.RECEIVED, text.encode())
     if done.returncode:

@@ -59,7 +59,11 @@ class UhubctlPort(UsbPort):
         text = run([place.program, "-l", place.address, "-p", str(place.port)], lane=options.lane)
         found = _HUB.search(text)
         if found is None:
-            raise InstrumentError(f"uhubctl finds no hub at {place.address}", where=options.origin)
+            raise InstrumentError(
+                f"uhubctl finds no hub at {place.address}",
+                where=options.origin,
+                hint="'uhubctl' alone lists the hubs that can switch their ports",
+            )
         port_state(text, place.port)
         vendor, _, rest = found["what"].partition(" ")
         return Identity("USB hub", vendor, f"{place.address}.{place.port}", rest.split(",")[0].strip())

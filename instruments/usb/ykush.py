@@ -21,7 +21,10 @@ def port_state(text: str, port: int) -> bool:
     for found in _STATE.finditer(text):
         if found["port"] is None or int(found["port"]) == port:
             return found["state"].upper() in ("ON", "UP")
-    raise InstrumentError(f"ykushcmd tells nothing of port {port}: {text.strip()[:100] or 'no output'}")
+    raise InstrumentError(
+        f"ykushcmd tells nothing of port {port}: {text.strip()[:100] or 'no output'}",
+        hint="has this board that port, and this user access to it? (udev rule)",
+    )
 
 
 def _command(place: Place, *action: str) -> list[str]:

@@ -19,10 +19,11 @@ from instruments.network import answers, cmw500, mt8821c, remote_api, uxm
 from instruments.network.amarisoft import devices_in
 from instruments.network.base import EmulatorDriver
 from instruments.network.functions import Functions
+from instruments.scpi import parse
 from instruments.scpi.parse import AnswerError
 
 READERS = (
-    answers.imsi, answers.imei, answers.addresses, answers.installed, answers.word, answers.switched,
+    answers.imsi, answers.imei, answers.addresses, answers.installed, parse.word, answers.switched,
     cmw500.cell_state, cmw500.packet_state, uxm.cell_status, uxm.registered, mt8821c.registered,
 )  # fmt: skip
 
@@ -87,7 +88,7 @@ def test_what_an_emulator_can_is_what_its_driver_supplies(kind, tmp_path):
         (answers.addresses, '""', ()),
         (answers.installed, '"C8700200A,500"', ["C8700200A", "500"]),
         (answers.installed, "0", []),
-        (answers.word, "Lte", "LTE"),
+        (parse.word, "Lte", "LTE"),
         (cmw500.packet_state, "CEST", (True, True)),
         (cmw500.packet_state, "ATT", (True, False)),
         (cmw500.packet_state, "ON", (False, False)),
@@ -110,7 +111,7 @@ def test_answers_as_emulators_give_them(read, answer, value):
         (answers.addresses, "001010123456063"),
         (answers.addresses, "10.0.0"),
         (answers.installed, "\xff\xfe"),
-        (answers.word, "1"),
+        (parse.word, "1"),
         (answers.switched, "MAYBE"),
         (cmw500.packet_state, "MAYBE"),
         (cmw500.cell_state, "ON,1"),

@@ -13,6 +13,7 @@ from bench.station.interfaces import Identity
 from bench.station.power import WavePoint
 from instruments.power.shapes import RecordingSupply, WaveformSupply
 from instruments.power.supply import ScpiSupply
+from instruments.scpi.parse import AnswerError
 from instruments.usb.port import UsbPort
 
 DRIVERS = sorted({case.driver for case in CASES})
@@ -42,6 +43,31 @@ def test_a_supply_that_has_neither_says_so_and_who_has(name):
             assert "N6705C" in wave.value.hint and "N6705C" in log.value.hint
             assert wave.value.where and log.value.where
             assert len(bench.lines) == before
+
+        with_supply(bench, case, body)
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "ask"),
+    [
+        ("aim-tti", "OVP2?", lambda supply: supply.protection()),
+        ("keysight-n6705c", "OUTP:PON:STAT?", lambda supply: supply.set_power_on_off()),
+    ],
+)
+def test_garbage_about_a_setting_is_an_error_and_changes_nothing(name, question, ask):
+    """Garbage for the power-on state was another state than "off", and so a reason to write the flash memory."""
+    case = next(case for case in CASES if case.driver == name)
+    with Bench(case.model, channel=case.channel) as bench:
+
+        async def body(supply):
+            bench.fault = lambda line, payload: [b"\xff\xfe??\n"] if line == question else None
+            with pytest.raises(AnswerError) as caught:
+                await ask(supply)
+            assert question in caught.value.where
+            bench.fault = None
+            assert bench.switching() == [] and bench.connections == 1
+            await ask(supply)
+            assert bench.connections == 2
 
         with_supply(bench, case, body)
 
