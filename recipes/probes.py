@@ -7,11 +7,13 @@ directions work. Times are seconds of station time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-from collections.abc import AsyncIterator
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.engine.recipe import Station
 from bench.errors import BenchError, InstrumentError
@@ -55,8 +57,8 @@ class Traffic:
         return any(number in self.answered for number, sent in self.sent.items() if sent >= moment)
 
 
-class Probe:
-    """Sends a numbered message every ``interval`` seconds and notes what comes back."""
+class Probe(ABC):
+    """Sends a numbered message every ``interval`` seconds (of station time) and notes what comes back."""
 
     def __init__(self, station: Station, name: str, host: str, port: int, interval: float) -> None:
         self.traffic = Traffic(name)
@@ -74,8 +76,9 @@ class Probe:
                 self._message()  # what the application would have sent now is lost too
             await self._clock.sleep(self._interval)
 
+    @abstractmethod
     async def _session(self) -> None:
-        raise NotImplementedError
+        """Use one socket until it breaks. Raises BenchError or TimeoutError then: it is opened again."""
 
     def _message(self, kind: int = 4) -> bytes:
         self._number += 1
@@ -187,18 +190,72 @@ async def _exactly(stream: ByteStream, count: int) -> bytes:
     return data
 
 
+# --- beside a recipe --------------------------------------------------------------------------------------------------
+
+
 @asynccontextmanager
 async def running(*probes: Probe) -> AsyncIterator[None]:
-    """Run probes beside the block."""
-    tasks = [asyncio.create_task(probe.run(), name=f"probe {probe.traffic.name}") for probe in probes]
-    try:
+    """Run probes beside the block; what they have seen is in their ``traffic``.
+
+    Raises InstrumentError at once, the block being cancelled, when a probe breaks by anything but its sockets: without
+    it nothing would be measured, and the block would wait for answers in vain.
+    """
+    async with beside({f"probe {probe.traffic.name}": probe.run() for probe in probes}):
         yield
+
+
+@asynccontextmanager
+async def beside(work: Mapping[str, Coroutine[Any, Any, object]]) -> AsyncIterator[list[asyncio.Task[object]]]:
+    """Run coroutines beside the block, by names for people; they are cancelled when it ends.
+
+    Should one of them raise, the block is cancelled and the error raised in its place: a BenchError as it is, anything
+    else as an InstrumentError that names the fault with file and line. A block that fails by itself keeps its error.
+    """
+    parent = asyncio.current_task()
+    assert parent is not None
+    faults: list[tuple[str, BaseException]] = []
+    tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
+    over = False
+
+    def ended(task: asyncio.Task[object]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        faults.append((task.get_name(), error))
+        if not over:
+            parent.cancel()
+
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield tasks
+    except BaseException as error:
+        if not faults:
+            raise
+        if parent.uncancel() > 0 and isinstance(error, asyncio.CancelledError):
+            raise  # somebody else wants this ended as well
     finally:
+        over = True
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if tasks:
+            await asyncio.wait(tasks)
+    if faults:
+        raise _fault(*faults[0]) from faults[0][1]
+
+
+def _fault(name: str, error: BaseException) -> BenchError:
+    """Return the error of a coroutine that broke; of a group, that of its first member."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, BenchError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    return InstrumentError(
+        f"the {name} broke: {type(error).__name__}: {error}",
+        where=f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name,
+        hint="a fault of the bench, not of the device: what was measured beside it says nothing",
+    )
 
 
 # --- what the device draws --------------------------------------------------------------------------------------------
@@ -233,28 +290,24 @@ class Meter:
 
     @asynccontextmanager
     async def measuring(self) -> AsyncIterator[Drawn]:
-        """Measure while the block runs; its first and last moments are samples."""
+        """Measure while the block runs; its first and last moments are samples.
+
+        Raises InstrumentError at once when the supply cannot be asked any more: the block is cancelled.
+        """
         drawn = Drawn()
         last = await self._sample(drawn, None)
         stop = asyncio.Event()
 
-        async def run() -> tuple[float, float, float]:
+        async def run() -> None:
             sample = last
             while not stop.is_set():
                 await self._clock.sleep(self._interval)
                 sample = await self._sample(drawn, sample)
-            return sample
 
-        task = asyncio.create_task(run(), name="meter")
-        try:
+        async with beside({"meter": run()}) as (task,):
             yield drawn
-        except BaseException:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, BenchError):
-                await task
-            raise
-        stop.set()
-        await task
+            stop.set()
+            await task
 
     async def _sample(self, drawn: Drawn, last: tuple[float, float, float] | None) -> tuple[float, float, float]:
         reading = await self._power.measure()

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from recipe_bench import Bench, Summary
 
-from recipes.probes import Traffic
-
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -118,16 +116,3 @@ def test_an_eim_that_answers_late_costs_the_budget(bench: Bench, budget: Summary
     assert re.search(r"total: charge is 1[0-9]\.[0-9]+ mAh, above 4 mAh", run.errors), run.errors
     assert measured(run, "total")["bytes"] < 1.05 * measured(budget, "total")["bytes"]
     assert measured(run, "empty-poll")["charge"] > 10 * measured(budget, "empty-poll")["charge"]
-
-
-def test_traffic() -> None:
-    traffic = Traffic("udp")
-    traffic.sent = {number: float(number) for number in range(1, 11)}
-    traffic.answered = {1: 1.1, 2: 2.1, 6: 6.3, 7: 7.1, 8: 8.1}
-    assert traffic.outage(0.0) == (2.1, 6.3)
-    assert traffic.outage(6.5) == (7.1, 8.1)
-    assert traffic.outage(20.0) is None
-    assert traffic.lost(1.0, 11.0) == (5, 10)
-    assert traffic.lost(3.0, 6.0) == (3, 3)
-    assert traffic.answered_since(8.0)
-    assert not traffic.answered_since(8.5)
