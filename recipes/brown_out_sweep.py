@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
 from bench.errors import BenchError, DeviceFailure, InstrumentError, Refused
 from bench.station.power import check_waveform, dip
+from recipes.start import powered
 
 _LEAD = 0.1
 """Seconds at the full voltage before and after a dip, part of the waveform."""
@@ -44,10 +45,7 @@ async def brown_out_sweep(
     times = _ratios(shortest, longest, widths, station)
     _check(station, power.voltage, power.voltage_max, levels, times)
     async with station.step("start") as step:
-        if not await station.power.output():
-            await station.power.set_output(True)
-        step.measure("boot_time", await station.modem.wait_ready(timeout=boot_within), unit="s")
-        await station.modem.wait_sim_ready(timeout=boot_within)
+        step.measure("boot_time", await powered(station, boot_within), unit="s")
     rows: list[dict[str, object]] = []
     for depth in levels:
         for width in times:

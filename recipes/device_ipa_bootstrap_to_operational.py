@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
-from bench.station.interfaces import ProfileOrder
+from bench.station.interfaces import EimOrder, ProfileOrder
 from recipes.device_job import DeviceJob, Listed, PollWithin
 from recipes.parameters import Boot, Download, Hold, Switch
+from recipes.servers import cancel_open_orders, missing_events
+from recipes.start import bootstrap_of
 
 
 @recipe(
@@ -47,10 +50,10 @@ async def device_ipa_bootstrap_to_operational(
         target = await station.smdpp.order(profile, eid=job.eid)
         station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
         await job.associate()
-        await _cancel_open_orders(job)
+        orders = await cancel_open_orders(station, job.eid)
         await job.registered("register-left-over", "")
         await job.poll("first-poll")
-        bootstrap = await _to_bootstrap(job, target, bootstrap_iccid, switch_within)
+        bootstrap = await _to_bootstrap(job, target, bootstrap_iccid, orders, switch_within)
 
     await job.power_cycle(hold)
     await job.boot()
@@ -103,18 +106,13 @@ async def _identity(job: DeviceJob, name: str, iccid: str, imsi: dict[str, str],
         return seen.values.get("imsi", "")
 
 
-async def _cancel_open_orders(job: DeviceJob) -> None:
-    for order in await job.station.eim.orders(job.eid):
-        if not order.final:
-            await job.station.eim.cancel(order.order_id)
-            job.station.note(f"cancelled eIM order {order.order_id} ({order.kind}) left by an earlier run")
-
-
-async def _to_bootstrap(job: DeviceJob, target: ProfileOrder, wanted: str, switch_within: float) -> Listed:
+async def _to_bootstrap(
+    job: DeviceJob, target: ProfileOrder, wanted: str, orders: Sequence[EimOrder], switch_within: float
+) -> Listed:
     """Have the bootstrap profile enabled and the target away, by signed packages that the device fetches itself."""
     eim = job.station.eim
     profiles = await job.profiles("profiles")
-    bootstrap = await _bootstrap_of(job, profiles, target.iccid, wanted)
+    bootstrap = bootstrap_of(profiles, target.iccid, wanted, orders)
     if not bootstrap.enabled:
         back = await eim.order_enable(job.eid, bootstrap.iccid, rollback=False)
         await job.carry_out("switch-back", back, "the switch back", within=switch_within)
@@ -123,37 +121,15 @@ async def _to_bootstrap(job: DeviceJob, target: ProfileOrder, wanted: str, switc
     return bootstrap
 
 
-async def _bootstrap_of(job: DeviceJob, profiles: list[Listed], target: str, wanted: str) -> Listed:
-    others = [item for item in profiles if item.iccid != target and wanted in ("", item.iccid)]
-    if len(others) > 1:
-        orders = await job.station.eim.orders(job.eid)
-        came = {str(order.result.get("iccid")) for order in orders if order.kind == "download"}
-        others = [item for item in others if item.iccid not in came]
-    if len(others) == 1:
-        return others[0]
-    raise DeviceFailure(
-        f"the card holds {len(others)} profiles that could be the bootstrap",
-        where=", ".join(item.iccid for item in profiles) or "no profile",
-        hint="name it: --set bootstrap_iccid=...",
-    )
-
-
 async def _known_everywhere(job: DeviceJob, target: ProfileOrder) -> None:
     """Require the SM-DP+ to have the eUICC's signed notifications; the device delivers them with its polls."""
     async with job.station.step("known-everywhere") as step:
         clock = job.station.clock
         until = clock.now() + job.poll_within
-        while True:
-            state = await job.station.smdpp.state(target.matching_id)
-            found = [str(item.get("event")) for item in state.notifications]
-            missing = [event for event in ("install", "enable") if event not in found]
-            if state.state == "installed" and not missing:
-                break
+        while (
+            failure := await missing_events(job.station, job.eid, target.matching_id, "install", "enable")
+        ) is not None:
             if clock.now() >= until:
-                raise DeviceFailure(
-                    f"the SM-DP+ has the profile as {state.state} with notifications {found or 'none'}",
-                    where=f"matching id {target.matching_id}",
-                    hint=f"missing: {', '.join(missing)}" if missing else "",
-                )
+                raise failure
             await clock.sleep(2.0)
         step.note("SM-DP+: installed, with install and enable; eIM: signed results verified")

@@ -31,6 +31,7 @@ class Listed:
 
     iccid: str
     enabled: bool
+    name: str = ""
 
 
 class DeviceJob:
@@ -232,5 +233,5 @@ def listed(order: EimOrder) -> list[Listed]:
     assert isinstance(found, Sequence)
     profiles = []
     for item in found:
-        profiles.append(Listed(str(item.get("iccid", "")), bool(item.get("enabled"))))
+        profiles.append(Listed(str(item.get("iccid", "")), bool(item.get("enabled")), str(item.get("name", ""))))
     return profiles

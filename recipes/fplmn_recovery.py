@@ -8,6 +8,7 @@ from bench.engine.recipe import FROM_RAT, Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from bench.rsp import ids
 from recipes.parameters import Boot, Register
+from recipes.start import powered
 
 EF_FPLMN = 0x6F7B
 _ENTRIES = 4
@@ -32,10 +33,7 @@ async def fplmn_recovery(
     that network ``register_within``. The file and the cell are as before at the end. TS 31.102 section 4.2.16.
     """
     async with station.step("ready"):
-        if not await station.power.output():
-            await station.power.set_output(True)
-        await station.modem.wait_ready(timeout=boot_within)
-        await station.modem.wait_sim_ready(timeout=boot_within)
+        await powered(station, boot_within)
         before = await station.wait_registered(timeout=register_within)
         if before.plmn == visited_plmn:
             raise DeviceFailure(

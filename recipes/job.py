@@ -12,11 +12,9 @@ from bench.engine.recipe import Station
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import CardProfile, EimOrder, IpaService, Modem, PollResult, Registration
 from recipes.parameters import Deadlines, Profiles
+from recipes.servers import missing_events
 from recipes.serving import serve
 from recipes.words import listing, order_failed
-
-FORWARDED_WITHIN = 10.0
-"""Real seconds in which the eIM passes on to the SM-DP+ what it has acknowledged to the IPA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,25 +292,8 @@ class Job:
                 where="stateChangeCause in ESipa.GetEimPackage",
             )
 
-    async def forwarded(self) -> str:
-        """Wait until the eIM has passed on what it acknowledged; return why it could not, '' when it has."""
-        found = await self.station.eim.notifications(self.eid, wait=FORWARDED_WITHIN)
-        left = [item for item in found if item.get("state") == "queued"]
-        return f"the eIM could not forward {len(left)}: {left[-1].get('last_error')}" if left else ""
-
     async def require_events(self, matching_id: str, *events: str) -> None:
         """Require that the SM-DP+ has the profile installed, and these notifications of it (in any order)."""
-        stuck = ""
-        for last in (False, True):
-            state = await self.station.smdpp.state(matching_id)
-            found = [str(notification.get("event")) for notification in state.notifications]
-            missing = [event for event in events if event not in found]
-            if last or (state.state == "installed" and not missing):
-                break
-            stuck = await self.forwarded()
-        if state.state != "installed" or missing:
-            raise DeviceFailure(
-                f"the SM-DP+ has the profile as {state.state} with notifications {found or 'none'}",
-                where=f"matching id {matching_id}",
-                hint=stuck or (f"missing: {', '.join(missing)}" if missing else ""),
-            )
+        failure = await missing_events(self.station, self.eid, matching_id, *events)
+        if failure is not None:
+            raise failure

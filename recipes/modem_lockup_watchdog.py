@@ -8,6 +8,7 @@ from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
 from bench.errors import BenchError, DeviceFailure
 from bench.station.interfaces import Recovery, RecoveryLayer, RecoveryStep
 from recipes.parameters import Boot, Rat, Register
+from recipes.start import powered
 
 Layer = Annotated[str, Choices(*get_args(RecoveryLayer))]
 
@@ -33,10 +34,7 @@ async def modem_lockup_watchdog(
     first layer that may succeed: for a modem that was made to hang in a known way.
     """
     async with station.step("ready"):
-        if not await station.power.output():
-            await station.power.set_output(True)
-        await station.modem.wait_ready(timeout=boot_within)
-        await station.modem.wait_sim_ready(timeout=boot_within)
+        await powered(station, boot_within)
         before = await station.wait_registered(plmn=plmn or None, rat=rat or None, timeout=register_within)
     hung = await _watch(station, look, hangs_within) if hangs_within else True
     if not hung:

@@ -14,6 +14,7 @@ from recipes.brown_out_sweep import brown_out_sweep
 from recipes.fplmn_recovery import fplmn_recovery
 from recipes.modem_lockup_watchdog import modem_lockup_watchdog
 from recipes.parameters import Boot, Hold, Register
+from recipes.start import powered
 
 _LOOK = 5.0
 """Seconds between two looks at a modem that may not register."""
@@ -200,10 +201,7 @@ class _Qualification:
 
     async def _ready(self) -> None:
         """Have the modem on, its card there, and the device registered."""
-        if not await self.station.power.output():
-            await self.station.power.set_output(True)
-        await self.station.modem.wait_ready(timeout=self.boot_within)
-        await self.station.modem.wait_sim_ready(timeout=self.boot_within)
+        await powered(self.station, self.boot_within)
         await self.station.wait_registered(timeout=self.register_within)
 
     async def _afresh(self) -> None:

@@ -11,6 +11,7 @@ from bench.station.interfaces import CardNotification, EimOrder
 from recipes import start
 from recipes.job import Job
 from recipes.parameters import Deadlines, Hold, Profiles
+from recipes.servers import forwarded
 from recipes.words import waiting
 
 
@@ -147,7 +148,7 @@ async def _deliver(job: Job, enable: EimOrder, kept: Sequence[CardNotification])
 async def _at_the_server(job: Job, matching_id: str) -> None:
     """Require install, enable, disable and delete at the SM-DP+, in the order in which the card made them."""
     async with job.station.step("at-the-server"):
-        stuck = await job.forwarded()
+        stuck = await forwarded(job.station, job.eid)
         found = (await job.station.smdpp.state(matching_id)).notifications
         events = [str(item.get("event")) for item in sorted(found, key=lambda item: int(str(item.get("seq"))))]
         if events != ["install", "enable", "disable", "delete"]:

@@ -12,6 +12,7 @@ from bench.errors import ConfigurationError, DeviceFailure, EimUnreachable
 from recipes import start
 from recipes.job import Job
 from recipes.parameters import BootstrapProfile, Deadlines, DownloadDeadlines, Profiles
+from recipes.servers import cancel_open_orders
 
 
 @dataclass(slots=True)
@@ -161,6 +162,6 @@ async def _clean_up(job: Job, radio: Radio, iccid: str, number: int) -> None:
         await radio.good()
         await job.connect(job.bootstrap, suffix="good")
         await job.poll("deliver")
-        await start.cancel_open_orders(job)
+        await cancel_open_orders(job.station, job.eid)
         if any(profile.iccid == iccid for profile in await job.profiles()):
             await start.delete(job, iccid)

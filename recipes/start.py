@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from bench.engine.recipe import Station
 from bench.engine.trust import require_trust
 from bench.errors import DeviceFailure
 from bench.station.drivers import WrongInstrument
 from bench.station.interfaces import CardProfile, EimOrder, ProfileOrder
 from recipes.job import Job
-from recipes.words import listing, order_failed, results_of
+from recipes.servers import cancel_open_orders
+from recipes.words import OnCard, listing, order_failed, results_of
+
+P = TypeVar("P", bound=OnCard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ async def reach(job: Job, *, installed: bool = False, network: bool = False) -> 
         target = await station.smdpp.order(job.package, eid=job.eid)
         station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
         await associate(job)
-        orders = await cancel_open_orders(job)
+        orders = await cancel_open_orders(station, job.eid)
         profiles = await job.profiles()
         start = bootstrap_of(profiles, target.iccid, job.bootstrap_iccid, orders)
         step.note(listing(profiles))
@@ -59,6 +64,15 @@ async def reach(job: Job, *, installed: bool = False, network: bool = False) -> 
             matching_id = target.matching_id
         step.measure("polls", len(job.polls))
     return Start(start, target, matching_id)
+
+
+async def powered(station: Station, boot_within: float) -> float:
+    """Have the device powered, its modem answering and its card ready; return the seconds until AT was answered."""
+    if not await station.power.output():
+        await station.power.set_output(True)
+    boot = await station.modem.wait_ready(timeout=boot_within)
+    await station.modem.wait_sim_ready(timeout=boot_within)
+    return boot
 
 
 # --- network, card, eIM ---------------------------------------------------------------------------------------------
@@ -100,16 +114,6 @@ async def associate(job: Job) -> None:
             where=f"card {job.eid}",
             hint="use the eIM the card knows, or let that eIM add this one by a signed addEim",
         )
-
-
-async def cancel_open_orders(job: Job) -> Sequence[EimOrder]:
-    """Cancel what an earlier run left open at the eIM; return all orders, oldest first."""
-    orders = await job.station.eim.orders(job.eid)
-    for order in orders:
-        if not order.final:
-            await job.station.eim.cancel(order.order_id)
-            job.station.note(f"cancelled eIM order {order.order_id} ({order.kind}) left by an earlier run")
-    return orders
 
 
 async def delete(job: Job, *iccids: str, step_name: str = "delete") -> None:
@@ -159,12 +163,11 @@ async def switch_back(job: Job, iccid: str, *, suffix: str = "back") -> None:
     await job.carry_out(f"deliver-switch-{suffix}", order, "the switch back")
 
 
-def bootstrap_of(
-    profiles: Sequence[CardProfile], target: str, wanted: str, orders: Sequence[EimOrder] = ()
-) -> CardProfile:
+def bootstrap_of(profiles: Sequence[P], target: str, wanted: str, orders: Sequence[EimOrder] = ()) -> P:
     """Return the bootstrap profile: the one named, else the only one that is not the target.
 
-    Where there are several, those that this eIM has downloaded are none.
+    Where there are several, those that this eIM has downloaded are none. Raises DeviceFailure when none or several are
+    left.
     """
     others = [profile for profile in profiles if profile.iccid != target]
     if wanted:

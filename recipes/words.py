@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from bench.errors import DeviceFailure
-from bench.station.interfaces import CardNotification, CardProfile, EimOrder, PollResult
+from bench.station.interfaces import CardNotification, EimOrder, PollResult
 
 
 def order_failed(order: EimOrder, poll: PollResult | None, what: str) -> DeviceFailure:
@@ -36,7 +36,23 @@ def results_of(order: EimOrder) -> list[Mapping[str, Any]]:
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, Sequence) else []
 
 
-def listing(profiles: Iterable[CardProfile]) -> str:
+class OnCard(Protocol):
+    """A profile on the card, whoever has told of it."""
+
+    @property
+    def iccid(self) -> str:
+        """Its ICCID, 19 or 20 digits."""
+
+    @property
+    def name(self) -> str:
+        """Its name, empty when it was not told."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is the enabled one."""
+
+
+def listing(profiles: Iterable[OnCard]) -> str:
     """Return the profiles of the card in one line."""
     return ", ".join(f"{p.iccid} {p.name} ({'enabled' if p.enabled else 'disabled'})" for p in profiles) or "none"
 

@@ -11,7 +11,8 @@ from bench.engine.recipe import Station
 from bench.errors import DeviceFailure
 from bench.station.interfaces import CardProfile, EimOrder, ProfileState
 from recipes import profile_inventory, start, words
-from recipes.job import FORWARDED_WITHIN, Job
+from recipes.job import Job
+from recipes.servers import FORWARDED_WITHIN
 
 A, B, C = "8900101000000000019", "8900101000000000027", "8900101000000010018"
 
