@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from by_hand import number, split, tlv
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -32,44 +33,14 @@ SMDPP = "smdpp.test"
 ICCID = "8900101000000000027"
 
 
-def tlv(tag: str, *values: bytes) -> bytes:
-    """A TLV by hand: tag in hex, DER length."""
-    content = b"".join(values)
-    size = len(content)
-    if size < 128:
-        length = bytes((size,))
-    else:
-        octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-        length = bytes((0x80 | len(octets),)) + octets
-    return bytes.fromhex(tag) + length + content
-
-
-def number(value: int) -> bytes:
-    return value.to_bytes(value.bit_length() // 8 + 1, "big")
-
-
 def parts(data: bytes) -> dict[str, bytes]:
     """Return tag (hex) to content of the TLVs that ``data`` is made of; a repeated tag has ``'`` after it."""
     found: dict[str, bytes] = {}
-    at = 0
-    while at < len(data):
-        start = at
-        at += 1
-        if data[start] & 0x1F == 0x1F:
-            while data[at] & 0x80:
-                at += 1
-            at += 1
-        tag = data[start:at].hex().upper()
-        size = data[at]
-        at += 1
-        if size & 0x80:
-            count = size & 0x7F
-            size = int.from_bytes(data[at : at + count], "big")
-            at += count
-        while tag in found:
-            tag += "'"
-        found[tag] = data[at : at + size]
-        at += size
+    for tag, content, _ in split(data):
+        name = tag.hex().upper()
+        while name in found:
+            name += "'"
+        found[name] = content
     return found
 
 

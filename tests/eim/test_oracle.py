@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib.util
-import io
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from rsp import oracle
 
-pytest.importorskip("pycrate_asn1c")
+pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as independent decoder")
 
-import bench.rsp.asn1
 from fixtures.eim import configuration, messages
 from fixtures.pki import Pki
 
@@ -25,20 +22,8 @@ MODULE = "SGP32Definitions"
 
 
 @pytest.fixture(scope="module")
-def pycrate(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    from pycrate_asn1c.asnproc import compile_text, generate_modules
-    from pycrate_asn1c.generator import PycrateGenerator
-
-    target = tmp_path_factory.mktemp("pycrate") / "pycrate_esipa.py"
-    modules = sorted(Path(bench.rsp.asn1.__file__).parent.glob("*.asn"))
-    with contextlib.redirect_stdout(io.StringIO()):
-        compile_text([path.read_text() for path in modules])
-        generate_modules(PycrateGenerator, str(target))
-    spec = importlib.util.spec_from_file_location("pycrate_esipa", target)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def pycrate() -> ModuleType:
+    return oracle.compiled_by_pycrate()
 
 
 def same_again(pycrate: ModuleType, name: str, data: bytes) -> Any:

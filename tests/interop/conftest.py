@@ -31,7 +31,7 @@ def registered(bench: Bench) -> Bench:
 
 
 @pytest.fixture(scope="session")
-def pycrate(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def pycrate() -> ModuleType:
     """The ASN.1 modules as compiled by pycrate."""
     pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as independent decoder")
-    return oracle.compile_with_pycrate(tmp_path_factory.mktemp("pycrate"))
+    return oracle.compiled_by_pycrate()

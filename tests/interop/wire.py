@@ -5,45 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import by_hand
+from by_hand import tlv as make
+
 from .foreign import Stream, run
 
 ISD_R = "A0000005591010FFFFFFFF8900000100"
 
 
-def make(tag: str, *values: bytes) -> bytes:
-    """Return a TLV in DER; ``tag`` in hexadecimal."""
-    value = b"".join(values)
-    count = len(value)
-    length = bytes([count]) if count < 128 else bytes([0x80 | (count.bit_length() + 7) // 8]) + _octets(count)
-    return bytes.fromhex(tag) + length + value
-
-
-def _octets(number: int) -> bytes:
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")
-
-
 def split(data: bytes) -> list[tuple[str, bytes, bytes]]:
-    """Return tag, value and whole TLV of each of the TLVs in ``data``."""
-    found = []
-    at = 0
-    while at < len(data):
-        start = at
-        at += 1
-        if data[start] & 0x1F == 0x1F:
-            while data[at] & 0x80:
-                at += 1
-            at += 1
-        tag = data[start:at].hex()
-        length = data[at]
-        at += 1
-        if length & 0x80:
-            size = length & 0x7F
-            length = int.from_bytes(data[at : at + size], "big")
-            at += size
-        assert at + length <= len(data), f"{tag} runs out of {data.hex()}"
-        found.append((tag, data[at : at + length], data[start : at + length]))
-        at += length
-    return found
+    """Return tag (hexadecimal), value and whole TLV of each of the TLVs in ``data``."""
+    return [(tag.hex(), content, raw) for tag, content, raw in by_hand.split(data)]
 
 
 def inside(data: bytes, *tags: str) -> bytes:

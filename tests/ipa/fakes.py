@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from by_hand import number, tlv
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -30,22 +31,6 @@ from bench.apdu.store_data import Assembler
 EID = "89049032123451234512345678901235"
 EIM_ID = "eim.test"
 FQDN = "eim.test"
-
-
-def tlv(tag: str, *values: bytes) -> bytes:
-    """A TLV by hand: tag in hex, DER length."""
-    content = b"".join(values)
-    size = len(content)
-    if size < 128:
-        length = bytes((size,))
-    else:
-        octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-        length = bytes((0x80 | len(octets),)) + octets
-    return bytes.fromhex(tag) + length + content
-
-
-def number(value: int) -> bytes:
-    return value.to_bytes(value.bit_length() // 8 + 1, "big")
 
 
 def metadata(seq: int, event: str = "0780", address: str = "smdpp.test") -> bytes:

@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def compiled() -> ModuleType:
     """Our ASN.1 text as pycrate compiles it."""
     pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as second ASN.1 implementation")
-    return oracle.compile_with_pycrate(tmp_path_factory.mktemp("pycrate"))
+    return oracle.compiled_by_pycrate()

@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import io
 import operator
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,19 +34,21 @@ END
 """
 
 
-def compile_with_pycrate(folder: Path) -> ModuleType:
-    """Compile our module text with pycrate into ``folder`` and import the result."""
+@functools.cache
+def compiled_by_pycrate() -> ModuleType:
+    """Return our module text as pycrate compiles it: once a process, since pycrate keeps what it compiled."""
     from pycrate_asn1c.asnproc import compile_text, generate_modules
     from pycrate_asn1c.generator import PycrateGenerator
 
-    target = folder / "pycrate_rsp.py"
-    with contextlib.redirect_stdout(io.StringIO()):
-        compile_text([*(path.read_text() for path in sorted(ASN1.glob("*.asn"))), PROBE])
-        generate_modules(PycrateGenerator, str(target))
-    spec = importlib.util.spec_from_file_location("pycrate_rsp", target)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "pycrate_rsp.py"
+        with contextlib.redirect_stdout(io.StringIO()):
+            compile_text([*(path.read_text() for path in sorted(ASN1.glob("*.asn"))), PROBE])
+            generate_modules(PycrateGenerator, str(target))
+        spec = importlib.util.spec_from_file_location("pycrate_rsp", target)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     return module
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import by_hand
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -29,33 +30,12 @@ Call = Callable[[str, dict[str, Any]], Any]
 
 def t(tag: int, *values: bytes) -> bytes:
     """Return a DER TLV."""
-    value = b"".join(values)
-    head = tag.to_bytes((tag.bit_length() + 7) // 8, "big")
-    if len(value) < 128:
-        return head + bytes((len(value),)) + value
-    size = len(value).to_bytes((len(value).bit_length() + 7) // 8, "big")
-    return head + bytes((0x80 | len(size),)) + size + value
+    return by_hand.tlv(f"{tag:0{2 + 2 * (tag > 0xFF)}X}", *values)
 
 
 def parts(data: bytes) -> list[tuple[int, bytes, bytes]]:
     """Return tag, value and raw of sibling TLVs."""
-    found, at = [], 0
-    while at < len(data):
-        start = at
-        tag = data[at]
-        at += 1
-        if tag & 0x1F == 0x1F:
-            tag = tag << 8 | data[at]
-            at += 1
-        size = data[at]
-        at += 1
-        if size & 0x80:
-            count = size & 0x7F
-            size = int.from_bytes(data[at : at + count], "big")
-            at += count
-        found.append((tag, data[at : at + size], data[start : at + size]))
-        at += size
-    return found
+    return [(int.from_bytes(tag, "big"), content, raw) for tag, content, raw in by_hand.split(data)]
 
 
 def value_of(data: bytes, *path: int) -> bytes:
