@@ -315,12 +315,16 @@ class Supervisor:
         self.locks.extend(received)
 
     def _runner_ended(self) -> None:
+        from bench.engine import takeover
+
         self._forget(self.pidfd)
+        how = takeover.reap(self.pid)
         if not self.order:
             # It could not even be started: its own message is on the front's standard error.
-            self._refuse("BenchError", f"the runner could not be started ({self._how_it_ended()})", sys.executable, "")
+            hint = "what it said is above; is the installation whole (.ci/setup)?"
+            self._refuse("BenchError", f"the runner could not be started ({how})", sys.executable, hint)
         self._drain_runner()
-        done, how = self.runner_done, self._how_it_ended()
+        done = self.runner_done
         if done is None:
             self._take_over(f"the runner ended by itself: {how}", "its last words are in runner.log", dead=True)
         elif done.get("ended"):
@@ -336,18 +340,6 @@ class Supervisor:
             self._locks_readable()
             if len(self.locks) == before:
                 break
-
-    def _how_it_ended(self) -> str:
-        try:
-            _, status = os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            return "it is gone"
-        code = os.waitstatus_to_exitcode(status)
-        if code >= 0:
-            return f"exit code {code}"
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-        return f"killed by signal {-code}"
 
     # --- ends -----------------------------------------------------------------------------------------------------
 
@@ -377,7 +369,7 @@ class Supervisor:
         if not dead:
             stack = takeover.kill(self.pid, self.pidfd, self.folder / places.STACK)
             self._drain_runner()  # the last it told: locks, services; never a plan that it had acted on
-            self._how_it_ended()
+            takeover.reap(self.pid)
         aftermath = Aftermath(self.folder, self.order)
         everything = True
         if self.plan is not None and first is not None:

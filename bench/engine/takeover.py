@@ -156,6 +156,20 @@ def gone(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
+def reap(pid: int) -> str:
+    """Take a child's exit status, waiting for its end; return in words how it ended."""
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        return "it is gone"
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-code).name}"
+    return f"killed by signal {-code}"
+
+
 def children() -> list[int] | None:
     """Return the child processes of this one, those it inherited as subreaper among them; None when not known."""
     me = os.getpid()

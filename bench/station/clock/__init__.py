@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bench.station.clock.blocking import Select, hook_select
 from bench.station.clock.protocols import Clock, Extensible, PortCounter
-from bench.station.clock.real import RealClock
+from bench.station.clock.real import NoCounter, RealClock
 from bench.station.clock.world import SocketClock
 
-__all__ = ["Clock", "Extensible", "PortCounter", "RealClock", "Select", "SocketClock", "hook_select"]
+__all__ = ["Clock", "Extensible", "NoCounter", "PortCounter", "RealClock", "Select", "SocketClock", "hook_select"]
