@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import termios
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 _ANSWER: Final = 1.0
 """Real seconds for an answer; the boards need a few milliseconds."""
+_CATCH_UP: Final = ("ver", "id get")
+"""What is asked to know that every earlier answer has come: the board answers in order. In turns: one may be late."""
 _SETTLE: Final = 0.05
 """Seconds of station time for the contacts to come to rest, between breaking and making and after making."""
 
@@ -41,6 +46,9 @@ class RelayPort:
         self._options = options
         self._serial: Any = None
         self._received = b""
+        self._unsure = False
+        """An answer to an earlier command may still come."""
+        self._catch_up = itertools.cycle(_CATCH_UP)
         self._arrived = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -81,34 +89,54 @@ class RelayPort:
         self._arrived.set()
 
     async def command(self, command: str) -> bytes:
-        """Send a command and return all that came up to the prompt. Raises InstrumentTimeout, InstrumentError."""
+        """Send a command and return all that came up to the prompt: its echo and what was answered.
+
+        After a command whose answer did not come, or was none, an answer may still be on its way, and would be taken
+        for that to the next command of the same name: the board is asked who it is first, and whatever comes
+        before that belongs to nobody. Raises InstrumentTimeout, InstrumentError.
+        """
         with self._options.clock.busy():
             async with self._turn:
                 if self._serial is None:
                     self.open()
-                self._received = b""
-                raw = protocol.line(command)
-                self._options.lane.record(Direction.SENT, raw, comment=command)
-                try:
-                    self._serial.write(raw)
-                    async with asyncio.timeout(_ANSWER):
-                        await self._whole(command)
-                except TimeoutError:
-                    heard = f" (it said {self._received[:40]!r})" if self._received else ""
-                    raise InstrumentTimeout(
-                        f"the relay board does not answer '{command}' within {_ANSWER:g} s{heard}", where=self.where
-                    ) from None
-                except OSError as error:  # pyserial's SerialException is one
-                    self.close()
-                    raise InstrumentError(f"the relay board went away: {error}", where=self.where) from error
-                self._options.lane.record(Direction.RECEIVED, self._received, comment=_shown(self._received))
+                unsure, self._unsure = self._unsure, True
+                if unsure:
+                    asked = next(self._catch_up)
+                    await self._exchange(asked, partial(protocol.caught_up, asked), longest=None)
+                await self._exchange(command, protocol.complete, longest=protocol.MAX_ANSWER)
+                protocol.answer(command, self._received, where=self.where)
+                self._unsure = False
                 return self._received
 
-    async def _whole(self, command: str) -> None:
-        while not protocol.complete(self._received):
+    async def _exchange(self, command: str, whole: Callable[[bytes], bool], *, longest: int | None) -> None:
+        self._received = b""
+        raw = protocol.line(command)
+        self._options.lane.record(Direction.SENT, raw, comment=command)
+        try:
+            self._serial.write(raw)
+            async with asyncio.timeout(_ANSWER):
+                await self._whole(command, whole, longest)
+        except TimeoutError:
+            heard = f" (it said {self._received[:40]!r})" if self._received else ""
+            raise InstrumentTimeout(
+                f"the relay board does not answer '{command}' within {_ANSWER:g} s{heard}",
+                where=self.where,
+                hint="has it power, and does no other program use its port?",
+            ) from None
+        except OSError as error:  # pyserial's SerialException is one
+            self.close()
+            raise InstrumentError(
+                f"the relay board went away: {error}", where=self.where, hint="was it unplugged?"
+            ) from error
+        self._options.lane.record(Direction.RECEIVED, self._received, comment=_shown(self._received))
+
+    async def _whole(self, command: str, whole: Callable[[bytes], bool], longest: int | None) -> None:
+        while not whole(self._received):
             self._arrived.clear()
-            if len(self._received) > protocol.MAX_ANSWER:
-                raise InstrumentError(f"the relay board answers '{command}' without end", where=self.where)
+            if longest is not None and len(self._received) > longest:
+                raise InstrumentError(
+                    f"the relay board answers '{command}' without end", where=self.where, hint="is it a relay board?"
+                )
             if self._serial is None:
                 raise InstrumentError("the relay board went away", where=self.where, hint="was it unplugged?")
             await self._arrived.wait()

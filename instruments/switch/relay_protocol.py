@@ -35,6 +35,12 @@ def complete(received: bytes) -> bool:
     return received.rstrip(b"\r\n \0").endswith(PROMPT)
 
 
+def caught_up(command: str, received: bytes) -> bool:
+    """Whether the answer to ``command`` is the last that came, whatever came before it."""
+    echo = re.escape(command.encode())
+    return re.search(echo + rb"[\r\n]+[^\r\n>]+[\r\n]+>[\r\n \0]*\Z", received) is not None
+
+
 def answer(command: str, received: bytes, *, where: str = "") -> str:
     """Return what the board answered to ``command``, '' for nothing: without echo and prompt.
 
@@ -50,7 +56,11 @@ def answer(command: str, received: bytes, *, where: str = "") -> str:
             hint="is it a relay board with Numato's ASCII protocol, and does no other program use its port?",
         )
     if len(lines) > 2:
-        raise InstrumentError(f"the relay board answers {len(lines) - 1} lines to '{command}'", where=where)
+        raise InstrumentError(
+            f"the relay board answers {len(lines) - 1} lines to '{command}'",
+            where=where,
+            hint="does another program use its port?",
+        )
     return lines[1] if len(lines) == 2 else ""
 
 

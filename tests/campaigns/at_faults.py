@@ -292,7 +292,7 @@ def campaigns(count: int, seed: int, folder: Path, drivers: Sequence[str] = DRIV
     found: dict[str, dict[str, object]] = {}
     for driver in drivers:
         began = time.monotonic()
-        found[driver] = asyncio.run(campaign(-(-count // len(drivers)), seed, folder / driver, driver))
+        found[driver] = asyncio.run(campaign(-(-count // len(drivers)), seed + len(found), folder / driver, driver))
         found[driver]["seconds"] = round(time.monotonic() - began, 1)
     errors: collections.Counter[str] = collections.Counter()
     for one in found.values():

@@ -2,7 +2,8 @@
 
     python tests/campaigns/instrument_faults.py [--family NAME ...] [--exchanges 10000] [--share 0.2] [--seed 1]
 
-``--exchanges`` is for each family of wire: ``scpi-supplies``, ``scpi-emulators``, ``amarisoft``, ``rcdat``. The drivers
+``--exchanges`` is for each family of wire: ``scpi-supplies``, ``scpi-emulators``, ``amarisoft``, ``rcdat``,
+``relays``. The drivers
 are the real ones, the instruments those of ``fixtures/sim``, the faults those of ``faulty_wire.py``. What is true is
 another value at every exchange, so that an answer which belongs to another question shows. Demanded of each exchange:
 it ends within its deadline; what it returns was true during this very exchange; what it raises is an InstrumentError of
@@ -35,6 +36,7 @@ from typing import Any, ClassVar, Final
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "instruments")]
 
+import faulty_port  # type: ignore[import-not-found] # noqa: E402
 import faulty_wire  # type: ignore[import-not-found] # noqa: E402 - no installed package
 import network_bench  # type: ignore[import-not-found] # noqa: E402
 import supply_bench  # type: ignore[import-not-found] # noqa: E402
@@ -45,11 +47,13 @@ from fixtures.sim.emulator_attenuator import AttenuatorServer, Rcdat  # noqa: E4
 from fixtures.sim.kernel import Kernel, Streams  # noqa: E402
 from fixtures.sim.milenage import Subscriber  # noqa: E402
 from fixtures.sim.network import Cell, Network  # noqa: E402
+from fixtures.sim.relays import RelayBoard  # noqa: E402
 from fixtures.sim.worldlog import WorldLog  # noqa: E402
 from instruments.attenuator import rcdat  # noqa: E402
 from instruments.network import mt8821c, remote_api, scpi_emulator  # noqa: E402
 from instruments.scpi.link import ConnectionLost  # noqa: E402
 from instruments.scpi.parse import AnswerError, ScpiError  # noqa: E402
+from instruments.switch import numato  # noqa: E402
 
 PATIENCE: Final = 0.25
 """Seconds for one answer: the drivers' own deadlines would make a campaign of hours."""
@@ -79,9 +83,6 @@ NO_LINES: Final = (
     b"\xff\xfe\x80\x00\n", b"volts\n", b"9.91E37\n", b"nan\n", b"#90000\n", b"1,2\n", b'-410,"Query INTERRUPTED"\n',
     b"++1\n", b"MEAS:VOLT?\n", b"\x00\x00\x00\n", b"0x\n", b"3.8.1\n", b"{\n", b"1 2 3\n",
 )  # fmt: skip
-
-LEFT: Final = (AnswerError, ConnectionLost)
-"""What may be raised, once, for garbage that lies in the stream since an earlier exchange."""
 
 Exchange = Callable[[], Awaitable[str]]
 """Asks the driver for one thing; returns what is wrong with what it said, or nothing."""
@@ -121,6 +122,9 @@ class Subject(ABC):
     """One driver, its simulated instrument and the wire between them."""
 
     errors: ClassVar[dict[str, Raised]] = ERRORS
+    faults: tuple[str, ...] = faulty_wire.FAULTS
+    left_errors: Raised = (AnswerError, ConnectionLost)
+    """What may be raised, once, for garbage that lies in the stream since an earlier exchange."""
     lingers: ClassVar[tuple[str, ...]] = ()
     """Faults whose garbage a later exchange may meet: of wires without an answer to each question."""
 
@@ -153,7 +157,7 @@ async def run(subject: Subject, exchanges: int, share: float, folder: Path) -> O
         kinds = subject.exchanges()
         for number in range(exchanges):
             wire = subject.wire
-            fault = chance.choice(faulty_wire.FAULTS) if chance.random() < share and not wire.away else ""
+            fault = chance.choice(subject.faults) if chance.random() < share and not wire.away else ""
             kind = chance.choice(kinds)
             if wire.away and chance.random() < 0.7:
                 async with asyncio.timeout(5.0):
@@ -197,7 +201,7 @@ async def one(subject: Subject, out: Outcome, what: str, fault: str, kind: Excha
         allowed = (InstrumentError,)  # it met the *IDN? of a connection that was opened again
     if not isinstance(raised, allowed) and subject.left:
         subject.left -= 1
-        allowed = LEFT
+        allowed = subject.left_errors
     if not isinstance(raised, BenchError) or not isinstance(raised, allowed):
         out.unexpected.append(f"{what}: {type(raised).__name__}: {raised}")
     elif not str(raised) or not raised.where:
@@ -517,12 +521,90 @@ class AttenuatorSubject(Subject):
         return "" if had == wanted else f"{wanted} dB set without an error, it has {had} dB"
 
 
+# --- relay boards -----------------------------------------------------------------------------------------------------
+
+
+class RelaySubject(Subject):
+    """The relays are others at every exchange, moved by hand or by the driver; the port comes back as another one."""
+
+    faults = faulty_port.FAULTS
+    errors: ClassVar[dict[str, Raised]] = {
+        **dict.fromkeys(("late", "silent", "half-and-silent", "half-and-late"), (InstrumentTimeout,)),
+        **dict.fromkeys(("garbage", "garbage-before-answer", "surplus", "flood"), (InstrumentError,)),
+        "vanished": (InstrumentError,),
+        "vanished-mid-answer": (InstrumentError,),
+    }
+    lingers = ("surplus", "garbage")
+    left_errors = (InstrumentError,)
+
+    def __init__(self, name: str, chance: random.Random) -> None:
+        super().__init__(name, chance)
+        self.states: list[frozenset[int]] = []
+
+    def _answer(self, data: bytes) -> None:
+        self.wire.answer(data)
+
+    def _moved(self, on: frozenset[int]) -> None:
+        self.states.append(on)
+
+    @contextlib.asynccontextmanager
+    async def opened(self, folder: Path) -> AsyncIterator[None]:
+        link = folder / "relays"
+        garbage = (b"\xff\xfe\x80", b"relay read 0\n\r", b"on\n\r>", b"\n\r>", b"> >", b"\0\0", b"relay\n\roff\n\r>")
+        self.board = RelayBoard(
+            self._answer, self._moved, lambda *_, **__: None,
+            identity="CAMPAIGN",
+        )  # fmt: skip
+        self.wire = faulty_port.FaultyPort(link, self.chance, garbage=garbage, late=PATIENCE, take=self.board.feed)
+        extra: dict[str, object] = {} if self.name == "numato-lines" else {"reader": 0, "modem": 1, "settle": 0}
+        self.board.on = frozenset({0})
+        options = DriverOptions(name="relays", port=str(link), extra=extra)
+        self.driver = await load_driver(self.name).open(options)
+        try:
+            yield
+        finally:
+            await self.driver.close()
+            await self.wire.close()
+
+    def change(self) -> None:
+        self.board.on = frozenset(n for n in range(4) if self.chance.random() < 0.5)
+        if self.name == "numato-relay":
+            self.board.on = frozenset({self.chance.randrange(2)})
+        self.states = [self.board.on]
+
+    def exchanges(self) -> list[Exchange]:
+        return [self._read, self._set] if self.name == "numato-lines" else [self._selected, self._select]
+
+    async def _read(self) -> str:
+        number = self.chance.randrange(2)
+        found = await self.driver.line_on(str(number))
+        had = {number in on for on in self.states}
+        return "" if found in had else f"relay {number} is {found}, not {had}"
+
+    async def _set(self) -> str:
+        number, on = self.chance.randrange(2), self.chance.random() < 0.5
+        await self.driver.set_line(str(number), on)
+        return "" if (number in self.board.on) is on else f"relay {number} set {on} without an error, and it is not"
+
+    async def _selected(self) -> str:
+        found = await self.driver.selected()
+        had = {"reader" if on == {0} else "modem" if on == {1} else "" for on in self.states}
+        return "" if found in had else f"the card is at the {found}, not {had}"
+
+    async def _select(self) -> str:
+        place = self.chance.choice(("reader", "modem"))
+        await self.driver.select(place)
+        wanted = {0} if place == "reader" else {1}
+        return "" if self.board.on == wanted else f"{place} selected without an error, relays {set(self.board.on)}"
+
+
 # --- the campaign -----------------------------------------------------------------------------------------------------
 
 FAMILIES: Final[dict[str, Callable[[random.Random], list[Subject]]]] = {
     "scpi-supplies": lambda chance: [SupplySubject(case, _of(chance)) for case in supply_bench.CASES],
     "scpi-emulators": lambda chance: [EmulatorSubject(kind, _of(chance)) for kind in ("cmw500", "mt8821c", "uxm")],
     "amarisoft": lambda chance: [CallboxSubject("amarisoft", _of(chance)) for _ in range(1)],
+    "relays": lambda chance: [RelaySubject(name, _of(chance)) for name in ("numato-lines", "numato-relay")],
     "rcdat": lambda chance: [AttenuatorSubject(way, _of(chance)) for way in ("http", "telnet")],
 }
 
@@ -537,7 +619,7 @@ def impatient(folder: Path) -> Any:
     """Shorten the deadlines that no option shortens, and have locks of one's own."""
     usual = [
         (remote_api, "ANSWER", PATIENCE), (remote_api, "CONNECT", 2 * PATIENCE),
-        (rcdat, "ANSWER", PATIENCE), (rcdat, "BUSY", 2 * PATIENCE),
+        (rcdat, "ANSWER", PATIENCE), (rcdat, "BUSY", 2 * PATIENCE), (numato, "_ANSWER", PATIENCE),
         (scpi_emulator, "SWITCH", 0.5), (scpi_emulator, "POLL", 0.02), (mt8821c, "POLL", 0.02), (mt8821c, "_BUSY", 0.3),
     ]  # fmt: skip
     kept = [(module, name, getattr(module, name)) for module, name, _ in usual]

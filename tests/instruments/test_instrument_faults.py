@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,15 @@ import faulty_wire
 import instrument_faults
 from supply_bench import CASES
 
+from bench.errors import InstrumentTimeout
 from bench.station.drivers import DriverOptions, known_drivers, load_driver
 from instruments.network import remote_api
 from instruments.scpi.link import VisaLink
+from instruments.switch import relay_protocol
 
 pytestmark = pytest.mark.timeout(60)
 
-SAMPLE = {"scpi-supplies": 195, "scpi-emulators": 90, "amarisoft": 50, "rcdat": 60}
+SAMPLE = {"scpi-supplies": 195, "scpi-emulators": 90, "amarisoft": 50, "rcdat": 60, "relays": 50}
 OTHER_WIRES = {
     "usb-uhubctl": "a program: test_supply_usb.py",
     "usb-ykush": "a program: test_supply_usb.py",
@@ -85,11 +88,8 @@ async def callbox(monkeypatch):
     """A callbox behind a wire."""
     monkeypatch.setattr(remote_api, "ANSWER", 0.2)
     subject = instrument_faults.CallboxSubject("amarisoft", random.Random(1))
-    with contextlib.ExitStack() as stack:
-        import tempfile
-
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        async with subject.opened(folder):
+    with tempfile.TemporaryDirectory() as folder:
+        async with subject.opened(Path(folder)):
             subject.change()
             yield subject
 
@@ -105,6 +105,36 @@ def test_a_callbox_that_went_without_a_word_is_connected_to_anew(monkeypatch):
             assert await subject.driver.cell_on() is subject.cell.on
 
     asyncio.run(body())
+
+
+def test_a_late_answer_of_a_relay_board_is_not_that_to_the_same_question_asked_again():
+    """It had the right echo: a relay that had moved meanwhile was told to be where it was before."""
+
+    async def body():
+        subject = instrument_faults.RelaySubject("numato-lines", random.Random(1))
+        with tempfile.TemporaryDirectory() as name, instrument_faults.impatient(Path(name)):
+            async with subject.opened(Path(name)):
+                subject.board.on = frozenset()
+                subject.wire.arm("late", 0)
+                with pytest.raises(InstrumentTimeout) as caught:
+                    await subject.driver.line_on("1")
+                assert caught.value.where and caught.value.hint
+                subject.board.on = frozenset({1})
+                for _ in range(4):  # the late answer may be later than the next deadline, too
+                    with contextlib.suppress(InstrumentTimeout):
+                        assert await subject.driver.line_on("1") is True
+                        break
+                assert await subject.driver.line_on("1") is True
+
+    asyncio.run(body())
+
+
+@given(st.binary(max_size=60))
+def test_a_board_has_caught_up_when_its_last_answer_is_the_right_one(before):
+    assert relay_protocol.caught_up("ver", before + b"ver\n\r00000009\n\r>")
+    assert relay_protocol.caught_up("ver", b"relay read 0\n\ron\n\r>ver\n\r00000009\n\r>\r\n")
+    assert not relay_protocol.caught_up("ver", b"ver\n\r00000009\n\r>relay read 0\n\ron\n\r>")
+    assert not relay_protocol.caught_up("ver", b"ver\n\r0000")
 
 
 def test_a_process_that_is_another_one_is_asked_nothing_further(monkeypatch):

@@ -1,0 +1,144 @@
+"""The same for a serial port: a simulated board on a pty whose answers meet with every fault, and which may vanish."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import tty
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+FAULTS: Final = (
+    "late", "silent", "half-and-silent", "half-and-late", "garbage", "garbage-before-answer", "surplus", "fragmented",
+    "flood", "vanished", "vanished-mid-answer",
+)  # fmt: skip
+
+
+class FaultyPort:
+    """A pty under ``link``, which is another one each time it comes back. ``take`` is given what the client sends."""
+
+    def __init__(
+        self, link: Path, chance: random.Random, *, garbage: Sequence[bytes], late: float, take: Callable[[bytes], None]
+    ) -> None:
+        self.here = asyncio.Event()
+        """Set while it is plugged in."""
+        self._link = link
+        self._chance = chance
+        self._garbage = garbage
+        self._late = late
+        self._take = take
+        self._fault, self._count, self._fired = "", 0, False
+        self._master = self._slave = -1
+        self._answers: asyncio.Queue[bytes] = asyncio.Queue()
+        self._tasks = {asyncio.ensure_future(self._send())}
+        self.plug()
+
+    def plug(self) -> None:
+        """Come (back): the same link, another pty."""
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self._link.symlink_to(os.ttyname(self._slave))
+        asyncio.get_running_loop().add_reader(self._master, self._readable)
+        self.here.set()
+
+    def unplug(self) -> None:
+        """Vanish with all that is under way."""
+        if self._master < 0:
+            return
+        self.here.clear()
+        asyncio.get_running_loop().remove_reader(self._master)
+        self._link.unlink()
+        os.close(self._slave)
+        os.close(self._master)
+        self._master = self._slave = -1
+        while not self._answers.empty():
+            self._answers.get_nowait()
+
+    async def close(self) -> None:
+        """End everything."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.unplug()
+
+    def arm(self, fault: str, count: int) -> None:
+        """Have ``fault`` happen at the ``count``-th answer from now, counted from 0."""
+        self._fault, self._count, self._fired = fault, count, False
+
+    def disarm(self) -> bool:
+        """Take back a fault that was not reached; return whether it had happened."""
+        self._fault = ""
+        return self._fired
+
+    @property
+    def away(self) -> bool:
+        """Whether it is unplugged."""
+        return not self.here.is_set()
+
+    def answer(self, data: bytes) -> None:
+        """Send what the board answers: one answer after the other."""
+        self._answers.put_nowait(data)
+
+    def _readable(self) -> None:
+        with contextlib.suppress(OSError):
+            self._take(os.read(self._master, 65536))
+
+    def _write(self, data: bytes) -> None:
+        if self._master >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._master, data)
+
+    async def _send(self) -> None:
+        while True:
+            answer = await self._answers.get()
+            if self._fault:
+                self._count -= 1
+                if self._count < 0:
+                    fault, self._fault, self._fired = self._fault, "", True
+                    await self._fail(fault, answer)
+                    continue
+            self._write(answer)
+
+    async def _fail(self, fault: str, answer: bytes) -> None:
+        half = answer[: max(1, len(answer) // 2)]
+        match fault:
+            case "late":
+                await self._too_long()
+                self._write(answer)
+            case "half-and-silent":
+                self._write(half)
+            case "half-and-late":
+                self._write(half)
+                await self._too_long()
+                self._write(answer[len(half) :])
+            case "garbage":
+                self._write(self._chance.choice(self._garbage))
+            case "garbage-before-answer":
+                self._write(self._chance.choice(self._garbage) + answer)
+            case "surplus":
+                self._write(answer + self._chance.choice(self._garbage))
+            case "fragmented":
+                for at in range(len(answer)):
+                    self._write(answer[at : at + 1])
+                    await asyncio.sleep(0.0005)
+            case "flood":
+                for _ in range(20):  # 1 000 lines a second
+                    self._write(b"\r\nfirmware: brown-out\r\n" * 5)
+                    await asyncio.sleep(0.005)
+                self._write(answer)
+            case "silent":
+                pass
+            case _:
+                if fault == "vanished-mid-answer":
+                    self._write(half)
+                    await asyncio.sleep(0.002)
+                self.unplug()
+                await asyncio.sleep(self._chance.uniform(0.02, 0.3))
+                self.plug()
+
+    async def _too_long(self) -> None:
+        await asyncio.sleep(self._late * self._chance.uniform(1.1, 2.0))
