@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "instruments"))
 from pcsc_bench import need_pcsc
 
 from bench import client
+from bench.errors import ConfigurationError
 from bench.run import liveness
 
 RECIPES = '''
@@ -249,3 +250,20 @@ def test_readers_exchanged_during_a_run(exchange: Exchange, readers: tuple[World
     readers[0].close()
     exchange.go.touch()
     refused(handle, f"the card's EID is {readers[1].told['reader']['eid']}, not {readers[0].told['reader']['eid']}")
+
+
+@pytest.mark.parametrize(
+    ("ci", "installed", "outcome"),
+    [("", True, pytest.skip.Exception), ("1", False, pytest.skip.Exception), ("1", True, pytest.fail.Exception)],
+)
+def test_a_broken_pcsc_is_no_skip_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, installed: bool, outcome: type[BaseException]
+) -> None:
+    def missing() -> None:
+        raise ConfigurationError("vsmartcard-vpcd is not installed", hint="apt-get install vsmartcard-vpcd")
+
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr("pcsc_bench.programs", missing)
+    monkeypatch.setattr("pcsc_bench.shutil.which", lambda name: "/usr/sbin/pcscd" if installed else None)
+    with pytest.raises(outcome, match="vsmartcard-vpcd is not installed"):
+        need_pcsc()
