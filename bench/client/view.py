@@ -150,6 +150,10 @@ class RunView:
     def _on_note(self, step: str, data: Mapping[str, Any]) -> None:
         self.lines.append(f"  {step + ': ' if step else ''}{data.get('text', data.get('message', ''))}")
 
+    def _on_trip_cleared(self, step: str, data: Mapping[str, Any]) -> None:
+        cause, instrument = data.get("cause", ""), data.get("instrument", "")
+        self.lines.append(f"! {instrument}: its {cause} protection had tripped and was cleared, the output is off")
+
     def _on_error(self, step: str, data: Mapping[str, Any]) -> None:
         where = f"{data['where']}: " if data.get("where") else ""
         hint = f" ({data['hint']})" if data.get("hint") else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.client.view import RunView
+
 from .double import events_of
 from .world_lab import Lab
 
@@ -22,6 +24,10 @@ def test_what_was_cleared_is_an_event_with_its_cause(lab: Lab, recipe: str, step
     told = "the over-voltage protection of power channel 1 had tripped and was cleared, the output is off"
     assert [data["level"] for data in events_of(events, "log") if data["text"] == told] == ["warning"]
     assert told in (folder / "report.html").read_text()
+    view = RunView()
+    for event in events:
+        view.apply(event)
+    assert "! power channel 1: its over-voltage protection had tripped and was cleared, the output is off" in view.lines
     assert lab.world.state()["power"]["on"] is False
 
 
