@@ -127,6 +127,7 @@ def test_a_short_message_paging_and_ip_settings_reach_the_device(tmp_path):
             assert (context.address, context.dns[:1]) == ("10.20.30.40", ("192.0.2.53",))
             await bench.network.send_sms("meter 7: 12.5 kWh")
             await bench.clock.sleep(20.0)
+            await bench.modem.command("AT+CMGF=1")
             listed = await bench.modem.command('AT+CMGL="ALL"')
             assert "meter 7: 12.5 kWh" in listed
             assert (await bench.network.attached()).connected is False

@@ -22,16 +22,19 @@ from urllib.parse import urlsplit
 import pytest
 
 PACKAGES = {
+    "comgt": "comgt",
     "curl": "curl",
     "dbus-daemon": "dbus-daemon",
     "dig": "bind9-dnsutils",
     "gammu": "gammu",
+    "gnokii": "gnokii-cli",
     "lxi": "lxi-tools",
     "mmcli": "modemmanager",
     "ModemManager": "modemmanager",
     "openssl": "openssl",
     "opensc-tool": "opensc",
     "pcsc_scan": "pcsc-tools",
+    "picocom": "picocom",
     "sigrok-cli": "sigrok-cli",
     "socat": "socat",
     "tshark": "tshark",
@@ -226,6 +229,14 @@ class Bench:
         with socket.create_connection(self.power, 5.0) as connection:
             connection.sendall(b"VOLT 3.8,(@1);:CURR 2,(@1);:OUTP ON,(@1);*OPC?\n")
             Stream(connection.fileno(), -1).until(rb"1\n")
+
+    def send_message(self, text: str, deadline: float = 10.0) -> None:
+        """Have the network emulator send a short message; it is the only one that the modem has then."""
+        with terminal(self.modem) as port, socket.create_connection(self.network, 5.0) as connection:
+            port.write(b"AT+CMGD=0,4\r")
+            port.until(rb"OK\r\n")
+            connection.sendall(f"CONF:LTE:SIGN1:SMS:OUTG:INT '{text}'\nCALL:LTE:SIGN1:PSW:ACT SMS\n".encode())
+            port.until(rb'\+CMTI: "ME",0\r\n', deadline)
 
     def wait_registered(self, deadline: float = 60.0) -> None:
         """Wait for the modem's own word that it is registered. Raises TimeoutError."""

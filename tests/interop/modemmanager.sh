@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs ModemManager against one serial port, alone with a message bus, in mount and process namespaces of its own.
 #   unshare --mount --pid --fork --kill-child --mount-proc sh modemmanager.sh FOLDER PORT SECONDS
-# Prints mmcli's JSON of the modem, of the SIM card, and of the modem when it is enabled, one a line;
+# Prints mmcli's JSON of the modem, of the SIM card, of the modem when it is enabled, the answer of a command that is
+# passed through, the list of messages that are stored and each of them, one a line;
 # modemmanager.log in FOLDER has the AT commands.
 # ModemManager takes only ports that sysfs and udev's rules describe: the namespace shows it one more than there is.
 set -eu
@@ -79,3 +80,10 @@ until mmcli --modem any --output-json | grep -q '"registration-state":"home"'; d
     sleep 0.2
 done
 mmcli --modem any --output-json
+echo
+answer=$(mmcli --modem any --command='+CGMR;+CIMI' | tr -s '\r\n' '  ' | tr -d "\"'")
+printf '{"command": "%s"}\n' "$answer"
+mmcli --modem any --messaging-list-sms --output-json
+for message in $(mmcli --modem any --messaging-list-sms | grep -o '/org/[^ ]*'); do
+    mmcli --sms "$message" --output-json
+done

@@ -28,6 +28,7 @@ def namespace() -> None:
 
 @pytest.mark.usefixtures("namespace")
 def test_modem_manager_takes_the_modem(registered: Bench, tmp_path: Path) -> None:
+    registered.send_message("meter 7: 12.5 kWh")
     port = os.path.realpath(registered.modem)
     output = run(*NAMESPACE, "sh", SCRIPT, tmp_path, port, str(SECONDS), deadline=SECONDS + 30.0).stdout
     told = [json.loads(line) for line in output.splitlines() if line.strip()]
@@ -49,6 +50,19 @@ def test_modem_manager_takes_the_modem(registered: Bench, tmp_path: Path) -> Non
     assert told[2]["modem"]["generic"]["state"] == "registered"
     assert (network["registration-state"], network["operator-code"]) == ("home", "00101")
     assert network["operator-name"] == "Test PLMN 1-1"
+    assert network["packet-service-state"] == "attached"
+    assert network["imei"] == IMEI
+    assert network["eps"]["ue-mode-operation"] == "ps-2"
+    enabled = told[2]["modem"]["generic"]
+    assert enabled["access-technologies"] == ["lte"]
+    assert 0 < int(enabled["signal-quality"]["value"]) <= 100
+    assert told[3]["command"].split() == ["response:", "EG25GGBR07A08M2G", BOOTSTRAP_IMSI]
+    (path,) = told[4]["modem.messaging.sms"]
+    message = told[5]["sms"]
+    assert message["dbus-path"] == path
+    assert message["content"]["text"] == "meter 7: 12.5 kWh"
+    assert message["content"]["number"] == "+10000"
+    assert (message["properties"]["smsc"], message["properties"]["state"]) == ("+10001", "received")
     sent = re.findall(r"--> '(AT[^']*)<CR>'", (tmp_path / "modemmanager.log").read_text(errors="replace"))
     assert len(sent) > 30
     assert registered.state()["registered"] is True

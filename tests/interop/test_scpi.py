@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from .foreign import BOOTSTRAP_IMSI, IMEI, Bench, run
+from .foreign import BOOTSTRAP_IMSI, IMEI, PROGRAM, Bench, need, run
 
 
 def lxi(address: tuple[str, int], command: str) -> str:
@@ -48,12 +49,23 @@ def test_lxi_asks_the_network_emulator_who_is_attached(registered: Bench) -> Non
     assert lxi(registered.network, "SENSe:LTE:SIGN2:UESinfo:IMSI?") == '""\n'
 
 
-@pytest.fixture(scope="module")
-def rigol(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A bench whose supply is a DP832, which Debian's libsigrok knows; nothing is switched on."""
-    running = Bench(tmp_path_factory.mktemp("rigol"), "--world", "supply=dp832")
+SUPPLIES = {
+    "dp832": (3, r"Rigol DP832 [\d.]+ \[S/N: DP8A\d+\] with 9 channels: V1 I1 P1 V2 I2 P2 V3 I3 P3"),
+    "dp832a": (3, r"Rigol DP832A [\d.]+ \[S/N: DP8B\d+\] with 9 channels: V1 I1 P1 V2 I2 P2 V3 I3 P3"),
+    "dp821a": (2, r"Rigol DP821A [\d.]+ \[S/N: DP8D\d+\] with 6 channels: V1 I1 P1 V2 I2 P2"),
+    "hmc8043": (3, r"HMC8043 .*with 6 channels: V1 I1 V2 I2 V3 I3"),
+}
+"""Our supplies that Debian's libsigrok (0.5.2) knows: the number of channels, and how it shows them."""
+
+
+@pytest.fixture(scope="module", params=SUPPLIES)
+def supply(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Bench]]:
+    """A bench with such a supply; nothing is switched on."""
+    model: str = request.param
+    need("sigrok-cli", "lxi")
+    running = Bench(tmp_path_factory.mktemp(model), "--world", f"supply={model}")
     try:
-        yield running
+        yield model, running
     except BaseException:
         running.kill()
         raise
@@ -65,68 +77,76 @@ def sigrok(bench: Bench, *arguments: str) -> str:
     return run("sigrok-cli", "-d", f"scpi-pps:conn=tcp-raw/{host}/{port}", *arguments).stdout.decode()
 
 
-def test_sigrok_finds_the_supply(rigol: Bench) -> None:
-    found = sigrok(rigol, "--scan")
-    assert re.search(r"Rigol DP832 [\d.]+ \[S/N: DP8A\d+\] with 9 channels: V1 I1 P1 V2 I2 P2 V3 I3 P3", found)
+def got(bench: Bench, option: str, group: str = "1") -> str:
+    return sigrok(bench, "-g", group, "--get", option).strip()
 
 
-def test_sigrok_switches_and_samples_the_device(rigol: Bench) -> None:
-    sigrok(rigol, "-g", "1", "--config", "voltage_target=3.800:current_limit=2.0:enabled=yes", "--set")
-    power = rigol.state()["power"]
-    assert (power["on"], power["set_volts"], power["limit"]) == (True, 3.8, 2.0)
-    samples = sigrok(rigol, "-g", "1", "--samples", "4").splitlines()
+def test_sigrok_finds_the_supply(supply: tuple[str, Bench]) -> None:
+    model, bench = supply
+    found = sigrok(bench, "--scan")
+    assert re.search(SUPPLIES[model][1], found), found
+    shown = sigrok(bench, "--show", "-g", "1")
+    assert all(f"    {name}: channels V{name}" in shown for name in range(1, SUPPLIES[model][0] + 1))
+
+
+def test_sigrok_switches_and_samples_the_device(supply: tuple[str, Bench]) -> None:
+    model, bench = supply
+    lxi(bench.power, "*CLS")
+    target = "3.800" if model != "dp821a" else "3.80"
+    current = "2.0" if model != "dp821a" else "1.0"  # its first channel is of 60 V and 1 A
+    sigrok(bench, "-g", "1", "--config", f"voltage_target={target}:current_limit={current}:enabled=yes", "--set")
+    power = bench.state()["power"]
+    assert (power["on"], power["set_volts"], power["limit"]) == (True, 3.8, float(current))
+    samples = sigrok(bench, "-g", "1", "--samples", "4").splitlines()
     volts = [float(line.split()[1]) for line in samples if line.startswith("V1:")]
     amperes = [line for line in samples if line.startswith("I1:")]
     assert volts == pytest.approx([3.8] * 4, abs=0.02)
     assert len(amperes) == 4
-    assert any(not re.fullmatch(r"I1: 0\.0+ mA DC", line) for line in amperes), "a booting modem takes current"
-    assert sigrok(rigol, "-g", "1", "--get", "enabled").split() == ["true"]
-    assert float(sigrok(rigol, "-g", "1", "--get", "voltage_target")) == pytest.approx(3.8)
-    assert float(sigrok(rigol, "-g", "1", "--get", "current_limit")) == pytest.approx(2.0)
-    assert sigrok(rigol, "-g", "1", "--get", "regulation").strip() == "'CV'"
-    sigrok(rigol, "-g", "1", "--config", "enabled=no", "--set")
-    assert rigol.state()["power"]["on"] is False
+    assert any(not re.fullmatch(r"I1: 0(\.0+)? mA DC", line) for line in amperes), "a booting modem takes current"
+    assert got(bench, "enabled") == "true"
+    assert float(got(bench, "voltage")) == pytest.approx(3.8, abs=0.02)
+    assert float(got(bench, "voltage_target")) == pytest.approx(3.8)
+    assert float(got(bench, "current_limit")) == pytest.approx(float(current))
+    if model != "hmc8043":  # libsigrok asks this one for neither
+        assert got(bench, "regulation") == "'CV'"
+        assert got(bench, "ocp_enabled") == "false"
+    sigrok(bench, "-g", "1", "--config", "enabled=no", "--set")
+    assert bench.state()["power"]["on"] is False
+    assert lxi(bench.power, "SYST:ERR?") == '0,"No error"\n'
 
 
-def test_sigrok_left_no_error_in_the_supply(rigol: Bench) -> None:
-    """Every command that libsigrok sends is one that the instrument has."""
-    lxi(rigol.power, "*CLS")
-    sigrok(rigol, "-g", "2", "--config", "voltage_target=5.0:current_limit=0.1", "--set")
-    sigrok(rigol, "--samples", "1")
-    sigrok(rigol, "-g", "2", "--get", "enabled")
-    assert lxi(rigol.power, "SYST:ERR?") == '0,"No error"\n'
+def test_sigrok_sees_the_protection_trip(supply: tuple[str, Bench]) -> None:
+    _, bench = supply
+    lxi(bench.power, "*CLS")
+    sigrok(bench, "-g", "2", "--config", "voltage_target=5.0:current_limit=0.1", "--set")
+    for option, value, seen in (
+        ("ovp_threshold", "6.5", "6.5"),
+        ("ovp_enabled", "yes", "true"),
+        ("enabled", "yes", "true"),
+    ):
+        sigrok(bench, "-g", "2", "--config", f"{option}={value}", "--set")
+        assert got(bench, option, "2") == seen
+    assert re.search(r"^V2: 5\.0+ V DC$", sigrok(bench, "--samples", "1"), re.MULTILINE)
+    assert got(bench, "ovp_active", "2") == "false"
+    sigrok(bench, "-g", "2", "--config", "ovp_threshold=4.5", "--set")
+    assert (got(bench, "ovp_active", "2"), got(bench, "enabled", "2")) == ("true", "false")
+    assert lxi(bench.power, "SYST:ERR?") == '0,"No error"\n'
 
 
-@pytest.fixture(scope="module")
-def hameg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A bench with an HMC8043, the other grammar of which Debian's libsigrok knows: a selected channel."""
-    running = Bench(tmp_path_factory.mktemp("hmc"), "--world", "supply=hmc8043")
-    try:
-        yield running
-    except BaseException:
-        running.kill()
-        raise
-    assert running.stop() == 0
+def test_sigrok_asks_for_more_than_the_channel_gives(supply: tuple[str, Bench]) -> None:
+    model, bench = supply
+    group = str(SUPPLIES[model][0])
+    before = got(bench, "voltage_target", group)
+    lxi(bench.power, "*CLS")
+    sigrok(bench, "-g", group, "--config", "voltage_target=70.0", "--set")
+    assert lxi(bench.power, "SYST:ERR?").startswith("-222,")
+    assert got(bench, "voltage_target", group) == before
 
 
-def test_sigrok_drives_a_supply_with_a_selected_channel(hameg: Bench) -> None:
-    found = sigrok(hameg, "--scan")
-    assert re.search(r"HMC8043 .*with 6 channels: V1 I1 V2 I2 V3 I3", found), found
-    lxi(hameg.power, "*CLS")
-    sigrok(hameg, "-g", "1", "--config", "voltage_target=3.800:current_limit=2.0:enabled=yes", "--set")
-    power = hameg.state()["power"]
-    assert (power["on"], power["set_volts"], power["limit"]) == (True, 3.8, 2.0)
-    volts = [float(line.split()[1]) for line in sigrok(hameg, "--samples", "3").splitlines() if line.startswith("V1:")]
-    assert volts == pytest.approx([3.8] * 3, abs=0.02)
-    assert sigrok(hameg, "-g", "1", "--get", "enabled").split() == ["true"]
-    sigrok(hameg, "-g", "1", "--config", "enabled=no", "--set")
-    assert hameg.state()["power"]["on"] is False
-    assert lxi(hameg.power, "SYST:ERR?") == '0,"No error"\n'
-
-
-def test_sigrok_asks_for_more_than_the_channel_gives(rigol: Bench) -> None:
-    before = rigol.state()["power"]["set_volts"]
-    lxi(rigol.power, "*CLS")
-    sigrok(rigol, "-g", "3", "--config", "voltage_target=9.0", "--set")
-    assert lxi(rigol.power, "SYST:ERR?").startswith("-222,")
-    assert rigol.state()["power"]["set_volts"] == before
+def test_pyvisa_shell_talks_to_the_supply(bench: Bench) -> None:
+    host, port = bench.power
+    shell = Path(PROGRAM).with_name("pyvisa-shell")  # of PyVISA, which the bench itself needs
+    typed = f"open TCPIP::{host}::{port}::SOCKET\ntermchar LF\nquery *IDN?\nquery MEAS:VOLT? (@1)\nexit\n"
+    told = run(shell, "-b", "@py", data=typed.encode()).stdout.decode()
+    assert re.search(r"Response: Keysight Technologies,E36312A,", told)
+    assert float(re.findall(r"Response: ([+-][\d.E+-]+)", told)[-1]) == pytest.approx(3.8, abs=0.01)
