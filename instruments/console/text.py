@@ -66,9 +66,13 @@ class Matcher:
         """Patterns that the line without an end fits already."""
 
     def line(self, raw: bytes, now: float) -> list[ConsoleMatch]:
-        """Take a complete line; return the new matches."""
+        """Take a complete line, or what is left of one that never ended; return the new matches.
+
+        What was torn off with the port, or cut for its length, is matched as ``partial`` does: ``registered 31041`` may
+        have been going to be 310410.
+        """
         text = shown(raw)
-        found = self._look(text, now, final=True)
+        found = self._look(text, now, final=raw.endswith((b"\n", b"\r")))
         self._partial.clear()
         if text.strip():
             self.lines.append(text.rstrip())

@@ -104,7 +104,7 @@ class FaultyPort:
             self._write(answer)
 
     async def _fail(self, fault: str, answer: bytes) -> None:
-        half = answer[: max(1, len(answer) // 2)]
+        half = answer[: self._chance.randrange(1, max(len(answer), 2))]
         match fault:
             case "late":
                 await self._too_long()

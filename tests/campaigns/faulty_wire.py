@@ -214,7 +214,7 @@ class FaultyWire:
     # --- what happens ---------------------------------------------------------------------------------------------
 
     async def _fail(self, fault: str, answer: bytes, to: asyncio.StreamWriter) -> None:
-        half = answer[: max(1, len(answer) // 2)]
+        half = answer[: self._chance.randrange(1, max(len(answer), 2))]
         match fault:
             case "closed" | "closed-mid-answer":
                 to.write(half if fault == "closed-mid-answer" else b"")

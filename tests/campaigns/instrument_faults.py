@@ -3,7 +3,7 @@
     python tests/campaigns/instrument_faults.py [--family NAME ...] [--exchanges 10000] [--share 0.2] [--seed 1]
 
 ``--exchanges`` is for each family of wire: ``scpi-supplies``, ``scpi-emulators``, ``amarisoft``, ``rcdat``,
-``relays``. The drivers
+``relays``, ``console``. The drivers
 are the real ones, the instruments those of ``fixtures/sim``, the faults those of ``faulty_wire.py``. What is true is
 another value at every exchange, so that an answer which belongs to another question shows. Demanded of each exchange:
 it ends within its deadline; what it returns was true during this very exchange; what it raises is an InstrumentError of
@@ -41,7 +41,7 @@ import faulty_wire  # type: ignore[import-not-found] # noqa: E402 - no installed
 import network_bench  # type: ignore[import-not-found] # noqa: E402
 import supply_bench  # type: ignore[import-not-found] # noqa: E402
 
-from bench.errors import BenchError, InstrumentError, InstrumentTimeout  # noqa: E402
+from bench.errors import BenchError, DeviceFailure, InstrumentError, InstrumentTimeout  # noqa: E402
 from bench.station.drivers import DriverOptions, load_driver  # noqa: E402
 from fixtures.sim.emulator_attenuator import AttenuatorServer, Rcdat  # noqa: E402
 from fixtures.sim.kernel import Kernel, Streams  # noqa: E402
@@ -598,6 +598,52 @@ class RelaySubject(Subject):
         return "" if self.board.on == wanted else f"{place} selected without an error, relays {set(self.board.on)}"
 
 
+# --- console ----------------------------------------------------------------------------------------------------------
+
+
+class ConsoleSubject(Subject):
+    """The device says another number each time it is asked. What comes late it says late: so that is no fault here."""
+
+    faults = tuple(fault for fault in faulty_port.FAULTS if not fault.endswith("late"))
+    errors: ClassVar[dict[str, Raised]] = {
+        **dict.fromkeys(("silent", "half-and-silent", "garbage", "garbage-before-answer"), (DeviceFailure,)),
+        **dict.fromkeys(("vanished", "vanished-mid-answer"), (DeviceFailure, InstrumentError)),
+    }
+    lingers = ("half-and-silent", "garbage", "surplus")
+    left_errors = (DeviceFailure,)
+
+    @contextlib.asynccontextmanager
+    async def opened(self, folder: Path) -> AsyncIterator[None]:
+        garbage = (b"\xff\xfe\x80", b"value: \r\n", b"\0\0\0", b"\x1b[31m", b"value 1\r\n", b"value: -\n", b"ask\r")
+        link = folder / "console"
+        self._typed = b""
+        self.wire = faulty_port.FaultyPort(link, self.chance, garbage=garbage, late=PATIENCE, take=self._take)
+        extra = {"patterns": {"value": r"^value: (?P<n>\d+)$"}, "commands": {"ask": "ask {n}"}}
+        self.driver = await load_driver("console").open(DriverOptions(name="app", port=str(link), extra=extra))
+        try:
+            yield
+        finally:
+            await self.driver.close()
+            await self.wire.close()
+
+    def _take(self, data: bytes) -> None:
+        *lines, self._typed = (self._typed + data).split(b"\r")
+        for line in lines:
+            self.wire.answer(b"value: %s\r\n" % line.removeprefix(b"ask "))
+
+    def change(self) -> None:
+        self._typed = b""
+
+    def exchanges(self) -> list[Exchange]:
+        return [self._ask]
+
+    async def _ask(self) -> str:
+        wanted, after = str(100_000 + self.number), self.driver.mark()
+        await self.driver.command("ask", n=wanted)
+        found = await self.driver.wait("value", timeout=PATIENCE, after=after)
+        return "" if found.values == {"n": wanted} else f"{found.values} was said, not {wanted}"
+
+
 # --- the campaign -----------------------------------------------------------------------------------------------------
 
 FAMILIES: Final[dict[str, Callable[[random.Random], list[Subject]]]] = {
@@ -605,6 +651,7 @@ FAMILIES: Final[dict[str, Callable[[random.Random], list[Subject]]]] = {
     "scpi-emulators": lambda chance: [EmulatorSubject(kind, _of(chance)) for kind in ("cmw500", "mt8821c", "uxm")],
     "amarisoft": lambda chance: [CallboxSubject("amarisoft", _of(chance)) for _ in range(1)],
     "relays": lambda chance: [RelaySubject(name, _of(chance)) for name in ("numato-lines", "numato-relay")],
+    "console": lambda chance: [ConsoleSubject("console", _of(chance))],
     "rcdat": lambda chance: [AttenuatorSubject(way, _of(chance)) for way in ("http", "telnet")],
 }
 

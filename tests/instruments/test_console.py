@@ -274,3 +274,23 @@ def test_the_matcher_takes_whatever_a_line_is(lines):
         matcher.partial(line, 0.0)
         matcher.line(line, 0.0)
     assert len(matcher.matches) == sum("x" in shown(line) for line in lines)
+
+
+def test_a_line_torn_off_with_the_port_tells_no_value(port):
+    """'registered 31041' was going to be 310410: another PLMN, and one that the pattern takes."""
+
+    async def body(console, lane):
+        port.say(b"Boot")
+        port.say(b"ing, registered 31041")
+        await until(lambda: console.seen("booted"))
+        port.unplug()
+        await until(lambda: not console.is_open)
+        assert console.seen("registered") is None
+        assert console.tail(1) == ["Booting, registered 31041"]
+        port.plug()
+        await until(lambda: console.is_open)
+        port.say(b"registered 310410\r\n")
+        found = await console.wait("registered", timeout=5, since=0.0)
+        assert found.values == {"plmn": "310410"}
+
+    with_console(port, body)

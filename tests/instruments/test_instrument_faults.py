@@ -27,7 +27,7 @@ from instruments.switch import relay_protocol
 
 pytestmark = pytest.mark.timeout(60)
 
-SAMPLE = {"scpi-supplies": 195, "scpi-emulators": 90, "amarisoft": 50, "rcdat": 60, "relays": 50}
+SAMPLE = {"scpi-supplies": 195, "scpi-emulators": 90, "amarisoft": 50, "rcdat": 60, "relays": 50, "console": 60}
 OTHER_WIRES = {
     "usb-uhubctl": "a program: test_supply_usb.py",
     "usb-ykush": "a program: test_supply_usb.py",
