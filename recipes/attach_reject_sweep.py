@@ -85,12 +85,15 @@ async def attach_reject_sweep(
     lost = [row.cause for row in rows if not row.recovered_by]
     if ignored:
         raise DeviceFailure(
-            f"the device registered in spite of EMM cause {', '.join(map(str, ignored))}", where=f"cell {cell}"
+            f"the device registered in spite of EMM cause {', '.join(map(str, ignored))}",
+            where=f"cell {cell}",
+            hint="did the emulator send the reject? lane scpi:network shows what it was told",
         )
     if lost:
         raise DeviceFailure(
             f"the device did not come back from EMM cause {', '.join(map(str, lost))}, not even after a power cycle",
             where=f"cell {cell}, {recover_within:g} s each",
+            hint="is the cell on and the subscriber known? result 'causes' has what was tried",
         )
 
 

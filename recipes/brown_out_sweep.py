@@ -40,7 +40,7 @@ async def brown_out_sweep(
     """
     power = station.config.power
     if power is None:
-        raise Refused(f"station {station.name} has no supply")
+        raise Refused(f"station {station.name} has no supply", hint="add power = { ... } to the station in bench.toml")
     levels = _even(shallowest, deepest, depths)
     times = _ratios(shortest, longest, widths, station)
     _check(station, power.voltage, power.voltage_max, levels, times)

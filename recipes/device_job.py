@@ -207,7 +207,11 @@ class DeviceJob:
         if shown.state != "done":
             raise order_failed(shown, None, what)
         if not shown.verified:
-            raise DeviceFailure(f"the eIM could not verify the result of {what}", where=f"eIM order {order.order_id}")
+            raise DeviceFailure(
+                f"the eIM could not verify the result of {what}",
+                where=f"eIM order {order.order_id}",
+                hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
+            )
         return shown
 
     async def carry_out(self, name: str, order: EimOrder, what: str, *, within: float | None = None) -> EimOrder:

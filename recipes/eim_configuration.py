@@ -40,7 +40,11 @@ async def eim_configuration(
 
     added = await _eco(job, "add", {"addEim": {"eimId": second_eim, "associationToken": True}})
     if "associationToken" not in results_of(added)[-1]:
-        raise DeviceFailure("the card gave no associationToken for the eIM added", where=f"eIM order {added.order_id}")
+        raise DeviceFailure(
+            "the card gave no associationToken for the eIM added",
+            where=f"eIM order {added.order_id}",
+            hint="the addEim asked for one: does this card support association tokens?",
+        )
     await _list(job, "list-two", own, second_eim)
     await _eco(job, "update-key", {"updateEim": {"newKey": True}})
     signed = await job.carry_out(
@@ -55,6 +59,7 @@ async def eim_configuration(
         raise DeviceFailure(
             f"the card answered {results_of(last)[-1].get('text')} to the deletion of its last eIM, not lastEimDeleted",
             where=f"eIM order {last.order_id}",
+            hint="are there other eIMs on the card? 'bench euicc info' lists them",
         )
     await _require_eims(job)
     async with station.step("add-initial"):
@@ -73,7 +78,11 @@ async def _delete(job: Job, name: str, eim_id: str) -> EimOrder:
     """Delete an eIM and require that the card no longer has it."""
     done = await _eco(job, name, {"deleteEim": {"eimId": eim_id}})
     if eim_id in await (await job.ipa()).eims():
-        raise DeviceFailure(f"the card still has the eIM {eim_id} after deleteEim", where="GetEimConfigurationData")
+        raise DeviceFailure(
+            f"the card still has the eIM {eim_id} after deleteEim",
+            where="GetEimConfigurationData",
+            hint="the eUICC answered ok and kept it: 'bench euicc info' shows its list now",
+        )
     return done
 
 
@@ -85,6 +94,7 @@ async def _list(job: Job, name: str, *expected: str) -> None:
         raise DeviceFailure(
             f"the signed list of eIMs holds {', '.join(listed) or 'none'}, not {', '.join(expected)}",
             where=f"eIM order {done.order_id}",
+            hint="is there an eIM of somebody else on the card? 'bench euicc info' lists them",
         )
     await _require_eims(job, *expected)
 
@@ -95,6 +105,7 @@ async def _require_eims(job: Job, *expected: str) -> None:
         raise DeviceFailure(
             f"the card is associated with {', '.join(found) or 'no eIM'}, expected {', '.join(expected) or 'none'}",
             where="ES10b.GetEimConfigurationData",
+            hint="is there an eIM of somebody else on the card? 'bench euicc info' lists them",
         )
 
 
@@ -105,7 +116,9 @@ async def _refused(job: Job, name: str, executed: EimOrder, error: str) -> None:
     shown = await job.station.eim.show(order.order_id)
     if shown.state == "done" or results_of(shown):
         raise DeviceFailure(
-            "the card executed a package a second time", where=f"eIM orders {executed.order_id} and {order.order_id}"
+            "the card executed a package a second time",
+            where=f"eIM orders {executed.order_id} and {order.order_id}",
+            hint="counterValue is not checked: anybody who recorded a package can repeat it",
         )
     refusal = "unsigned" if shown.error.get("unsigned") else str(shown.error.get("name", ""))
     if shown.state != "failed" or refusal != error or (error != "unsigned" and not shown.verified):

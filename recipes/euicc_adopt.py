@@ -98,6 +98,7 @@ async def euicc_adopt(
             raise DeviceFailure(
                 f"the card does not list {own.eim_id} after {how}",
                 where=f"GetEimConfigurationData: {', '.join(item.eim_id for item in now) or 'no eIM'}",
+                hint="the card took the configuration and does not show it: 'bench euicc info' lists its eIMs",
             )
         station.result("adopted", {**result, "how": how, "eims": [eim(item) for item in now]})
 
@@ -194,25 +195,45 @@ def _package(
         request = packages.parse_request(raw)
         commands = [packages.command(item.raw, request.kind) for item in request.commands]
     except OSError as error:
-        raise ConfigurationError(f"the package cannot be read: {error.strerror}", where=where) from error
+        raise ConfigurationError(
+            f"the package cannot be read: {error.strerror}",
+            where=where,
+            hint="is the path right, and may you read the file?",
+        ) from error
     except DecodeError as error:
-        raise ConfigurationError(f"this is no EuiccPackageRequest (BF51): {error.what}", where=where) from error
+        raise ConfigurationError(
+            f"this is no EuiccPackageRequest (BF51): {error.what}",
+            where=where,
+            hint="binary, hexadecimal or base64 of one BF51 TLV",
+        ) from error
     if request.eid != eid:
-        raise ConfigurationError(f"the package is for EID {request.eid}, the card is {eid}", where=where)
+        raise ConfigurationError(
+            f"the package is for EID {request.eid}, the card is {eid}",
+            where=where,
+            hint="have the package signed for this card's EID",
+        )
     signer = next((item for item in present if item.eim_id == request.eim_id), None)
     if signer is None:
         there = ", ".join(item.eim_id for item in present)
-        raise ConfigurationError(f"the package is of eIM {request.eim_id}; the card knows {there}", where=where)
+        raise ConfigurationError(
+            f"the package is of eIM {request.eim_id}; the card knows {there}",
+            where=where,
+            hint="only an eIM that the card knows can add another one",
+        )
     if len(commands) != 1 or commands[0][0] != "addEim" or commands[0][1].get("eimId") != own.eim_id:
         said = ", ".join(name for name, _ in commands)
         raise ConfigurationError(
-            f"the package holds {said or 'nothing'}; expected is one addEim of {own.eim_id}", where=where
+            f"the package holds {said or 'nothing'}; expected is one addEim of {own.eim_id}",
+            where=where,
+            hint="let that eIM sign an addEim with what 'bench euicc adopt --json' prints",
         )
     if signer.public_key is not None:
         key = ecdsa.public_key_from_spki(signer.public_key.public_key)
         if not packages.verify_request(request, key, signer.association_token):
             raise ConfigurationError(
-                f"the package is not signed with the key that the card has for {signer.eim_id}", where=where
+                f"the package is not signed with the key that the card has for {signer.eim_id}",
+                where=where,
+                hint="was the key of that eIM changed since? it must sign with the one that the card has",
             )
     return raw
 
@@ -247,7 +268,11 @@ def _signer(
                 return item, key
     if given:
         there = ", ".join(item.eim_id for item in present)
-        raise ConfigurationError(f"this is the key of no eIM on the card ({there})", where=given)
+        raise ConfigurationError(
+            f"this is the key of no eIM on the card ({there})",
+            where=given,
+            hint="give the private key of one of them, or a package that it has signed (--signed-package)",
+        )
     return None
 
 
@@ -259,7 +284,11 @@ def _private_key(path: Path, *, required: bool) -> ec.EllipticCurvePrivateKey | 
         key = load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
         if required:
-            raise ConfigurationError("the private key cannot be read", where=str(path)) from error
+            raise ConfigurationError(
+                "the private key cannot be read",
+                where=str(path),
+                hint="a PEM file with an EC private key without a passphrase",
+            ) from error
         return None
     return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
@@ -279,7 +308,11 @@ async def _load(es10: Es10, request: bytes) -> int | None:
             token = value.get("associationToken", token)
         elif value != 0:
             kind = next((kind for command, kind in names.RESULTS.values() if command == name), "")
-            raise DeviceFailure(f"the card refuses {name}: {names.result(kind, value)}", where=f"eIM {result.eim_id}")
+            raise DeviceFailure(
+                f"the card refuses {name}: {names.result(kind, value)}",
+                where=f"eIM {result.eim_id}",
+                hint="the eIM that signed must be allowed to: 'bench euicc info' lists the eIMs of the card",
+            )
     return token
 
 
@@ -402,7 +435,11 @@ async def euicc_release(
         for iccid in left:
             step.note(f"profile {iccid} was not there before; it is left on the card")
         if differences:
-            raise DeviceFailure(f"the card is not as it was found: {'; '.join(differences)}", where=f"card {eid}")
+            raise DeviceFailure(
+                f"the card is not as it was found: {'; '.join(differences)}",
+                where=f"card {eid}",
+                hint="'bench euicc info' shows what is there now; what was found is in the bench home, cards/EID.json",
+            )
         path.replace(path.with_suffix(".released.json"))
         station.result(
             "released",

@@ -58,7 +58,11 @@ async def _set_attribute(job: Job, iccid: str) -> None:
     await job.carry_out("set-fallback", order, f"setFallbackAttribute of {iccid}")
     profiles = await job.profiles()
     if [profile.iccid for profile in profiles if profile.fallback] != [iccid]:
-        raise DeviceFailure(f"the card does not list {iccid} as Fallback Profile", where=listing(profiles))
+        raise DeviceFailure(
+            f"the card does not list {iccid} as Fallback Profile",
+            where=listing(profiles),
+            hint="the profile's metadata must allow fallback",
+        )
 
 
 async def _lose_network(job: Job, cell: int, within: float) -> None:
@@ -89,7 +93,11 @@ async def _fall_back(job: Job, home: str) -> None:
         before = job.station.clock.now()
         answer = await (await job.ipa()).execute_fallback()
         if answer != "ok":
-            raise DeviceFailure(f"the card answered {answer}", where="ES10b.ExecuteFallbackMechanism")
+            raise DeviceFailure(
+                f"the card answered {answer}",
+                where="ES10b.ExecuteFallbackMechanism",
+                hint="'bench euicc profiles' shows the state of each profile",
+            )
         await job.refresh(job.bootstrap)
         await job.register(job.bootstrap)
         step.measure("time_to_service", job.station.clock.now() - before, unit="s")
@@ -104,7 +112,11 @@ async def _return(job: Job, away: str) -> None:
         told = await job.state_changes()
         answer = await (await job.ipa()).return_from_fallback()
         if answer != "ok":
-            raise DeviceFailure(f"the card answered {answer}", where="ES10b.ReturnFromFallback")
+            raise DeviceFailure(
+                f"the card answered {answer}",
+                where="ES10b.ReturnFromFallback",
+                hint="'bench euicc profiles' shows the state of each profile",
+            )
         await job.refresh(job.operational)
         await job.register(job.operational)
         await job.verify_identity(away)

@@ -74,7 +74,11 @@ async def _forbid(station: Station, plmn: str) -> None:
         await station.modem.reset_card(timeout=60.0)
         listed = await station.modem.forbidden_plmns()
         if listed != (plmn,):
-            raise DeviceFailure(f"EF.FPLMN holds {', '.join(listed) or 'nothing'}, not {plmn}", where="+CRSM")
+            raise DeviceFailure(
+                f"EF.FPLMN holds {', '.join(listed) or 'nothing'}, not {plmn}",
+                where="+CRSM",
+                hint="did the modem write its own list over it at the reset of the card?",
+            )
         step.note(f"EF.FPLMN holds {plmn}")
 
 
@@ -84,7 +88,11 @@ async def _write(station: Station, plmns: list[str]) -> None:
         f'AT+CRSM={_UPDATE_BINARY},{EF_FPLMN},0,0,{len(content)},"{content.hex().upper()}"'
     )
     if not any("144,0" in line.replace(" ", "") for line in lines):
-        raise DeviceFailure(f"the card does not take EF.FPLMN: {'; '.join(lines)}", where="+CRSM")
+        raise DeviceFailure(
+            f"the card does not take EF.FPLMN: {'; '.join(lines)}",
+            where="+CRSM",
+            hint="UPDATE BINARY needs the CHV1 right: is the PIN verified, and does the modem allow +CRSM=214?",
+        )
 
 
 async def _left_alone(station: Station, plmn: str, quiet: float) -> None:

@@ -94,7 +94,11 @@ async def _undisturbed(job: Job, activation_code: str, iccid: str) -> int:
         step.measure("apdus", apdus)
         await job.require_done(order, "the undisturbed download", poll)
         if not any(profile.iccid == iccid for profile in await job.profiles()):
-            raise DeviceFailure(f"{iccid} was not installed", where="GetProfilesInfo")
+            raise DeviceFailure(
+                f"{iccid} was not installed",
+                where="GetProfilesInfo",
+                hint="the eIM has a good result, the card's own list differs: 'bench euicc profiles' shows it",
+            )
     return apdus
 
 
@@ -126,6 +130,7 @@ async def _attempt(job: Job, cut: _Cut) -> bool:
             raise DeviceFailure(
                 f"the card lists {target.iccid} and has no installation result for it: it is half installed",
                 where=f"eIM order {order.order_id}",
+                hint="the eUICC must remove what was not installed to its end (SGP.22 section 3.1.5)",
             )
     if listed and cut.kind == "power":
         await start.delete(job, target.iccid, step_name="delete-complete")
@@ -136,7 +141,11 @@ async def _attempt(job: Job, cut: _Cut) -> bool:
     await job.require_events(target.matching_id, "install")
     after = await job.profiles()
     if [item.iccid for item in after if item.iccid == target.iccid] != [target.iccid]:
-        raise DeviceFailure(f"{target.iccid} is not on the card exactly once", where=listing(after))
+        raise DeviceFailure(
+            f"{target.iccid} is not on the card exactly once",
+            where=listing(after),
+            hint="the eUICC reported success; its own list differs: 'bench euicc profiles' shows it",
+        )
     return True
 
 
@@ -148,7 +157,9 @@ async def _nothing_half_installed(job: Job, iccid: str, before: Sequence[CardPro
         listed = [item for item in now if item.iccid == iccid]
         if [item for item in now if item not in listed] != list(before) or any(item.enabled for item in listed):
             raise DeviceFailure(
-                f"after the cut the card lists {listing(now)}, before {listing(before)}", where="GetProfilesInfo"
+                f"after the cut the card lists {listing(now)}, before {listing(before)}",
+                where="GetProfilesInfo",
+                hint="the eUICC must restore the state of before the download (SGP.22 section 3.1.5)",
             )
     return bool(listed)
 

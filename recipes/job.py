@@ -110,7 +110,10 @@ class Job:
             await self.station.modem.wait_sim_ready(timeout=self.boot_within)
             eid = await (await self.ipa()).eid()
             if eid != self.eid:
-                raise DeviceFailure(f"another card answers after the power cycle: {eid}, before {self.eid}")
+                raise DeviceFailure(
+                    f"another card answers after the power cycle: {eid}, before {self.eid}",
+                    hint="was it exchanged during the run, or has the modem changed to another slot?",
+                )
             step.note(f"IMEI {self.station.modem.imei}, EID {eid}")
 
     async def register(self, phase: Phase, *, step_name: str = "") -> Registration:
@@ -134,7 +137,11 @@ class Job:
         async with self.station.step(step_name or f"data-{phase.name}") as step:
             context = await (await self.modem()).activate_pdp(phase.apn)
             if not context.address:
-                raise DeviceFailure(f"the PDP context on APN {phase.apn} has no address", where="+CGPADDR")
+                raise DeviceFailure(
+                    f"the PDP context on APN {phase.apn} has no address",
+                    where="+CGPADDR",
+                    hint="is the APN right for this profile, and does the network assign addresses (IPv4)?",
+                )
             self.dns = context.dns
             step.note(f"APN {phase.apn}: address {context.address}, DNS {', '.join(context.dns) or 'none'}")
 
@@ -156,7 +163,11 @@ class Job:
             modem = await self.modem()
             found = await modem.iccid()
             if found != iccid:
-                raise DeviceFailure(f"EF.ICCID holds {found}, expected {iccid}", where="+CRSM 2FE2")
+                raise DeviceFailure(
+                    f"EF.ICCID holds {found}, expected {iccid}",
+                    where="+CRSM 2FE2",
+                    hint="the modem reads another profile than the one enabled: has it taken over the REFRESH?",
+                )
             card_imsi = await modem.card_imsi()
             used = await modem.imsi()
             if card_imsi != used:
@@ -178,7 +189,11 @@ class Job:
             answer = await self.station.https_get(url, timeout=60.0, dns=self.dns)
             step.measure("bytes", answer.bytes_sent + answer.bytes_received, unit="B")
             if not 200 <= answer.status < 300:
-                raise DeviceFailure(f"{url} answered HTTP {answer.status}", where=self.station.data.bearer)
+                raise DeviceFailure(
+                    f"{url} answered HTTP {answer.status}",
+                    where=self.station.data.bearer,
+                    hint="the way is there, the server refuses: its log is beside the run (eim.log)",
+                )
 
     # --- orders ---------------------------------------------------------------------------------------------------
 
@@ -202,7 +217,11 @@ class Job:
         if shown.state != "done":
             raise order_failed(shown, poll, what)
         if not shown.verified:
-            raise DeviceFailure(f"the eIM could not verify the result of {what}", where=f"eIM order {order.order_id}")
+            raise DeviceFailure(
+                f"the eIM could not verify the result of {what}",
+                where=f"eIM order {order.order_id}",
+                hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
+            )
         return shown
 
     async def carry_out(self, name: str, order: EimOrder, what: str) -> EimOrder:
@@ -226,6 +245,7 @@ class Job:
                 raise DeviceFailure(
                     f"the eIM has an installation result, but the card does not list {iccid} as disabled",
                     where=listing(profiles),
+                    hint="the eUICC reported success, and its own list differs: 'bench euicc profiles' shows it",
                 )
             step.note(f"{iccid} is installed: {listing(profiles)}")
         return poll
@@ -290,6 +310,7 @@ class Job:
             raise DeviceFailure(
                 f"the eIM was told of {', '.join(causes) or 'no state change'}, not of {cause}",
                 where="stateChangeCause in ESipa.GetEimPackage",
+                hint="the IPA tells it once, with its first poll after the change: look at lane esipa",
             )
 
     async def require_events(self, matching_id: str, *events: str) -> None:

@@ -96,10 +96,18 @@ async def _fill(job: Job, pattern: str, most: int, installed: list[str]) -> None
 async def _refused(job: Job, order: EimOrder, iccid: str) -> None:
     """Require that the refusal was signed, and that nothing of the refused profile is on the card."""
     if not order.verified:
-        raise DeviceFailure("the eIM could not verify the installation result", where=f"eIM order {order.order_id}")
+        raise DeviceFailure(
+            "the eIM could not verify the installation result",
+            where=f"eIM order {order.order_id}",
+            hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
+        )
     profiles = await job.profiles()
     if any(profile.iccid == iccid for profile in profiles):
-        raise DeviceFailure(f"{iccid} was refused for its size, and the card lists it", where=listing(profiles))
+        raise DeviceFailure(
+            f"{iccid} was refused for its size, and the card lists it",
+            where=listing(profiles),
+            hint="the eUICC must remove what it could not install: 'bench euicc profiles' shows its list",
+        )
 
 
 async def _left_over(job: Job, bootstrap: str) -> list[str]:

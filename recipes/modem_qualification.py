@@ -147,6 +147,7 @@ async def modem_qualification(
         raise DeviceFailure(
             f"the modem does not qualify: {'; '.join(f'{row.check}: {row.value}' for row in failed)}",
             where=f"{len(failed)} of {sum(row.verdict != 'skipped' for row in rows)} checks",
+            hint="each failed check has its step above; 'skip' leaves a check out",
         )
 
 
@@ -222,9 +223,17 @@ class _Qualification:
             found, imei = self.station.modem.identity, self.station.modem.imei
             row.value = f"{found.manufacturer} {found.model}, {found.firmware or 'no firmware version'}, IMEI {imei}"
             if not (len(imei) == 15 and imei.isdecimal() and ids.luhn_digit(imei[:14]) == imei[14]):
-                step.fail(f"'{imei}' is no IMEI (23.003 section 6.2.1)", where="AT+CGSN")
+                step.fail(
+                    f"'{imei}' is no IMEI (23.003 section 6.2.1)",
+                    where="AT+CGSN",
+                    hint="was the modem never given one? its maker's tool writes it once",
+                )
             if not found.firmware or not found.firmware.startswith(wanted):
-                step.fail(f"the firmware is {found.firmware or 'not told'}, not {wanted or 'known'}", where="AT+CGMR")
+                step.fail(
+                    f"the firmware is {found.firmware or 'not told'}, not {wanted or 'known'}",
+                    where="AT+CGMR",
+                    hint="flash the firmware wanted, or correct the parameter 'firmware'",
+                )
 
         return body
 
@@ -233,9 +242,17 @@ class _Qualification:
         eid = await self.station.modem.eid()
         row.value = f"EID {eid} in slot {await self.station.modem.slot()}"
         if not ids.check_eid(eid):
-            step.fail(f"{eid} is no EID: its check digits are wrong (SGP.29)", where="ES10c.GetEID")
+            step.fail(
+                f"{eid} is no EID: its check digits are wrong (SGP.29)",
+                where="ES10c.GetEID",
+                hint="is the card a test card with an EID of its own making?",
+            )
         if self.station.config.eid and eid != self.station.config.eid:
-            step.fail(f"the EID is {eid}, not {self.station.config.eid}", where="ES10c.GetEID")
+            step.fail(
+                f"the EID is {eid}, not {self.station.config.eid}",
+                where="ES10c.GetEID",
+                hint="put the right card in, or correct 'eid' in bench.toml",
+            )
 
     # --- bands and networks ---------------------------------------------------------------------------------------
 
@@ -250,10 +267,17 @@ class _Qualification:
             row.value = "; ".join(f"{rat}: {','.join(map(str, own))}" for rat, own in before.items())
             allowed = {band for own in before.values() for band in own}
             if missing := sorted(set(wanted) - allowed):
-                step.fail(f"band {', '.join(map(str, missing))} is not allowed", where=row.value)
+                step.fail(
+                    f"band {', '.join(map(str, missing))} is not allowed",
+                    where=row.value,
+                    hint="is it a variant for another region, or was the band switched off by AT?",
+                )
             rat = next((name for name, own in before.items() if serving and serving.band in own), "")
             if serving is None or serving.band is None or not rat:
-                raise Refused("the modem does not tell its serving band")
+                raise Refused(
+                    "the modem does not tell its serving band",
+                    hint="is it registered on LTE, and does its firmware have the maker's cell command?",
+                )
             try:
                 await modem.set_bands({rat: (serving.band,)})
                 again = await self.station.wait_registered(timeout=self.register_within)
@@ -262,7 +286,11 @@ class _Qualification:
                 await modem.set_bands({rat: before[rat]})
             after = await modem.bands()
             if sorted(after[rat]) != sorted(before[rat]):
-                step.fail(f"the bands of {rat} are {after[rat]} after the lock, before {before[rat]}", where="bands")
+                step.fail(
+                    f"the bands of {rat} are {after[rat]} after the lock, before {before[rat]}",
+                    where="bands",
+                    hint="set them again by the maker's command before the modem is used: the lock may still be on",
+                )
             row.figures["locked"] = serving.band
 
         return body
@@ -274,7 +302,11 @@ class _Qualification:
         try:
             await modem.command("AT+COPS=2", timeout=_SCAN)
             if (seen := await modem.registration()).registered:
-                step.fail(f"registered on {seen.plmn} after it was told to deregister", where="AT+COPS=2")
+                step.fail(
+                    f"registered on {seen.plmn} after it was told to deregister",
+                    where="AT+COPS=2",
+                    hint="it must deregister (27.007 section 7.3): does the firmware force automatic selection?",
+                )
             begin = self.station.clock.now()
             await modem.command(f'AT+COPS=1,2,"{home}"', timeout=_SCAN)
             await self.station.wait_registered(plmn=home, timeout=self.register_within)
@@ -314,7 +346,11 @@ class _Qualification:
                 begin = clock.now()
                 while clock.now() - begin < sustained:
                     if (seen := await self.station.modem.registration()).registered:
-                        step.fail(f"registered on {seen.plmn} although every attach is rejected", where="+CEREG")
+                        step.fail(
+                            f"registered on {seen.plmn} although every attach is rejected",
+                            where="+CEREG",
+                            hint="did the emulator send the rejects, and is another network on the air?",
+                        )
                     await clock.sleep(_LOOK)
                 await network.reject("attach", None, cell=self.cell)
                 again = await self.station.wait_registered(timeout=within)

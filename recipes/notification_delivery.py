@@ -72,7 +72,9 @@ async def _none_left(job: Job, name: str) -> None:
         left = await _waiting(job)
         if left:
             raise DeviceFailure(
-                f"after the poll {waiting(left)} still waits on the card", where="ES10b.ListNotification"
+                f"after the poll {waiting(left)} still waits on the card",
+                where="ES10b.ListNotification",
+                hint="the IPA removes what was acknowledged (ES10b.RemoveNotificationFromList): look at lane apdu",
             )
 
 
@@ -88,7 +90,9 @@ async def _kept(job: Job, iccid: str) -> Sequence[CardNotification]:
         ]
         if missing:
             raise DeviceFailure(
-                f"the card does not keep {' and '.join(missing)} of the switch", where=f"waiting: {waiting(kept)}"
+                f"the card does not keep {' and '.join(missing)} of the switch",
+                where=f"waiting: {waiting(kept)}",
+                hint="the profile's metadata says which notifications it makes (notificationConfigurationInfo)",
             )
     return kept
 
@@ -126,7 +130,10 @@ async def _same(job: Job, kept: Sequence[CardNotification]) -> None:
     async with job.station.step("kept-over-power-cycle"):
         now = await _waiting(job)
         if [(item.seq, item.event) for item in now] != [(item.seq, item.event) for item in kept]:
-            raise DeviceFailure(f"after the power cycle the card keeps {waiting(now)}, before {waiting(kept)}")
+            raise DeviceFailure(
+                f"after the power cycle the card keeps {waiting(now)}, before {waiting(kept)}",
+                hint="what waits must survive a power cycle: 'bench euicc info' lists it under notifications",
+            )
 
 
 async def _deliver(job: Job, enable: EimOrder, kept: Sequence[CardNotification]) -> None:
@@ -140,7 +147,9 @@ async def _deliver(job: Job, enable: EimOrder, kept: Sequence[CardNotification])
         arrived = [seq for seq in at_eim if seq in expected]
         if arrived != sorted(expected):
             raise DeviceFailure(
-                f"the eIM received {arrived or 'none'}, the card kept {sorted(expected)}", where="ESipa"
+                f"the eIM received {arrived or 'none'}, the card kept {sorted(expected)}",
+                where="ESipa",
+                hint="the IPA sends them in the order of their sequence numbers: look at lane esipa",
             )
         step.note(f"arrived in order: {', '.join(map(str, arrived))}")
 
@@ -159,4 +168,8 @@ async def _at_the_server(job: Job, matching_id: str) -> None:
             )
         arrived = [str(item.get("event")) for item in found]
         if arrived != events:
-            raise DeviceFailure(f"they arrived in the order {', '.join(arrived)}", where=f"matching id {matching_id}")
+            raise DeviceFailure(
+                f"they arrived in the order {', '.join(arrived)}",
+                where=f"matching id {matching_id}",
+                hint="is the forwarding of the eIM, or a second SM-DP+, slower for some? look at lane es9plus",
+            )

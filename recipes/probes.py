@@ -185,7 +185,11 @@ async def _exactly(stream: ByteStream, count: int) -> bytes:
     while len(data) < count:
         chunk = await stream.read(count - len(data))
         if not chunk:
-            raise InstrumentError("the server closed the connection", where="echo")
+            raise InstrumentError(
+                "the server closed the connection",
+                where="echo",
+                hint="an echo server (RFC 862) keeps a connection open: is it one?",
+            )
         data += chunk
     return data
 

@@ -52,7 +52,11 @@ async def profile_inventory(
             await job.require_events(begin.matching_id, "install")
     enabled = [item.iccid for item in on_card if item.enabled]
     if len(enabled) != 1:
-        raise DeviceFailure(f"{len(enabled)} profiles are enabled", where=listing(on_card))
+        raise DeviceFailure(
+            f"{len(enabled)} profiles are enabled",
+            where=listing(on_card),
+            hint="one must be: 'bench euicc profiles' shows the card's own list",
+        )
     await job.verify_identity(enabled[0])
 
 
@@ -68,6 +72,7 @@ def _compare(signed: Sequence[Mapping[str, Any]], on_card: Sequence[CardProfile]
         raise DeviceFailure(
             f"the signed list holds {_names(listed)}, the other {_names(card)}",
             where="listProfileInfo and GetProfilesInfo",
+            hint="both are of one eUICC and of one moment: compare lanes apdu and esipa",
         )
     for iccid, profile in card.items():
         for field in _FIELDS:
@@ -78,6 +83,7 @@ def _compare(signed: Sequence[Mapping[str, Any]], on_card: Sequence[CardProfile]
                 raise DeviceFailure(
                     f"{field} of {iccid} is {theirs!r} in the signed list, {own!r} in the card's own",
                     where="listProfileInfo and GetProfilesInfo",
+                    hint="both are of one eUICC and of one moment: compare lanes apdu and esipa",
                 )
 
 
@@ -100,7 +106,15 @@ async def _eim_agrees(job: Job, on_card: Sequence[CardProfile]) -> None:
     for iccid, expected in there.items():
         if expected != (iccid in card):
             what = "is not on it" if expected else "is on it"
-            raise DeviceFailure(f"by its notifications to the eIM the card differs: {iccid} {what}", where="eIM")
+            raise DeviceFailure(
+                f"by its notifications to the eIM the card differs: {iccid} {what}",
+                where="eIM",
+                hint="was the card used with another eIM or LPA since? 'bench euicc profiles' shows it",
+            )
         if expected and enabled[iccid] != card[iccid].enabled:
             state = "enabled" if card[iccid].enabled else "disabled"
-            raise DeviceFailure(f"by its notifications to the eIM the card differs: {iccid} is {state}", where="eIM")
+            raise DeviceFailure(
+                f"by its notifications to the eIM the card differs: {iccid} is {state}",
+                where="eIM",
+                hint="was the card used with another eIM or LPA since? 'bench euicc profiles' shows it",
+            )

@@ -55,5 +55,9 @@ async def _turn(job: Job, name: str, iccid: str, phase: Phase, *, back: str, to:
         await job.require_done(order, f"the switch to {iccid}", poll)
         enabled = [profile.iccid for profile in await job.profiles() if profile.enabled]
         if enabled != [iccid]:
-            raise DeviceFailure(f"the card lists {enabled or 'none'} as enabled, not {iccid}", where="GetProfilesInfo")
+            raise DeviceFailure(
+                f"the card lists {enabled or 'none'} as enabled, not {iccid}",
+                where="GetProfilesInfo",
+                hint="the signed result said ok, and the card's own list differs: 'bench euicc profiles' shows it",
+            )
     return order

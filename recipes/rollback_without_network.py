@@ -57,7 +57,11 @@ async def rollback_without_network(
         poll = await job.poll("deliver-rollback", measured=True)
         await _eim_knows(job, order)
         if not poll.rolled_back:
-            raise DeviceFailure("the IPA delivered no result of a rollback", where="ESipa.ProvideEimPackageResult")
+            raise DeviceFailure(
+                "the IPA delivered no result of a rollback",
+                where="ESipa.ProvideEimPackageResult",
+                hint="the result of the rollback waits on the card: 'bench euicc info' lists it under package_results",
+            )
     finally:
         await station.network.set_cell(True, cell=operational_cell)
 
@@ -89,5 +93,9 @@ async def _eim_knows(job: Job, order: EimOrder) -> None:
                 hint=reason(shown.error),
             )
         if not shown.verified:
-            raise DeviceFailure("the eIM could not verify the rollback's result", where=f"eIM order {order.order_id}")
+            raise DeviceFailure(
+                "the eIM could not verify the rollback's result",
+                where=f"eIM order {order.order_id}",
+                hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
+            )
         step.note(reason(shown.error))

@@ -107,7 +107,9 @@ async def _name_server(job: Job, host: str) -> None:
             found = await job.station.data.resolve(host, server=job.dns[0], timeout=60.0)
         except InstrumentError as error:
             raise DeviceFailure(
-                f"no name is resolved on the new connection: {error.what}", where=error.where
+                f"no name is resolved on the new connection: {error.what}",
+                where=error.where,
+                hint="is the DNS server of the new network reachable from the device? 'bench doctor' asks it",
             ) from error
         step.measure("dns", job.station.clock.now() - began, unit="s")
         step.note(f"{host} is {', '.join(found)} at {job.dns[0]}")

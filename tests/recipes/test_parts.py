@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from bench import errors
 from bench.engine.recipe import Station
 from bench.errors import DeviceFailure
 from bench.station.interfaces import CardProfile, EimOrder, ProfileState
@@ -101,3 +104,21 @@ def test_what_never_reaches_the_server_fails_with_the_reason_of_the_eim() -> Non
     with pytest.raises(DeviceFailure, match="installed with notifications") as failed:
         asyncio.run(Job(cast(Station, Servers(forwards=False))).require_events("ID", "install", "enable"))
     assert failed.value.hint == "the eIM could not forward 1: smdpp.example: connection refused"
+
+
+RECIPES_FOLDER = Path(start.__file__).parent
+ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+
+
+def test_every_error_of_a_recipe_says_what_to_do() -> None:
+    """But where its text is somebody else's: what eIM, SM-DP+ and card gave as reasons, what a socket said."""
+    without = []
+    for path in sorted(RECIPES_FOLDER.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            fails = called in ERRORS or (called == "fail" and len(node.args) == 1)
+            if fails and not any(keyword.arg == "hint" for keyword in node.keywords):
+                without.append(f"{path.name}: {ast.unparse(node.args[0])}")
+    assert without == ["probes.py: str(gone)", "words.py: f'{what} failed: order {order.state}: {text}'"]
