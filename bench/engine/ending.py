@@ -22,6 +22,7 @@ from bench.station.interfaces import SafeAction
 
 if TYPE_CHECKING:
     from bench.engine.session import Session
+    from bench.station.dut_parts import OutputLines
     from bench.station.opened import OpenStation
 
 T = TypeVar("T")
@@ -109,9 +110,16 @@ async def _switch(action: SafeAction, opened: OpenStation) -> str:
     elif action.name.startswith("network") and opened.network is not None:
         for cell in await opened.network.cells():
             await opened.network.set_cell(False, cell=cell)
+    elif (board := _battery_board(action, opened)) is not None:
+        await board.set_line(str(action.options["line"]), bool(action.options["inverted"]))
     else:
         return "the run has no instrument for it"
     return ""
+
+
+def _battery_board(action: SafeAction, opened: OpenStation) -> OutputLines | None:
+    """Return what the battery relay is on."""
+    return opened.lines.get(str(action.options.get("name"))) if action.name == "battery.off" else None
 
 
 async def _verified(action: SafeAction, complaint: str, opened: OpenStation) -> SafeResult:
@@ -132,6 +140,11 @@ async def _read_back(action: SafeAction, opened: OpenStation) -> SafeResult:
         off = not await opened.power.output()
         dead = action.dead_voltage is None or volts < action.dead_voltage
         return SafeResult(action.name, dead and off, volts, f"{volts:.3f} V")
+    board = _battery_board(action, opened)
+    if board is not None:
+        line, inverted = str(action.options["line"]), bool(action.options["inverted"])
+        closed = await board.line_on(line)
+        return SafeResult(action.name, closed is inverted, f"line {line} {'on' if closed else 'off'}")
     assert opened.network is not None
     on = [cell for cell in await opened.network.cells() if await opened.network.cell_on(cell=cell)]
     return SafeResult(action.name, not on, f"cells on: {on or 'none'}")
