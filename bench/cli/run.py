@@ -162,6 +162,8 @@ class Printer:
         else:
             for line in self.view.lines[shown:]:
                 click.echo(f"    {'  ' * step.count('/')}{line.strip()}")
+            if kind == "broken":  # there will be no end: what was found until then is found all the same
+                self._results()
         self._show_status()
 
     def _step(self, step: str, data: Mapping[str, Any]) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cli.main import bench
 from bench.report import results
 from bench.report.facts import gather
 from bench.report.html import render
@@ -41,8 +44,8 @@ json_values = st.recursive(
 )
 
 
-def folder_with(runs: Path, *found: tuple[str, object]) -> Path:
-    folder = run_folder(runs)
+def folder_with(runs: Path, *found: tuple[str, object], end: bool = True) -> Path:
+    folder = run_folder(runs, end=end)
     journal = Journal.open(folder / places.JOURNAL, background=False)
     for name, value in found:
         journal.write("result", {"name": name, "value": value}, step="start-state")
@@ -104,6 +107,25 @@ def test_the_last_value_is_in_the_result_file(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, ("dips", []), ("dips", DIPS))
     assert summary.result(folder)["results"] == {"dips": DIPS}
     assert summary.result(run_folder(tmp_path))["results"] == {}
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_show_ends_with_the_table_also_of_a_run_that_broke_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bool
+) -> None:
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path))
+    monkeypatch.delenv("BENCH_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    folder = folder_with(tmp_path / "runs", ("modem_qualification", CHECKS), end=end)
+    if end:  # what is recorded after the end is of no run: put the end behind it
+        journal = folder / places.JOURNAL
+        lines = journal.read_text().splitlines()
+        last = next(line for line in lines if '"run-end"' in line)
+        lines.remove(last)
+        journal.write_text("\n".join([*lines, last]) + "\n")
+    shown = CliRunner().invoke(bench, ["show", folder.name], catch_exceptions=False).output
+    assert shown.count("  bands    ✘ fail     band 71 is not allowed  3,71   AT+QCFG") == 1, shown
+    assert shown.count("  lock-up  – skipped") == 1
 
 
 def test_lines_for_a_terminal() -> None:
