@@ -11,26 +11,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from exchanges import Armed  # type: ignore[import-not-found] # no installed package
+
 FAULTS: Final = (
     "late", "silent", "half-and-silent", "half-and-late", "garbage", "garbage-before-answer", "surplus", "fragmented",
     "flood", "vanished", "vanished-mid-answer",
 )  # fmt: skip
 
 
-class FaultyPort:
+class FaultyPort(Armed):
     """A pty under ``link``, which is another one each time it comes back. ``take`` is given what the client sends."""
 
     def __init__(
         self, link: Path, chance: random.Random, *, garbage: Sequence[bytes], late: float, take: Callable[[bytes], None]
     ) -> None:
+        super().__init__(chance)
         self.here = asyncio.Event()
         """Set while it is plugged in."""
         self._link = link
-        self._chance = chance
         self._garbage = garbage
         self._late = late
         self._take = take
-        self._fault, self._count, self._fired = "", 0, False
         self._master = self._slave = -1
         self._answers: asyncio.Queue[bytes] = asyncio.Queue()
         self._tasks = {asyncio.ensure_future(self._send())}
@@ -65,15 +66,6 @@ class FaultyPort:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.unplug()
 
-    def arm(self, fault: str, count: int) -> None:
-        """Have ``fault`` happen at the ``count``-th answer from now, counted from 0."""
-        self._fault, self._count, self._fired = fault, count, False
-
-    def disarm(self) -> bool:
-        """Take back a fault that was not reached; return whether it had happened."""
-        self._fault = ""
-        return self._fired
-
     @property
     def away(self) -> bool:
         """Whether it is unplugged."""
@@ -95,16 +87,13 @@ class FaultyPort:
     async def _send(self) -> None:
         while True:
             answer = await self._answers.get()
-            if self._fault:
-                self._count -= 1
-                if self._count < 0:
-                    fault, self._fault, self._fired = self._fault, "", True
-                    await self._fail(fault, answer)
-                    continue
-            self._write(answer)
+            if fault := self.due():
+                await self._fail(fault, answer)
+            else:
+                self._write(answer)
 
     async def _fail(self, fault: str, answer: bytes) -> None:
-        half = answer[: self._chance.randrange(1, max(len(answer), 2))]
+        half = self.part(answer)
         match fault:
             case "late":
                 await self._too_long()

@@ -12,6 +12,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from exchanges import Armed  # type: ignore[import-not-found] # no installed package
+
 Cut = Callable[[bytes, bool], tuple[bytes, bytes]]
 """Returns the first whole answer in a buffer (empty: none yet), and the rest. The flag: nothing follows."""
 AWAY: Final = ("reboot", "second-client", "exchanged")
@@ -56,7 +58,7 @@ def frame(payload: bytes, *, opcode: int = 1) -> bytes:
     return bytes((0x80 | opcode,)) + length + payload
 
 
-class FaultyWire:
+class FaultyWire(Armed):
     """Proxies for the ports of one instrument, which fail together."""
 
     def __init__(
@@ -77,13 +79,13 @@ class FaultyWire:
 
         ``reboot`` is called when the instrument restarts; ``foreign`` makes another instrument's answer of an answer.
         """
+        super().__init__(chance)
         self.ports: list[int] = []
         self.here = asyncio.Event()
         """Set while the instrument is there, and for this client."""
         self.here.set()
         self._targets = tuple(ports)
         self._cut = cut
-        self._chance = chance
         self._garbage = garbage
         self._late = late
         self._reboot = reboot
@@ -92,7 +94,6 @@ class FaultyWire:
         self._serving = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._fault, self._count, self._fired = "", 0, False
         self._away = ""
         self._servers: list[asyncio.Server] = []
         self._writers: set[asyncio.StreamWriter] = set()
@@ -128,15 +129,6 @@ class FaultyWire:
         """Break every connection."""
         for writer in tuple(self._writers):
             writer.transport.abort()
-
-    def arm(self, fault: str, count: int) -> None:
-        """Have ``fault`` happen at the ``count``-th answer from now, counted from 0."""
-        self._fault, self._count, self._fired = fault, count, False
-
-    def disarm(self) -> bool:
-        """Take back a fault that was not reached; return whether it had happened."""
-        self._fault = ""
-        return self._fired
 
     @property
     def away(self) -> bool:
@@ -203,18 +195,15 @@ class FaultyWire:
             return
         if self._away == "exchanged":
             answer = self._foreign(answer)
-        elif self._fault:
-            self._count -= 1
-            if self._count < 0:
-                fault, self._fault, self._fired = self._fault, "", True
-                await self._fail(fault, answer, to)
-                return
+        elif fault := self.due():
+            await self._fail(fault, answer, to)
+            return
         to.write(answer)
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
     async def _fail(self, fault: str, answer: bytes, to: asyncio.StreamWriter) -> None:
-        half = answer[: self._chance.randrange(1, max(len(answer), 2))]
+        half = self.part(answer)
         match fault:
             case "closed" | "closed-mid-answer":
                 to.write(half if fault == "closed-mid-answer" else b"")

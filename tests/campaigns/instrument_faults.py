@@ -28,8 +28,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -40,8 +39,9 @@ import faulty_port  # type: ignore[import-not-found] # noqa: E402
 import faulty_wire  # type: ignore[import-not-found] # noqa: E402 - no installed package
 import network_bench  # type: ignore[import-not-found] # noqa: E402
 import supply_bench  # type: ignore[import-not-found] # noqa: E402
+from exchanges import Exchange, Outcome, Raised  # type: ignore[import-not-found] # noqa: E402
 
-from bench.errors import BenchError, DeviceFailure, InstrumentError, InstrumentTimeout  # noqa: E402
+from bench.errors import DeviceFailure, InstrumentError, InstrumentTimeout  # noqa: E402
 from bench.station.drivers import DriverOptions, load_driver  # noqa: E402
 from fixtures.sim.emulator_attenuator import AttenuatorServer, Rcdat  # noqa: E402
 from fixtures.sim.kernel import Kernel, Streams  # noqa: E402
@@ -62,7 +62,6 @@ QUEUE: Final = 1.0
 DEADLINE: Final = 4 * PATIENCE + QUEUE + 2.0
 """Seconds for one exchange: asked, opened again, asked again, explained by the queue; 2 s for this host."""
 
-Raised = tuple[type[BaseException], ...]
 ERRORS: Final[dict[str, Raised]] = {
     "closed": (ConnectionLost,),
     "closed-mid-answer": (ConnectionLost,),
@@ -84,39 +83,6 @@ NO_LINES: Final = (
     b"++1\n", b"MEAS:VOLT?\n", b"\x00\x00\x00\n", b"0x\n", b"3.8.1\n", b"{\n", b"1 2 3\n",
 )  # fmt: skip
 
-Exchange = Callable[[], Awaitable[str]]
-"""Asks the driver for one thing; returns what is wrong with what it said, or nothing."""
-
-
-@dataclass
-class Outcome:
-    """What came of one driver."""
-
-    exchanges: int = 0
-    returned: int = 0
-    raised: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    recovered: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    """Wrong values: the one thing that must never be."""
-    unexpected: list[str] = field(default_factory=list)
-    """Wrong errors, errors without a fault, and what was over its deadline."""
-    longest: float = 0.0
-
-    def report(self) -> dict[str, Any]:
-        """Return the figures."""
-        return {
-            "exchanges": self.exchanges,
-            "returned": self.returned,
-            "wrong_values": len(self.wrong),
-            "unexpected": len(self.unexpected),
-            "errors": dict(sorted(self.raised.items())),
-            "faults": dict(sorted(self.faults.items())),
-            "recovered_within_the_exchange": dict(sorted(self.recovered.items())),
-            "longest": round(self.longest, 3),
-            "told": [*self.wrong[:5], *self.unexpected[:5]],
-        }
-
 
 class Subject(ABC):
     """One driver, its simulated instrument and the wire between them."""
@@ -136,6 +102,14 @@ class Subject(ABC):
         """Garbage that no exchange has met yet, at most."""
         self.wire: Any = None
         self.driver: Any = None
+
+    def allowed(self, happened: str, raised: BaseException) -> Raised:
+        """Return what may be raised after a fault, or none."""
+        allowed = self.errors.get(happened, ())
+        if not isinstance(raised, allowed) and self.left:
+            self.left -= 1
+            return self.left_errors
+        return allowed
 
     @abstractmethod
     def opened(self, folder: Path) -> contextlib.AbstractAsyncContextManager[None]:
@@ -167,45 +141,12 @@ async def run(subject: Subject, exchanges: int, share: float, folder: Path) -> O
             if fault:
                 wire.arm(fault, chance.randrange(3))
             name = kind.__name__.strip("_")
-            await one(subject, out, f"{subject.name} {number}: {name} with {fault or 'nothing'}", fault, kind)
+            happened = await out.make(
+                f"{subject.name} {number}: {name} with {fault or 'nothing'}", kind, away=wire.away, deadline=DEADLINE,
+                fault=fault, disarm=wire.disarm, allowed=subject.allowed,
+            )  # fmt: skip
+            subject.left += happened in subject.lingers
     return out
-
-
-async def one(subject: Subject, out: Outcome, what: str, fault: str, kind: Exchange) -> None:
-    """Make one exchange and judge it."""
-    out.exchanges += 1
-    away = subject.wire.away
-    began = time.monotonic()
-    raised: BaseException | None = None
-    try:
-        if wrong := await kind():
-            out.wrong.append(f"{what}: {wrong}")
-        out.returned += 1
-    except Exception as error:
-        raised = error
-    elapsed = time.monotonic() - began
-    happened = fault if subject.wire.disarm() and fault else ""
-    out.longest = max(out.longest, elapsed)
-    if elapsed > DEADLINE:
-        out.unexpected.append(f"{what}: took {elapsed:.2f} s")
-    if happened:
-        out.faults[happened] += 1
-    subject.left += happened in subject.lingers
-    if raised is None:
-        if happened:
-            out.recovered[happened] += 1
-        return
-    out.raised[type(raised).__name__] += 1
-    allowed = (*subject.errors.get(happened, ()), *((InstrumentError,) if away else ()))
-    if happened and ("*IDN?" in str(raised) or "another instrument answers" in str(raised)):
-        allowed = (InstrumentError,)  # it met the *IDN? of a connection that was opened again
-    if not isinstance(raised, allowed) and subject.left:
-        subject.left -= 1
-        allowed = subject.left_errors
-    if not isinstance(raised, BenchError) or not isinstance(raised, allowed):
-        out.unexpected.append(f"{what}: {type(raised).__name__}: {raised}")
-    elif not str(raised) or not raised.where:
-        out.unexpected.append(f"{what}: {type(raised).__name__} does not say what and where: {raised}")
 
 
 # --- SCPI supplies ----------------------------------------------------------------------------------------------------

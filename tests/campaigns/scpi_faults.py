@@ -22,18 +22,16 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "instruments")]
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "instruments")]
 
+from exchanges import Armed, Exchange, Outcome  # type: ignore[import-not-found] # noqa: E402
 from instrument_doubles import ScpiDouble  # type: ignore[import-not-found] # noqa: E402 - no installed package
 
-from bench.errors import BenchError, InstrumentError, InstrumentTimeout  # noqa: E402
+from bench.errors import InstrumentError, InstrumentTimeout  # noqa: E402
 from bench.station.drivers import DriverOptions, PowerLimits  # noqa: E402
 from bench.station.interfaces import Reading  # noqa: E402, F401
 from instruments.power.keysight import KeysightE36300  # noqa: E402
@@ -72,32 +70,22 @@ GARBAGE = (
 )  # fmt: skip
 
 
-class FaultySupply(ScpiDouble):  # type: ignore[misc] # no installed package
+class FaultySupply(ScpiDouble, Armed):  # type: ignore[misc] # no installed package
     """An E36312A whose every measurement is another number. ``arm`` one fault at the n-th answer from now."""
 
     def __init__(self, chance: random.Random) -> None:
+        Armed.__init__(self, chance)
         self.chance = chance
         self.given: list[tuple[str, float]] = []
         """Every measurement ever given, with its question."""
         self.states: list[tuple[float, bool]] = [(0.0, False)]
         """Voltage and output, one entry a change."""
-        self.fault = ""
-        self.count = 0
-        self.fired = False
         self.foreign = ""
         self.here = threading.Event()
         self.here.set()
         self._number = 0
         self._lock = threading.Lock()
         super().__init__()
-
-    def arm(self, fault: str, count: int) -> None:
-        self.fault, self.count, self.fired = fault, count, False
-
-    def disarm(self) -> bool:
-        """Take back a fault that was not reached; return whether it had happened."""
-        self.fault = ""
-        return self.fired
 
     def supply(self, line: str) -> str | None:
         with self._lock:
@@ -115,16 +103,13 @@ class FaultySupply(ScpiDouble):  # type: ignore[misc] # no installed package
         data = text if isinstance(text, bytes) else text.encode() + b"\n"
         if self.foreign == "silent" and client is self._clients[-1]:
             return
-        if self.fault:
-            self.count -= 1
-            if self.count < 0:
-                fault, self.fault, self.fired = self.fault, "", True
-                self._fail(client, data, fault)
-                return
-        client.sendall(data)
+        if fault := self.due():
+            self._fail(client, data, fault)
+        else:
+            client.sendall(data)
 
     def _fail(self, client: socket.socket, data: bytes, fault: str) -> None:
-        half = data[: max(1, len(data) // 2)]
+        half = self.part(data)
         if fault == "closed":
             raise ScpiDouble.Drop
         if fault == "closed-mid-answer":
@@ -201,22 +186,6 @@ class FaultySupply(ScpiDouble):  # type: ignore[misc] # no installed package
         super()._serve(client)
 
 
-@dataclass
-class Outcome:
-    """What the campaign came to."""
-
-    exchanges: int = 0
-    returned: int = 0
-    raised: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    recovered: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    """Wrong values: the one thing that must never be."""
-    unexpected: list[str] = field(default_factory=list)
-    """Wrong errors, errors without a fault, and what was over its deadline."""
-    longest: float = 0.0
-
-
 class Campaign:
     """One driver and one supply."""
 
@@ -229,7 +198,7 @@ class Campaign:
 
     async def run(self, exchanges: int, share: float) -> Outcome:
         """Make the exchanges, a fault in ``share`` of them."""
-        kinds: list[Callable[[], Awaitable[str]]] = [self._measure, self._measure, self._output, self._set, self._name]
+        kinds: list[Exchange] = [self._measure, self._measure, self._output, self._set, self._name]
         for number in range(exchanges):
             fault = self.chance.choice(list(FAULTS)) if self.chance.random() < share and not self.supply.away else ""
             kind = self.chance.choice(kinds)
@@ -240,39 +209,11 @@ class Campaign:
             await self._one(f"{number}: {kind.__name__.strip('_')} with {fault or 'nothing'}", fault, kind)
         return self.outcome
 
-    async def _one(self, what: str, fault: str, kind: Callable[[], Awaitable[str]]) -> None:
-        out = self.outcome
-        out.exchanges += 1
-        away = self.supply.away
-        began = time.monotonic()
-        raised: BaseException | None = None
-        try:
-            if wrong := await kind():
-                out.wrong.append(f"{what}: {wrong}")
-            out.returned += 1
-        except Exception as error:
-            raised = error
-        elapsed = time.monotonic() - began
-        fired = self.supply.disarm()
-        out.longest = max(out.longest, elapsed)
-        if elapsed > DEADLINE:
-            out.unexpected.append(f"{what}: took {elapsed:.2f} s")
-        happened = fault if fault and fired else ""
-        if happened:
-            out.faults[happened] += 1
-        if raised is None:
-            if happened:
-                out.recovered[happened] += 1
-            return
-        out.raised[type(raised).__name__] += 1
-        allowed = (*FAULTS.get(happened, ()), *((InstrumentError,) if away else ()))
-        at_opening = "*IDN?" in str(raised) or "another instrument answers" in str(raised)
-        if happened and at_opening:  # it met the *IDN? of a connection that was opened again
-            allowed = (InstrumentError,)
-        if not isinstance(raised, BenchError) or not isinstance(raised, allowed):
-            out.unexpected.append(f"{what}: {type(raised).__name__}: {raised}")
-        elif not str(raised) or not raised.where:
-            out.unexpected.append(f"{what}: {type(raised).__name__} does not say what and where: {raised}")
+    async def _one(self, what: str, fault: str, kind: Exchange) -> None:
+        await self.outcome.make(
+            what, kind, away=self.supply.away, deadline=DEADLINE,
+            fault=fault, disarm=self.supply.disarm, allowed=lambda happened, _: FAULTS.get(happened, ()),
+        )  # fmt: skip
 
     # --- exchanges: each returns what is wrong with the value it was given ------------------------------------------
 
@@ -332,18 +273,8 @@ def report(outcome: Outcome, **more: Any) -> dict[str, Any]:
         "campaign": "scpi-faults",
         "at": datetime.now().astimezone().isoformat(timespec="seconds"),
         **more,
-        "exchanges": outcome.exchanges,
-        "faults": dict(sorted(outcome.faults.items())),
-        "faults_in_all": sum(outcome.faults.values()),
-        "recovered_within_the_exchange": dict(sorted(outcome.recovered.items())),
-        "returned": outcome.returned,
-        "raised": dict(sorted(outcome.raised.items())),
-        "longest": round(outcome.longest, 3),
+        **outcome.report(),
         "deadline": DEADLINE,
-        "wrong_values": len(outcome.wrong),
-        "unexpected": len(outcome.unexpected),
-        "told": [*outcome.wrong[:10], *outcome.unexpected[:10]],
-        "ok": not outcome.wrong and not outcome.unexpected,
     }
 
 

@@ -1,0 +1,124 @@
+"""What campaigns of exchanges have in common: one fault armed at a time, one exchange made and judged."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.errors import BenchError, InstrumentError
+
+Exchange = Callable[[], Awaitable[str]]
+"""Asks the driver for one thing; returns what is wrong with what it said, or nothing."""
+Raised = tuple[type[BaseException], ...]
+
+
+class Armed:
+    """One fault that happens at the n-th answer from now."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._fault, self._count, self._fired = "", 0, False
+
+    def arm(self, fault: str, count: int) -> None:
+        """Have ``fault`` happen at the ``count``-th answer from now, counted from 0."""
+        self._fault, self._count, self._fired = fault, count, False
+
+    def disarm(self) -> bool:
+        """Take back a fault that was not reached; return whether it had happened."""
+        self._fault = ""
+        return self._fired
+
+    def due(self) -> str:
+        """Count one answer; return the fault that happens to it, empty for none."""
+        if not self._fault:
+            return ""
+        self._count -= 1
+        if self._count >= 0:
+            return ""
+        fault, self._fault, self._fired = self._fault, "", True
+        return fault
+
+    def part(self, answer: bytes) -> bytes:
+        """Return the beginning of an answer, torn off anywhere."""
+        return answer[: self._chance.randrange(1, max(len(answer), 2))]
+
+
+@dataclass
+class Outcome:
+    """What came of one driver."""
+
+    exchanges: int = 0
+    returned: int = 0
+    raised: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    recovered: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    """Wrong values: the one thing that must never be."""
+    unexpected: list[str] = field(default_factory=list)
+    """Wrong errors, errors without a fault, and what was over its deadline."""
+    longest: float = 0.0
+
+    def report(self) -> dict[str, Any]:
+        """Return the figures."""
+        return {
+            "exchanges": self.exchanges,
+            "returned": self.returned,
+            "wrong_values": len(self.wrong),
+            "unexpected": len(self.unexpected),
+            "errors": dict(sorted(self.raised.items())),
+            "faults": dict(sorted(self.faults.items())),
+            "faults_in_all": sum(self.faults.values()),
+            "recovered_within_the_exchange": dict(sorted(self.recovered.items())),
+            "longest": round(self.longest, 3),
+            "told": [*self.wrong[:10], *self.unexpected[:10]],
+            "ok": not self.wrong and not self.unexpected,
+        }
+
+    async def make(
+        self,
+        what: str,
+        kind: Exchange,
+        *,
+        away: bool,
+        deadline: float,
+        fault: str,
+        disarm: Callable[[], bool],
+        allowed: Callable[[str, BaseException], Raised],
+    ) -> str:
+        """Make one exchange and judge it; return the fault that happened, empty for none.
+
+        ``away``: the instrument was not there at its beginning. ``allowed`` tells what may be raised after a fault that
+        happened, or after none.
+        """
+        self.exchanges += 1
+        began = time.monotonic()
+        raised: BaseException | None = None
+        try:
+            if wrong := await kind():
+                self.wrong.append(f"{what}: {wrong}")
+            self.returned += 1
+        except Exception as error:
+            raised = error
+        elapsed = time.monotonic() - began
+        happened = fault if disarm() and fault else ""
+        self.longest = max(self.longest, elapsed)
+        if elapsed > deadline:
+            self.unexpected.append(f"{what}: took {elapsed:.2f} s")
+        if happened:
+            self.faults[happened] += 1
+        if raised is None:
+            self.recovered.update([happened] if happened else [])
+            return happened
+        self.raised[type(raised).__name__] += 1
+        right = (*allowed(happened, raised), *((InstrumentError,) if away else ()))
+        if happened and ("*IDN?" in str(raised) or "another instrument answers" in str(raised)):
+            right = (InstrumentError,)  # it met the *IDN? of a connection that was opened again
+        if not isinstance(raised, BenchError) or not isinstance(raised, right):
+            self.unexpected.append(f"{what}: {type(raised).__name__}: {raised}")
+        elif not str(raised) or not raised.where:
+            self.unexpected.append(f"{what}: {type(raised).__name__} does not say what and where: {raised}")
+        return happened
