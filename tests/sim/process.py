@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,9 +16,18 @@ import tty
 from pathlib import Path
 from typing import Any
 
+import pytest
 import serial
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def needs(program: str, package: str) -> pytest.MarkDecorator:
+    """Skip a test where a foreign program is not installed, with the package of Debian that has it."""
+    return pytest.mark.skipif(
+        shutil.which(program) is None,
+        reason=f"{program} is not installed (apt-get install {package}): nothing foreign to judge by",
+    )
 
 
 class WorldProcess:

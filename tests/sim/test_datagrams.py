@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +21,7 @@ from bench.station.data import HostPath, ProxyPath
 from bench.station.datagrams import open_datagrams
 from fixtures.sim import dns
 
-from .process import WorldProcess
+from .process import WorldProcess, needs
 from .test_link import registered
 
 ECHO = "echo.bench.example"
@@ -233,7 +232,7 @@ def test_an_answer_too_long_for_udp_says_so() -> None:
     assert answer[2] & 2
 
 
-@pytest.mark.skipif(shutil.which("dig") is None, reason="dig is not installed")
+@needs("dig", "bind9-dnsutils")
 def test_dig_reads_positive_and_negative_answers() -> None:
     class Server(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:

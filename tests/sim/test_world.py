@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -19,7 +18,7 @@ from bench.station.clock import SocketClock
 from fixtures.sim.pcsc import further_eids
 from fixtures.sim.world import station_eid, station_imei
 
-from .process import AtClient, WorldProcess, at
+from .process import AtClient, WorldProcess, at, needs
 
 ISD_R = "A0000005591010FFFFFFFF8900000100"
 
@@ -287,7 +286,7 @@ def test_reenumeration(home: Path) -> None:
             assert at(port, "AT")[-1] == "OK"
 
 
-@pytest.mark.skipif(shutil.which("lxi") is None, reason="lxi-tools is not installed")
+@needs("lxi", "lxi-tools")
 def test_lxi(fast: WorldProcess) -> None:
     port = fast.parts["power"]["resource"].split("::")[2]
     base = ["lxi", "scpi", "--address", "127.0.0.1", "--port", port, "--raw"]
@@ -298,7 +297,7 @@ def test_lxi(fast: WorldProcess) -> None:
     assert float(found.stdout) == 3.3
 
 
-@pytest.mark.skipif(shutil.which("sigrok-cli") is None, reason="sigrok-cli is not installed")
+@needs("sigrok-cli", "sigrok-cli")
 def test_sigrok(home: Path) -> None:
     with WorldProcess(home, "--clock", "scaled:10", "--supply", "dp832") as world:
         port = world.parts["power"]["resource"].split("::")[2]
@@ -313,7 +312,7 @@ def test_sigrok(home: Path) -> None:
         assert "V1: 3.8" in shown.stdout
 
 
-@pytest.mark.skipif(shutil.which("gammu") is None, reason="gammu is not installed")
+@needs("gammu", "gammu")
 def test_gammu(fast: WorldProcess, tmp_path: Path) -> None:
     fast.registered()
     config = tmp_path / "gammurc"
