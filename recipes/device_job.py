@@ -15,7 +15,7 @@ from bench.engine.recipe import Range, Station, Unit
 from bench.errors import BenchError, DeviceFailure
 from bench.station.dut_parts import Console, CountsPolls
 from bench.station.interfaces import EimOrder
-from recipes.words import order_failed, results_of
+from recipes.words import require_success, results_of
 
 PollWithin = Annotated[float, Unit("s"), Range(5, 86_400)]
 """Within which the device polls its eIM: its own interval, with what its network needs."""
@@ -204,14 +204,7 @@ class DeviceJob:
                     hint="the device did not poll" if shown.state == "pending" else "the device did not finish it",
                 )
             await clock.sleep(_LOOK)
-        if shown.state != "done":
-            raise order_failed(shown, None, what)
-        if not shown.verified:
-            raise DeviceFailure(
-                f"the eIM could not verify the result of {what}",
-                where=f"eIM order {order.order_id}",
-                hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
-            )
+        require_success(shown, None, what)
         return shown
 
     async def carry_out(self, name: str, order: EimOrder, what: str, *, within: float | None = None) -> EimOrder:

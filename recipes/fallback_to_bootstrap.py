@@ -92,12 +92,7 @@ async def _fall_back(job: Job, home: str) -> None:
         told = await job.state_changes()
         before = job.station.clock.now()
         answer = await (await job.ipa()).execute_fallback()
-        if answer != "ok":
-            raise DeviceFailure(
-                f"the card answered {answer}",
-                where="ES10b.ExecuteFallbackMechanism",
-                hint="'bench euicc profiles' shows the state of each profile",
-            )
+        _require_ok(answer, "ES10b.ExecuteFallbackMechanism")
         await job.refresh(job.bootstrap)
         await job.register(job.bootstrap)
         step.measure("time_to_service", job.station.clock.now() - before, unit="s")
@@ -111,15 +106,19 @@ async def _return(job: Job, away: str) -> None:
     async with job.station.step("return"):
         told = await job.state_changes()
         answer = await (await job.ipa()).return_from_fallback()
-        if answer != "ok":
-            raise DeviceFailure(
-                f"the card answered {answer}",
-                where="ES10b.ReturnFromFallback",
-                hint="'bench euicc profiles' shows the state of each profile",
-            )
+        _require_ok(answer, "ES10b.ReturnFromFallback")
         await job.refresh(job.operational)
         await job.register(job.operational)
         await job.verify_identity(away)
         await job.open_data(job.operational)
         await job.poll("deliver")
         await job.require_told(told, "fallback")
+
+
+def _require_ok(answer: str, function: str) -> None:
+    if answer != "ok":
+        raise DeviceFailure(
+            f"the card answered {answer}",
+            where=function,
+            hint="'bench euicc profiles' shows the state of each profile, and which is the fallback profile",
+        )

@@ -14,7 +14,7 @@ from bench.station.interfaces import CardProfile, EimOrder, IpaService, Modem, P
 from recipes.parameters import Deadlines, Profiles
 from recipes.servers import missing_events
 from recipes.serving import serve
-from recipes.words import listing, order_failed
+from recipes.words import listing, order_failed, require_success
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +214,7 @@ class Job:
     async def require_done(self, order: EimOrder, what: str, poll: PollResult | None = None) -> EimOrder:
         """Require that the eIM has the eUICC's verified result of an order, and that it is a success."""
         shown = await self.station.eim.show(order.order_id)
-        if shown.state != "done":
-            raise order_failed(shown, poll, what)
-        if not shown.verified:
-            raise DeviceFailure(
-                f"the eIM could not verify the result of {what}",
-                where=f"eIM order {order.order_id}",
-                hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
-            )
+        require_success(shown, poll, what)
         return shown
 
     async def carry_out(self, name: str, order: EimOrder, what: str) -> EimOrder:

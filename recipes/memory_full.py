@@ -10,7 +10,7 @@ from bench.station.interfaces import EimOrder
 from recipes import start
 from recipes.job import Job
 from recipes.parameters import Deadlines, Profiles
-from recipes.words import listing, order_failed
+from recipes.words import listing, not_verified, order_failed
 
 _INSUFFICIENT_MEMORY = 10
 """ErrorReason installFailedDueToInsufficientMemoryForProfile (SGP.22 section 2.5.6)."""
@@ -96,11 +96,7 @@ async def _fill(job: Job, pattern: str, most: int, installed: list[str]) -> None
 async def _refused(job: Job, order: EimOrder, iccid: str) -> None:
     """Require that the refusal was signed, and that nothing of the refused profile is on the card."""
     if not order.verified:
-        raise DeviceFailure(
-            "the eIM could not verify the installation result",
-            where=f"eIM order {order.order_id}",
-            hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
-        )
+        raise not_verified(order, "the installation result")
     profiles = await job.profiles()
     if any(profile.iccid == iccid for profile in profiles):
         raise DeviceFailure(

@@ -10,7 +10,7 @@ from bench.station.interfaces import EimOrder
 from recipes import start
 from recipes.job import Job
 from recipes.parameters import Deadlines, Profiles
-from recipes.words import reason, results_of
+from recipes.words import not_verified, reason, results_of
 
 
 @recipe(
@@ -93,9 +93,5 @@ async def _eim_knows(job: Job, order: EimOrder) -> None:
                 hint=reason(shown.error),
             )
         if not shown.verified:
-            raise DeviceFailure(
-                "the eIM could not verify the rollback's result",
-                where=f"eIM order {order.order_id}",
-                hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
-            )
+            raise not_verified(shown, "the rollback's result")
         step.note(reason(shown.error))

@@ -19,6 +19,23 @@ def order_failed(order: EimOrder, poll: PollResult | None, what: str) -> DeviceF
     return DeviceFailure(f"{what} failed: order {order.state}: {text}", where=f"eIM order {order.order_id}")
 
 
+def not_verified(order: EimOrder, what: str) -> DeviceFailure:
+    """Return the failure of an order whose result is there, and is not the card's by its signature."""
+    return DeviceFailure(
+        f"the eIM could not verify {what}",
+        where=f"eIM order {order.order_id}",
+        hint="does the eIM trust the card's CI? 'bench doctor --card' compares them",
+    )
+
+
+def require_success(order: EimOrder, poll: PollResult | None, what: str) -> None:
+    """Require that the eUICC has signed that ``what`` was done. Raises DeviceFailure with every party's reason."""
+    if order.state != "done":
+        raise order_failed(order, poll, what)
+    if not order.verified:
+        raise not_verified(order, f"the result of {what}")
+
+
 def reason(data: Mapping[str, Any]) -> str:
     """Return the parts of an error mapping that tell a person why, subject and reason code first."""
     parts = []
