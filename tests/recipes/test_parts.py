@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +14,8 @@ import pytest
 from bench import errors
 from bench.engine.recipe import Station
 from bench.errors import DeviceFailure
-from bench.station.interfaces import CardProfile, EimOrder, ProfileState
-from recipes import profile_inventory, start, words
+from bench.station.interfaces import CardProfile, EimOrder, ProfileState, Registration
+from recipes import fplmn_recovery, profile_inventory, start, words
 from recipes.job import Job
 from recipes.servers import FORWARDED_WITHIN
 
@@ -104,6 +106,43 @@ def test_what_never_reaches_the_server_fails_with_the_reason_of_the_eim() -> Non
     with pytest.raises(DeviceFailure, match="installed with notifications") as failed:
         asyncio.run(Job(cast(Station, Servers(forwards=False))).require_events("ID", "install", "enable"))
     assert failed.value.hint == "the eIM could not forward 1: smdpp.example: connection refused"
+
+
+class Looked:
+    """A station whose modem is seen registered on one network after the other, a look a second."""
+
+    def __init__(self, *plmns: str) -> None:
+        self.modem = self.clock = self
+        self.measured: dict[str, float] = {}
+        self._plmns, self._now = list(plmns), 100.0
+
+    async def registration(self) -> Registration:
+        plmn = self._plmns.pop(0) if self._plmns else ""
+        return Registration(bool(plmn), plmn=plmn, status=1 if plmn else 2)
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[Looked]:
+        yield self
+
+    def measure(self, name: str, value: float, **limits: Any) -> None:
+        self.measured[name] = value
+
+
+def test_a_device_that_takes_a_forbidden_network_fails() -> None:
+    taken = Looked("", "", "26201")
+    words_due = "the device registered on 26201 after 2.0 s although EF.FPLMN forbids it"
+    with pytest.raises(DeviceFailure, match=words_due) as failed:
+        asyncio.run(fplmn_recovery._left_alone(cast(Station, taken), "26201", quiet=10.0))
+    assert failed.value.where == "+CEREG stat 1" and "home network" in failed.value.hint
+    other = Looked("", "99970", "99970")
+    asyncio.run(fplmn_recovery._left_alone(cast(Station, other), "26201", quiet=10.0))
+    assert other.measured == {"quiet_time": 10.0}
 
 
 RECIPES_FOLDER = Path(start.__file__).parent
