@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,14 @@ from bench.errors import BenchError, InstrumentError
 Exchange = Callable[[], Awaitable[str]]
 """Asks the driver for one thing; returns what is wrong with what it said, or nothing."""
 Raised = tuple[type[BaseException], ...]
+
+
+def plan(chance: random.Random, faults: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield faults with the answer that each happens at: every one at the first answer, in any order; then anything."""
+    for fault in chance.sample(faults, len(faults)):
+        yield fault, 0
+    while True:
+        yield chance.choice(faults), chance.randrange(3)
 
 
 class Armed:

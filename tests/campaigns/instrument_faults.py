@@ -39,7 +39,7 @@ import faulty_port  # type: ignore[import-not-found] # noqa: E402
 import faulty_wire  # type: ignore[import-not-found] # noqa: E402 - no installed package
 import network_bench  # type: ignore[import-not-found] # noqa: E402
 import supply_bench  # type: ignore[import-not-found] # noqa: E402
-from exchanges import Exchange, Outcome, Raised  # type: ignore[import-not-found] # noqa: E402
+from exchanges import Exchange, Outcome, Raised, plan  # type: ignore[import-not-found] # noqa: E402
 
 from bench.errors import DeviceFailure, InstrumentError, InstrumentTimeout  # noqa: E402
 from bench.station.drivers import DriverOptions, load_driver  # noqa: E402
@@ -128,10 +128,12 @@ async def run(subject: Subject, exchanges: int, share: float, folder: Path) -> O
     """Make the exchanges of one driver, a fault in ``share`` of them."""
     out, chance = Outcome(), subject.chance
     async with subject.opened(folder):
-        kinds = subject.exchanges()
+        kinds, faults = subject.exchanges(), plan(chance, subject.faults)
         for number in range(exchanges):
             wire = subject.wire
-            fault = chance.choice(subject.faults) if chance.random() < share and not wire.away else ""
+            fault, count = "", 0
+            if chance.random() < share and not wire.away:
+                fault, count = next(faults)
             kind = chance.choice(kinds)
             if wire.away and chance.random() < 0.7:
                 async with asyncio.timeout(5.0):
@@ -139,7 +141,7 @@ async def run(subject: Subject, exchanges: int, share: float, folder: Path) -> O
             subject.number = number
             subject.change()
             if fault:
-                wire.arm(fault, chance.randrange(3))
+                wire.arm(fault, count)
             name = kind.__name__.strip("_")
             happened = await out.make(
                 f"{subject.name} {number}: {name} with {fault or 'nothing'}", kind, away=wire.away, deadline=DEADLINE,

@@ -28,7 +28,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "instruments")]
 
-from exchanges import Armed, Exchange, Outcome  # type: ignore[import-not-found] # noqa: E402
+from exchanges import Armed, Exchange, Outcome, plan  # type: ignore[import-not-found] # noqa: E402
 from instrument_doubles import ScpiDouble  # type: ignore[import-not-found] # noqa: E402 - no installed package
 
 from bench.errors import InstrumentError, InstrumentTimeout  # noqa: E402
@@ -199,13 +199,16 @@ class Campaign:
     async def run(self, exchanges: int, share: float) -> Outcome:
         """Make the exchanges, a fault in ``share`` of them."""
         kinds: list[Exchange] = [self._measure, self._measure, self._output, self._set, self._name]
+        faults = plan(self.chance, list(FAULTS))
         for number in range(exchanges):
-            fault = self.chance.choice(list(FAULTS)) if self.chance.random() < share and not self.supply.away else ""
+            fault, count = "", 0
+            if self.chance.random() < share and not self.supply.away:
+                fault, count = next(faults)
             kind = self.chance.choice(kinds)
             if self.supply.away and self.chance.random() < 0.5:
                 await asyncio.to_thread(self.supply.here.wait, 5.0)
             if fault:
-                self.supply.arm(fault, self.chance.randrange(3))
+                self.supply.arm(fault, count)
             await self._one(f"{number}: {kind.__name__.strip('_')} with {fault or 'nothing'}", fault, kind)
         return self.outcome
 
