@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "instruments"))
-from pcsc_bench import need_pcsc
+from pcsc_installed import need_pcsc
 
 from bench import client
 from bench.errors import ConfigurationError
@@ -263,7 +263,7 @@ def test_a_broken_pcsc_is_no_skip_in_ci(
         raise ConfigurationError("vsmartcard-vpcd is not installed", hint="apt-get install vsmartcard-vpcd")
 
     monkeypatch.setenv("CI", ci)
-    monkeypatch.setattr("pcsc_bench.programs", missing)
-    monkeypatch.setattr("pcsc_bench.shutil.which", lambda name: "/usr/sbin/pcscd" if installed else None)
+    monkeypatch.setattr("fixtures.sim.pcsc_daemon.programs", missing)
+    monkeypatch.setattr("pcsc_installed.shutil.which", lambda name: "/usr/sbin/pcscd" if installed else None)
     with pytest.raises(outcome, match="vsmartcard-vpcd is not installed"):
         need_pcsc()

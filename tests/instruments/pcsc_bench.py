@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bench.station.clock import Clock
 from bench.station.drivers import DriverOptions
 from bench.trace.lane import Direction, Lane
 from fixtures.sim.pcsc import Readers
-from fixtures.sim.pcsc_daemon import programs
 from instruments.reader.pcsc import PcscReader
 
 ATR = bytes.fromhex("3B9F96803FC7828031E073FE21176742454E43483031" + "3D")
@@ -28,23 +24,6 @@ DISPLAY_TEXT = bytes.fromhex("D009810301218082028102")
 
 CSOCK = Path(tempfile.gettempdir()) / f"esim-pcsc-test-{os.getpid()}" / "pcscd"
 """Of this process: libpcsclite reads the name once. The folder is there while readers are."""
-
-
-def need_pcsc() -> None:
-    """Skip where PC/SC is not installed, with the words that a user would be told.
-
-    In CI, which installs all of it, a daemon without its reader driver or its library is a failure.
-    """
-    from bench.errors import ConfigurationError
-    from instruments.reader.pcsc_link import library
-
-    try:
-        programs()
-        library()
-    except ConfigurationError as error:
-        if os.environ.get("CI") and shutil.which("pcscd") is not None:
-            pytest.fail(f"pcscd is installed, and cannot be used: {error}")
-        pytest.skip(str(error))
 
 
 class ScriptedCard:

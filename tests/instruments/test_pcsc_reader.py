@@ -17,13 +17,13 @@ from pcsc_bench import (
     REFRESH,
     KeptLane,
     ScriptedCard,
-    need_pcsc,
     options,
     reader,
     readers,
     run,
     until,
 )
+from pcsc_installed import need_pcsc
 
 from bench.apdu.channel import carries_refresh, is_local
 from bench.apdu.errors import CardGone, NoSuchApplication

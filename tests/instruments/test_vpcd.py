@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pcsc_bench import ATR, ScriptedCard, need_pcsc
+from pcsc_bench import ATR, ScriptedCard
+from pcsc_installed import need_pcsc
 
 from bench.errors import ConfigurationError
 from fixtures.sim import pcsc, pcsc_daemon

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pcsc_installed
 import pytest
 
 from bench.rsp import tlv
@@ -28,15 +29,7 @@ READERS = 8
 
 def need_pcsc(*programs: str) -> None:
     """Skip where PC/SC, or one of these programs, is not installed."""
-    from bench.errors import ConfigurationError
-    from fixtures.sim.pcsc_daemon import programs as installed
-    from instruments.reader.pcsc_link import library
-
-    try:
-        installed()
-        library()
-    except ConfigurationError as error:
-        pytest.skip(str(error))
+    pcsc_installed.need_pcsc()
     for program in programs:
         need(program)
 
