@@ -23,6 +23,7 @@ from bench.errors import InstrumentTimeout
 from bench.station.drivers import DriverOptions, known_drivers, load_driver
 from instruments.network import remote_api
 from instruments.scpi.link import VisaLink
+from instruments.scpi.parse import AnswerError
 from instruments.switch import relay_protocol
 
 pytestmark = pytest.mark.timeout(60)
@@ -60,7 +61,7 @@ def test_a_session_that_keeps_late_answers_is_found_out(monkeypatch):
     """The campaign itself: without its two guards a SCPI session takes late answers for those to later questions."""
     monkeypatch.setattr(VisaLink, "clear", lambda self: None)
     monkeypatch.setattr(VisaLink, "stale", lambda self: b"")
-    monkeypatch.setattr(faulty_wire, "FAULTS", ("late", "garbage-before-answer"))
+    monkeypatch.setattr(instrument_faults.EmulatorSubject, "faults", ("late", "garbage-before-answer"))
     found = asyncio.run(instrument_faults.campaign("scpi-emulators", 18, 0.7, 1, at_once=3))
     assert not found["ok"] and found["wrong_values"] + found["unexpected"] > 2
 
@@ -180,7 +181,7 @@ def test_what_is_no_attenuation_names_the_question(answer):
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         url = f"telnet://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         made = await load_driver("mini-circuits-rcdat").open(DriverOptions(name="att", resource=url))
-        with pytest.raises(instrument_faults.AnswerError) as caught:
+        with pytest.raises(AnswerError) as caught:
             await made.attenuation()
         server.close()
         return caught.value
