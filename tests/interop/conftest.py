@@ -12,15 +12,9 @@ from .foreign import Bench
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A simulated bench in real time, its device switched on and perhaps still booting."""
-    running = Bench(tmp_path_factory.mktemp("bench"))
-    try:
+    with Bench(tmp_path_factory.mktemp("bench")) as running:
         running.switch_on()
         yield running
-    except BaseException:
-        running.kill()
-        raise
-    assert running.stop() == 0
-    assert running.processes() == []
 
 
 @pytest.fixture

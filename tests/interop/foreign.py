@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -258,6 +258,17 @@ class Bench:
             return self.process.wait(15.0)
         finally:
             self.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End it as a person does, with nothing left behind; after a failure at once."""
+        if kind is not None:
+            self.kill()
+            return
+        assert self.stop() == 0
+        assert self.processes() == []
 
     def kill(self) -> None:
         """End it and its services at once: they are processes of other sessions, known by the home they were given."""

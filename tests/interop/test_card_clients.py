@@ -404,14 +404,8 @@ class ReaderBench(Bench):
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReaderBench]:
     need_pcsc()
-    running = ReaderBench(tmp_path_factory.mktemp("reader"))
-    try:
+    with ReaderBench(tmp_path_factory.mktemp("reader")) as running:
         yield running
-    except BaseException:
-        running.kill()
-        raise
-    assert running.stop() == 0
-    assert running.processes() == []
 
 
 @pytest.mark.parametrize("name", [name for name, script in SCRIPTS.items() if not sgp32(script)])

@@ -83,14 +83,8 @@ class PcscBench(Bench):
 @pytest.fixture(scope="module")
 def pcsc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PcscBench]:
     need_pcsc()
-    running = PcscBench(tmp_path_factory.mktemp("pcsc"))
-    try:
+    with PcscBench(tmp_path_factory.mktemp("pcsc")) as running:
         yield running
-    except BaseException:
-        running.kill()
-        raise
-    assert running.stop() == 0
-    assert running.processes() == []
     assert not Path(running.csock).exists()
 
 

@@ -63,13 +63,8 @@ def supply(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A bench with such a supply; nothing is switched on."""
     model: str = request.param
     need("sigrok-cli", "lxi")
-    running = Bench(tmp_path_factory.mktemp(model), "--world", f"supply={model}")
-    try:
+    with Bench(tmp_path_factory.mktemp(model), "--world", f"supply={model}") as running:
         yield model, running
-    except BaseException:
-        running.kill()
-        raise
-    assert running.stop() == 0
 
 
 def sigrok(bench: Bench, *arguments: str) -> str:

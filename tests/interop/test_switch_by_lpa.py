@@ -35,16 +35,10 @@ class LpaBench(Bench):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LpaBench]:
     need("gammu")
-    running = LpaBench(tmp_path_factory.mktemp("lpa"))
-    try:
+    with LpaBench(tmp_path_factory.mktemp("lpa")) as running:
         running.switch_on()
         running.wait_registered()
         yield running
-    except BaseException:
-        running.kill()
-        raise
-    assert running.stop() == 0
-    assert running.processes() == []
 
 
 def say(port: Stream, command: str, pattern: bytes = rb"\r\nOK\r\n") -> bytes:

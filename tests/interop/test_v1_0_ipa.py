@@ -51,13 +51,8 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    running = Bench(tmp_path_factory.mktemp("lab"))
-    try:
+    with Bench(tmp_path_factory.mktemp("lab")) as running:
         yield running
-    except BaseException:
-        running.kill()
-        raise
-    assert running.stop() == 0
 
 
 @pytest.fixture(scope="module")
