@@ -28,6 +28,8 @@ class FaultyPort(Armed):
         super().__init__(chance)
         self.here = asyncio.Event()
         """Set while it is plugged in."""
+        self.written = b""
+        """What was sent since it was last emptied."""
         self._link = link
         self._garbage = garbage
         self._late = late
@@ -81,6 +83,7 @@ class FaultyPort(Armed):
 
     def _write(self, data: bytes) -> None:
         if self._master >= 0:
+            self.written += data
             with contextlib.suppress(OSError):
                 os.write(self._master, data)
 
