@@ -212,5 +212,5 @@ class ConsoleSubject(Subject):
         found = await self.driver.wait("value", timeout=PATIENCE, after=after)
         self._failed = False
         said = earlier + self.wire.written
-        whole = f"value: {found.values['n']}\r\n".encode()
+        whole = f"value: {found.values['n']}\r".encode()  # CR alone ends a line, too
         return "" if whole in said else f"{found.values} is nothing that was said, but {said!r}"
