@@ -96,3 +96,19 @@ def test_exclusive_use_and_line_modes_end_with_the_last_client(tmp_path: Path) -
             port.close()
 
     asyncio.run(scene())
+
+
+def test_it_comes_back_under_another_name_where_it_is_to(tmp_path: Path) -> None:
+    async def main() -> None:
+        port = PtyPort(tmp_path / "modem", cast(WorldClock, Clock()), lambda data: None, lambda *_, **__: None)
+        port.open()
+        for _ in range(3):
+            before = port.link.readlink()
+            port.close()
+            port.elsewhere = True
+            port.open()
+            assert port.link.readlink() != before
+            assert not port.elsewhere
+        port.close()
+
+    asyncio.run(main())
