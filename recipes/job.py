@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bench.engine.recipe import Station
 from bench.errors import DeviceFailure, EimUnreachable
-from bench.station.interfaces import CardProfile, EimOrder, IpaService, Modem, PollResult, Registration
+from bench.station.interfaces import BoundPath, CardProfile, EimOrder, IpaService, Modem, PollResult, Registration
 from recipes.parameters import Deadlines, Profiles
 from recipes.servers import missing_events
 from recipes.serving import serve
@@ -143,6 +143,8 @@ class Job:
                     hint="is the APN right for this profile, and does the network assign addresses (IPv4)?",
                 )
             self.dns = context.dns
+            if isinstance(self.station.data, BoundPath):
+                self.station.data.name_servers = context.dns
             step.note(f"APN {phase.apn}: address {context.address}, DNS {', '.join(context.dns) or 'none'}")
 
     async def connect(self, phase: Phase, *, suffix: str) -> None:

@@ -14,6 +14,7 @@ from bench.errors import BenchError, DeviceFailure
 from bench.station.clock import RealClock
 from bench.station.config import StationConfig
 from bench.station.host import Host
+from bench.station.modem_path import interface_of
 
 SMALLEST_MTU: Final = 1280
 """Bytes: IPv6 needs them (RFC 8200 section 5), and a DTLS flight with certificates is cut into pieces below."""
@@ -32,6 +33,16 @@ async def path(
     if data is None or config.unresolved():
         return
     kind, _, interface = data.path.partition(":")
+    if data.path == "modem" and config.modem is not None:
+        kind, interface = "interface", interface_of(config.modem.port, host)
+        if not interface:
+            yield Check(
+                f"{name} interface",
+                "fail",
+                f"the modem at {config.modem.port} has no network interface",
+                "switch it on; USB mode ECM, RNDIS, MBIM or QMI? Else name the way: data.path = 'interface:ppp0'",
+            )
+            return
     fqdn, url = str(eim.get("fqdn", "")), str(eim.get("https", ""))
     own = config.ipa != "bench"
     if kind == "interface":
@@ -120,7 +131,7 @@ async def _server(config: StationConfig, eim: Mapping[str, Any], name: str) -> C
     assert data is not None
     fqdn, url = str(eim.get("fqdn", "")), str(eim.get("https", ""))
     target = routes.target(url)
-    opened = open_path(data.path, clock, where=data.origin)
+    opened = open_path(data.path, clock, where=data.origin, port=config.modem.port if config.modem is not None else "")
     if isinstance(opened, HostPath):
         opened.routes = {fqdn: target}
     port = target.rpartition(":")[2] if not isinstance(opened, HostPath) and not opened.proxy else "443"

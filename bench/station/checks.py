@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from bench.station.dut import DutConfig, with_instruments
 from bench.station.model import (
+    PATHS,
     AttenuatorConfig,
     DataConfig,
     InstrumentConfig,
@@ -56,7 +57,7 @@ def checked(station: StationConfig, instruments: Mapping[str, InstrumentConfig],
             'take card = { ... } out: its EID is dut = { eid = "..." }',
         )
     if station.data is not None:
-        _check_data(station.data, (*path, "data", "path"), document)
+        _check_data(station.data, station.modem, (*path, "data", "path"), document)
     if station.clock != "real" and not station.clock.startswith("unix:"):
         document.complain((*path, "clock"), f"'{station.clock}' is no clock", "'real' or 'unix:/path/to/socket'")
     if station.world_control and not station.world_control.startswith("unix:"):
@@ -119,18 +120,19 @@ def _check_dut(dut: DutConfig, path: tuple[str, ...], document: Document) -> Non
                 check_driver(part.driver, (*path, kind, name, "driver"), document)
 
 
-def _check_data(data: DataConfig, path: tuple[str, ...], document: Document) -> None:
+def _check_data(data: DataConfig, modem: ModemConfig | None, path: tuple[str, ...], document: Document) -> None:
     kind, _, rest = data.path.partition(":")
     good = (
         data.path == "host"
         or (kind == "interface" and re.fullmatch(r"[^/\s]{1,15}", rest) is not None)
-        or (kind == "proxy" and (rest.startswith(("http://", "$world"))))
+        or (data.path == "modem" and modem is not None)
+        or (kind in ("proxy", "modem") and rest.startswith(("http://", "$world")))
     )
     if not good:
         document.complain(
             path,
             f"'{data.path}' is no data path",
-            "'host', 'interface:wwan0' or 'proxy:http://127.0.0.1:3128'",
+            "the station has no modem" if data.path == "modem" else PATHS,
         )
 
 

@@ -23,6 +23,7 @@ from bench.station.capsules import request
 from bench.station.clock import Clock, RealClock
 from bench.station.datagrams import DatagramStream, ProxyDatagrams, SocketDatagrams, connected_socket
 from bench.station.interfaces import ByteStream, DataPath
+from bench.station.model import PATHS
 
 _HEAD_LIMIT = 16384
 _COUNTERS_WITHIN = 2.0
@@ -222,7 +223,7 @@ class InterfacePath(_Path):
         super().__init__(clock)
         self.interface = interface
         self.bearer = f"interface:{interface}"
-        self._statistics = Path("/sys/class/net") / interface / "statistics"
+        self.name_servers: tuple[str, ...] = ()
         self._start = self._counts() or (0, 0)
 
     def bind(self, sock: socket.socket) -> socket.socket:
@@ -257,9 +258,10 @@ class InterfacePath(_Path):
             raise
 
     def _counts(self) -> tuple[int, int] | None:
+        statistics = Path("/sys/class/net") / self.interface / "statistics"
         try:
-            sent = int((self._statistics / "tx_bytes").read_text())
-            return sent, int((self._statistics / "rx_bytes").read_text())
+            sent = int((statistics / "tx_bytes").read_text())
+            return sent, int((statistics / "rx_bytes").read_text())
         except (OSError, ValueError):
             return None
 
@@ -274,7 +276,7 @@ class InterfacePath(_Path):
 class ProxyPath(_Path):
     """Through an HTTP CONNECT proxy that leads over the device's link (RFC 9110 section 9.3.6)."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, *, bearer: str = "") -> None:
         super().__init__(clock)
         parts = urlsplit(url)
         try:
@@ -284,7 +286,7 @@ class ProxyPath(_Path):
         if not good:
             raise ConfigurationError(f"'{url}' is no proxy", where="data.path", hint="http://HOST:PORT")
         self.proxy = url
-        self.bearer = f"proxy:{url}"
+        self.bearer = bearer or f"proxy:{url}"
         self._host = str(parts.hostname)
         self._port = int(parts.port or 0)
 
@@ -377,10 +379,10 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
 
 
-def open_path(path: str, clock: Clock | None = None, *, where: str = "") -> DataPath:
+def open_path(path: str, clock: Clock | None = None, *, where: str = "", port: str = "") -> DataPath:
     """Return the data path that bench.toml's ``data.path`` names. Raises ConfigurationError for anything else.
 
-    An interface that is not there yet is no error: it comes with the PDP context.
+    An interface that is not there yet is no error: it comes with the PDP context. ``port``: the modem's, for ``modem``.
     """
     clock = clock or RealClock()
     kind, _, rest = path.partition(":")
@@ -390,6 +392,10 @@ def open_path(path: str, clock: Clock | None = None, *, where: str = "") -> Data
         return InterfacePath(rest, clock)
     if kind == "proxy" and rest:
         return ProxyPath(rest, clock)
-    raise ConfigurationError(
-        f"'{path}' is no data path", where=where, hint="'host', 'interface:NAME' or 'proxy:http://HOST:PORT'"
-    )
+    if kind == "modem" and rest:
+        return ProxyPath(rest, clock, bearer="modem")
+    if path == "modem" and port:
+        from bench.station.modem_path import ModemPath
+
+        return ModemPath(port, clock)
+    raise ConfigurationError(f"'{path}' is no data path", where=where, hint=PATHS)

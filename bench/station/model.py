@@ -137,9 +137,13 @@ class SwitchConfig:
     origin: str = ""
 
 
+PATHS = "'host', 'interface:wwan0', 'modem' (the interface of the station's modem) or 'proxy:http://127.0.0.1:3128'"
+
+
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """``data``: the device's data path: ``host``, ``interface:NAME`` or ``proxy:http://HOST:PORT``."""
+    """``data``: the device's data path: ``host``, ``interface:NAME``, ``proxy:http://HOST:PORT``, or ``modem``: the
+    network interface of the modem's USB device (``modem:http://HOST:PORT``: a simulated modem's link)."""
 
     path: str
     origin: str = ""

@@ -96,7 +96,12 @@ class _Opening:
         if config.modem is not None:
             _check_port(config.modem)
         if config.data is not None:
-            station.data = open_path(config.data.path, station.clock, where=config.data.origin)
+            station.data = open_path(
+                config.data.path,
+                station.clock,
+                where=config.data.origin,
+                port=config.modem.port if config.modem is not None else "",
+            )
         await _all([self._part(part) for part in parts(config)])
         if station.reader is not None:
             station.card = station.reader.card()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import socket
 import ssl
 import time
 from datetime import UTC, datetime, timedelta
@@ -428,3 +429,58 @@ def test_the_poll_after_a_switch_uses_the_connection_of_the_one_before(
         await ipa.close()
 
     with_ipa(card, eim, server_tls, home, use, **({} if keeps else {"keep_after_switch": 0}))
+
+
+class Bound(HostDataPath):
+    """A device's link of which the test says what binding to it does."""
+
+    bearer = "interface:wwan0"
+
+    def __init__(self, *, there: bool) -> None:
+        super().__init__()
+        self.name_servers: tuple[str, ...] = ()
+        self.asked: list[tuple[str, str]] = []
+        self.bound = 0
+        self._there = there
+
+    def bind(self, sock: socket.socket) -> socket.socket:
+        if not self._there:
+            raise InstrumentError("cannot use interface wwan0: No such device", where=self.bearer)
+        self.bound += 1
+        return sock
+
+    async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
+        self.asked.append((name, server))
+        return ("127.0.0.1",)
+
+
+def poll_over(data: Bound, eim: FakeEim, server: Tls, home: Path, route: dict[str, str], **options: object) -> None:
+    async def run() -> None:
+        card = FakeCard()
+        card.eims = [eim_configuration(pin=pin("A1", server.ca))]
+        async with eim.serve(server.context):
+            settings = {"route": {name: f"{host}:{eim.port}" for name, host in route.items()}, "retries": 0, **options}
+            await create(card, data, RealClock(), options=settings, home=home).poll(timeout=30.0)
+
+    asyncio.run(run())
+
+
+def test_every_socket_is_bound_to_the_devices_link(home: Path, server_tls: Tls) -> None:
+    eim, data = FakeEim(script([])), Bound(there=True)
+    poll_over(data, eim, server_tls, home, {FQDN: "127.0.0.1"})
+    assert data.bound == len(set(eim.peers)) == 1
+
+
+def test_without_the_devices_link_nothing_takes_the_hosts_way(home: Path, server_tls: Tls) -> None:
+    eim, data = FakeEim(script([])), Bound(there=False)
+    with pytest.raises(EimSilent, match="cannot use interface wwan0"):
+        poll_over(data, eim, server_tls, home, {FQDN: "127.0.0.1"})
+    assert not eim.peers
+
+
+def test_names_are_asked_at_the_server_of_the_pdp_context(home: Path, server_tls: Tls) -> None:
+    eim, data = FakeEim(script([])), Bound(there=True)
+    data.name_servers = ("10.64.0.53", "10.64.0.54")
+    with pytest.raises(EimSilent):  # port 443 of this host: nobody is there, and nobody else was asked
+        poll_over(data, eim, server_tls, home, {})
+    assert data.asked == [(FQDN, "10.64.0.53")]

@@ -212,7 +212,7 @@ def test_the_announcement_fills_the_placeholders(tmp_path, monkeypatch):
     assert station.power.resource == "TCPIP::127.0.0.1::40001::SOCKET"
     assert station.modem.port == "/tmp/w/modem"
     assert station.modem.port_needs_power is True
-    assert station.data.path == "proxy:http://127.0.0.1:40003"
+    assert station.data.path == "modem:http://127.0.0.1:40003"
     assert station.clock == "unix:/tmp/w/clock"
 
 

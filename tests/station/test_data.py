@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import pytest
+from fake_host import FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,8 @@ from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout
 from bench.station import dns
 from bench.station.clock import RealClock
 from bench.station.data import open_path
+from bench.station.host import Host
+from bench.station.modem_path import ModemPath, interface_of
 
 
 def answer(question: bytes, *records: tuple[int, bytes], flags: int = 0x8180, name: bytes = b"\xc0\x0c") -> bytes:
@@ -278,3 +282,43 @@ def test_the_host_finds_the_benchs_servers_by_name_and_holds_station_time() -> N
         server.close()
 
     asyncio.run(run())
+
+
+def test_the_modems_interface_is_that_of_its_usb_device_whatever_its_name_is_now(tmp_path: Path) -> None:
+    fake = FakeHost(tmp_path)
+    for place in ("1-1.4", "1-1.5"):
+        fake.usb(place, "2c7c", "0296", "BG96")
+    fake.interface("1-1.4", 2, "tty", "ttyUSB2")
+    fake.interface("1-1.5", 4, "net", "wwan0")
+    assert interface_of("usb:1-1.4:if02", fake.host) == "", "another modem's interface is none of ours"
+    folder = fake.interface("1-1.4", 4, "net", "wwan1")
+    for port in ("usb:1-1.4:if02", "usb:1-1.4", "/dev/ttyUSB2"):
+        assert interface_of(port, fake.host) == "wwan1"
+    (folder / "net" / "wwan1").rename(folder / "net" / "wwan7")  # after it came back
+    assert interface_of("usb:1-1.4:if02", fake.host) == "wwan7"
+    assert interface_of("usb:1-1.5:if02", fake.host) == "wwan0"
+    assert interface_of("/tmp/pty", fake.host) == interface_of("usb:1-1.6", fake.host) == ""
+
+
+def test_nothing_leaves_while_the_modem_has_no_interface(tmp_path: Path) -> None:
+    async def run() -> None:
+        arrived: list[object] = []
+        server = await asyncio.start_server(lambda reader, writer: arrived.append(writer), "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            path = ModemPath("usb:1-1.4:if02", RealClock(), host=Host(root=tmp_path))
+            assert path.bearer == "modem"
+            with pytest.raises(InstrumentError, match=r"the modem at usb:1-1\.4:if02 has no network interface"):
+                await path.connect("127.0.0.1", port, timeout=2.0)
+            assert await path.counters() == (0, 0)
+            assert not arrived
+
+    asyncio.run(run())
+
+
+def test_the_path_modem_needs_a_modem_and_a_simulated_one_has_a_proxy() -> None:
+    with pytest.raises(ConfigurationError, match="'modem' is no data path"):
+        open_path("modem")
+    assert isinstance(open_path("modem", port="usb:1-1.4"), ModemPath)
+    simulated = open_path("modem:http://127.0.0.1:4711")
+    assert (simulated.bearer, simulated.proxy) == ("modem", "http://127.0.0.1:4711")

@@ -277,7 +277,7 @@ def test_a_lab_is_proposed(tmp_path: Path) -> None:
     assert first.power.shared is True
     assert (first.modem.port, first.modem.imei) == ("usb:1-1:if02", "490154203237518")
     assert second.modem.imei == "490154203237526"
-    assert first.data is not None and first.data.path == "interface:wwan0"
+    assert first.data is not None and first.data.path == "modem"
     card = bench.station("reader").card
     assert card is not None and card.reader == 'Reader "A" 00 00' and card.eid.endswith("235")
     for words in ("CHECK channel and voltages", "usb:1-1:if03", "8845A [x]", "nothing answers", "pcscd does not run"):

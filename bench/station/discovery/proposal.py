@@ -168,9 +168,9 @@ def _real(found: Found, instruments: Sequence[_Listed], names: _Names, rail: Rai
         else:
             lines.append('card = { at = "modem" }  # add eid = "..." (bench euicc info): another card is then refused')
         wwan = found.interfaces.get(first.port.usb.place if first.port.usb else "", "")
-        path = f"interface:{wwan}" if wwan else "host"
-        note = "" if wwan else "  # the host's network, not the radio: recipes that need the radio are refused"
-        lines += [f"data = {{ path = {_text(path)} }}{note}", "expendable = false"]
+        path = "modem" if wwan else "host"
+        note = f"{wwan} now" if wwan else "the host's network, not the radio: recipes that need the radio are refused"
+        lines += [f"data = {{ path = {_text(path)} }}  # {_comment(note)}", "expendable = false"]
         yield lines
     if one_of_each:
         return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class ByteStream(Protocol):
@@ -29,6 +30,17 @@ class HttpAnswer:
     body: bytes
     bytes_sent: int = 0
     bytes_received: int = 0
+
+
+@runtime_checkable
+class BoundPath(Protocol):
+    """A data path whose sockets have to be bound to it: unbound ones take the host's own way."""
+
+    name_servers: tuple[str, ...]
+    """DNS servers of the PDP context, set by whoever activates it; empty: not known."""
+
+    def bind(self, sock: socket.socket) -> socket.socket:
+        """Bind a socket before it is connected. Raises InstrumentError when the interface is not there."""
 
 
 class DataPath(Protocol):
