@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from rsp.oracle import compiled_by_pycrate
 
 from bench.rsp import certs, codec, ecdsa, ids, packages, tlv
 from bench.rsp.forms import Form
@@ -23,22 +20,10 @@ from .parties import ADDRESS, BOOT_ICCID, EID, EIM_ID, OPER_ICCID, Bench, Eim, R
 
 
 @pytest.fixture(scope="session")
-def oracle(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def oracle() -> ModuleType:
     """pycrate's reading of the ASN.1 modules."""
-    asnproc = pytest.importorskip("pycrate_asn1c.asnproc", reason="pycrate is needed as second ASN.1 implementation")
-    from pycrate_asn1c.generator import PycrateGenerator
-
-    texts = sorted((Path(__file__).parents[2] / "bench" / "rsp" / "asn1").glob("*.asn"))
-    target = tmp_path_factory.mktemp("pycrate") / "pycrate_card.py"
-    with contextlib.redirect_stdout(io.StringIO()):
-        asnproc.compile_text([path.read_text() for path in texts])
-        asnproc.generate_modules(PycrateGenerator, str(target))
-    spec = importlib.util.spec_from_file_location("pycrate_card", target)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    pytest.importorskip("pycrate_asn1c", reason="pycrate is needed as second ASN.1 implementation")
+    return compiled_by_pycrate()
 
 
 def agreed(oracle: ModuleType, name: str, raw: bytes, module: str = "SGP32Definitions") -> Any:
