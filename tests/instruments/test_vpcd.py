@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pcsc_bench import ATR, ScriptedCard
 from pcsc_installed import need_pcsc
 
-from bench.errors import ConfigurationError
+from bench.errors import ConfigurationError, InstrumentError
 from fixtures.sim import pcsc, pcsc_daemon
 from fixtures.sim.pcsc_daemon import configuration, reconnecting
 from fixtures.sim.pcsc_vpcd import Frames, VirtualSlot, frame
@@ -234,3 +234,28 @@ def test_further_eids_are_valid_and_different() -> None:
     assert len(set(eids)) == 16
     assert eids[0] == "89049032123451234512345678901235"
     assert all(check_eid(eid) for eid in eids)
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("unshare: unshare failed: Operation not permitted", "sudo mkdir /run/pcscd"),
+        ("LIBPATH is missing", "--foreground --debug"),
+    ],
+)
+def test_a_daemon_that_ends_at_once_is_told_with_its_remedy(tmp_path: Path, said: str, remedy: str) -> None:
+    need_pcsc()
+
+    async def test() -> None:
+        daemon = pcsc_daemon.Daemon(tmp_path / "pcscd", "ends", "127.0.0.1", [9], lambda what, **fields: None)
+        try:
+            waiting = asyncio.create_task(daemon.ready([asyncio.Event()]))
+            await asyncio.sleep(0)
+            daemon.failed(f"pcscd ends with code 1 as soon as it is started:\n{said}")
+            with pytest.raises(InstrumentError, match=said) as told:
+                await waiting
+            assert remedy in told.value.hint
+        finally:
+            daemon.close()
+
+    asyncio.run(test())
