@@ -31,8 +31,15 @@ class Port:
         self.master = self.slave = -1
         self.plug()
 
-    def plug(self) -> None:
+    def plug(self, *, other_than: str = "") -> None:
+        """Plug in, under another name than ``other_than`` whoever opens and closes terminals meanwhile."""
+        held: list[int] = []
         self.master, self.slave = os.openpty()
+        while os.ttyname(self.slave) == other_than:
+            held += (self.master, self.slave)
+            self.master, self.slave = os.openpty()
+        for fd in held:
+            os.close(fd)
         tty.setraw(self.slave)
         self.link.unlink(missing_ok=True)
         self.link.symlink_to(os.ttyname(self.slave))
@@ -186,15 +193,12 @@ def test_a_port_that_vanishes_and_comes_back_under_another_name(port):
             await console.wait("registered", timeout=0.3)
         with pytest.raises(InstrumentError, match="not there"):
             await console.send("hello")
-        keep = os.openpty()  # takes the old number
-        port.plug()
+        port.plug(other_than=before)
         assert os.readlink(port.link) != before  # noqa: PTH115
         waiting = asyncio.create_task(console.wait("registered", timeout=5))
         await until(lambda: console.openings == 2)
         port.say(b"registered 00101\r\n")
         await waiting
-        for fd in keep:
-            os.close(fd)
         assert b"half a li" in lane.received()
 
     with_console(port, body)
