@@ -260,10 +260,9 @@ def test_safe_switches_off_by_itself_and_reads_it_back(kind, tmp_path):
     run(inner)
 
 
-def test_another_instrument_at_the_address_is_named(kind, tmp_path):
-    if kind == "amarisoft":
-        pytest.skip("a WebSocket server of another kind answers no 'ready'")
-    other = {"cmw500": "uxm", "uxm": "cmw500", "mt8821c": "cmw500"}[kind]
+# SCPI only: another WebSocket server does not greet as Amarisoft's does, which tests of its own hold.
+@pytest.mark.parametrize(("kind", "other"), [("cmw500", "uxm"), ("uxm", "cmw500"), ("mt8821c", "cmw500")])
+def test_another_instrument_at_the_address_is_named(kind, other, tmp_path):
 
     async def inner():
         async with emulated(other, tmp_path) as emulator:
