@@ -22,6 +22,9 @@ FAULTS: Final = (
     "closed", "closed-mid-answer", "late", "silent", "half-and-silent", "half-and-late", "garbage",
     "garbage-before-answer", "surplus", "fragmented", *AWAY,
 )  # fmt: skip
+"""What happens on any wire."""
+REFUSED: Final = "refused-in-queue"
+"""The instrument has an error queue, puts an error into it and says nothing."""
 
 
 def lines(buffer: bytes, ended: bool) -> tuple[bytes, bytes]:
@@ -70,6 +73,7 @@ class FaultyWire(Armed):
         garbage: Sequence[bytes],
         late: float,
         reboot: Callable[[], object] = lambda: None,
+        refuse: Callable[[], object] = lambda: None,
         foreign: Callable[[bytes], bytes] = lambda answer: answer,
         between: float = 0.0,
     ) -> None:
@@ -77,7 +81,8 @@ class FaultyWire(Armed):
 
         ``between``: seconds from one connection to the next, for an instrument that takes one at a time.
 
-        ``reboot`` is called when the instrument restarts; ``foreign`` makes another instrument's answer of an answer.
+        ``reboot`` is called when the instrument restarts, ``refuse`` when it puts an error into its queue instead of an
+        answer out; ``foreign`` makes another instrument's answer of an answer.
         """
         super().__init__(chance)
         self.ports: list[int] = []
@@ -89,6 +94,7 @@ class FaultyWire(Armed):
         self._garbage = garbage
         self._late = late
         self._reboot = reboot
+        self._refuse = refuse
         self._foreign = foreign
         self._between = between
         self._serving = 0
@@ -233,6 +239,8 @@ class FaultyWire(Armed):
                 to.write(answer[60:])
             case "silent":
                 pass
+            case _ if fault == REFUSED:
+                self._refuse()
             case _:
                 self._leave(fault)
                 raise ConnectionResetError

@@ -34,6 +34,7 @@ ERRORS: Final[dict[str, Raised]] = {
     "garbage-before-answer": (AnswerError, ScpiError),
     "surplus": (),
     "fragmented": (),
+    faulty_wire.REFUSED: (ScpiError, InstrumentTimeout),
     "reboot": (InstrumentError,),
     "second-client": (InstrumentError,),
     "exchanged": (InstrumentError,),

@@ -15,11 +15,14 @@ from exchanges import Exchange  # type: ignore[import-not-found]
 from subject import NO_LINES, PATIENCE, Subject  # type: ignore[import-not-found]
 
 from bench.station.drivers import load_driver
+from fixtures.sim.scpi import ScpiError
 from instruments.scpi.parse import AnswerError
 
 
 class SupplySubject(Subject):
     """Every measurement is another number; the output is switched at the front, the voltage by the driver."""
+
+    faults = (*faulty_wire.FAULTS, faulty_wire.REFUSED)
 
     def __init__(self, case: Any, chance: random.Random) -> None:
         super().__init__(str(case), chance)
@@ -37,7 +40,7 @@ class SupplySubject(Subject):
             bench.supply.sessions = None  # who else is there is the wire's matter
             self.wire = faulty_wire.FaultyWire(
                 [bench.port], faulty_wire.lines, self.chance, garbage=NO_LINES, late=PATIENCE,
-                reboot=self._reboot, foreign=self._foreign,
+                reboot=self._reboot, refuse=self._refuse, foreign=self._foreign,
             )  # fmt: skip
             await self.wire.start()
             resource = f"TCPIP::127.0.0.1::{self.wire.ports[0]}::SOCKET"
@@ -58,6 +61,9 @@ class SupplySubject(Subject):
     def _reboot(self) -> None:
         self.bench.do(self.bench.supply.reboot)
         self.on.add(False)
+
+    def _refuse(self) -> None:
+        self.bench.do(lambda: self.bench.supply.push(ScpiError(-221)))
 
     def _foreign(self, answer: bytes) -> bytes:
         return answer.replace(self.driver.identity.serial.encode(), b"ANOTHER")

@@ -8,6 +8,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import given
@@ -44,6 +45,9 @@ def test_randomised_exchanges_with_faults_give_no_wrong_value(family):
     assert (found["wrong_values"], found["unexpected"]) == (0, 0), told
     assert found["ok"] and found["exchanges"] >= SAMPLE[family] and found["faults"] > SAMPLE[family] / 8
     assert all(driver["returned"] for driver in found["drivers"].values())
+    if family == "scpi-supplies":  # enough drivers for every fault to have come, the error queue's among them
+        happened = {fault for driver in found["drivers"].values() for fault in driver["faults"]}
+        assert happened == set(instrument_faults.SupplySubject.faults)
 
 
 def test_every_driver_of_a_supply_an_emulator_and_an_attenuator_is_in_it():
@@ -64,6 +68,22 @@ def test_a_session_that_keeps_late_answers_is_found_out(monkeypatch):
     monkeypatch.setattr(instrument_faults.EmulatorSubject, "faults", ("late", "garbage-before-answer"))
     found = asyncio.run(instrument_faults.campaign("scpi-emulators", 18, 0.7, 1, at_once=3))
     assert not found["ok"] and found["wrong_values"] + found["unexpected"] > 2
+
+
+def test_a_driver_that_mixes_answers_up_is_found_out():
+    """The campaign itself: an answer to a question of an earlier exchange is a wrong value."""
+
+    async def body():
+        subject = instrument_faults.SupplySubject(CASES[0], random.Random(1))
+        with tempfile.TemporaryDirectory() as folder:
+            async with subject.opened(Path(folder)):
+                before = await subject.driver.measure()
+                real, subject.driver = subject.driver, type("Mixed", (), {"measure": AsyncMock(return_value=before)})()
+                said = await subject._measure()
+                subject.driver = real
+                return said
+
+    assert "is no answer to" in asyncio.run(body())
 
 
 @given(st.lists(st.binary(max_size=300), max_size=4), st.integers(1, 40))
