@@ -34,7 +34,7 @@ async def look_at_reader(opened: OpenStation) -> None:
     """
     reader = opened.reader
     if reader is not None and opened.config.eid and opened.card is not None and reader.atr:
-        await check_eid(opened.card, opened.config, may_be_unreadable=True)
+        await check_eid(opened.card, opened.config, opening=True)
 
 
 async def look_at_modem(opened: OpenStation) -> None:
@@ -63,13 +63,14 @@ async def look_at_modem(opened: OpenStation) -> None:
             hint="nothing was switched: correct 'port' or 'imei'",
         )
     if config.eid and opened.card is not None and opened.reader is None:
-        await check_eid(opened.card, config, may_be_unreadable=True)
+        await check_eid(opened.card, config, opening=True)
 
 
-async def check_eid(card: CardAccess, config: StationConfig, *, may_be_unreadable: bool = False) -> str:
+async def check_eid(card: CardAccess, config: StationConfig, *, opening: bool = False) -> str:
     """Read the EID (ES10c.GetEID, SGP.22 section 5.7.20) and compare it with the pinned one; return it.
 
-    Raises WrongInstrument when it differs; errors of reading only unless ``may_be_unreadable`` (then returns '').
+    Raises WrongInstrument when it differs. While the station is ``opening`` nothing was switched yet, and a card that
+    cannot be read is the recipe's matter: then '' is returned; otherwise errors of reading are raised.
     """
     from bench.apdu.es10 import Es10
 
@@ -80,13 +81,13 @@ async def check_eid(card: CardAccess, config: StationConfig, *, may_be_unreadabl
         finally:
             await es10.close()
     except BenchError:
-        if may_be_unreadable:
+        if opening:
             return ""
         raise
     if config.eid and eid != config.eid:
         raise WrongInstrument(
             f"the card's EID is {eid}, not {config.eid}",
             where=config.card.origin if config.card else config.origin,
-            hint="nothing was switched: put the right card in, or correct 'eid'",
+            hint=f"{'nothing was switched: ' if opening else ''}put the right card in, or correct 'eid'",
         )
     return eid
