@@ -310,6 +310,7 @@ class PtyModem:
             self._write("".join(f"\r\n{text}\r\n" for text in answer).encode())
 
     def _write(self, data: bytes) -> None:
+        self.written += len(data)  # before it is: who reads it may look at once
         while data and self._master >= 0:
             try:
                 count = os.write(self._master, data)
@@ -317,9 +318,9 @@ class PtyModem:
                 time.sleep(0.001)
                 continue
             except OSError:
-                return
-            self.written += count
+                break
             data = data[count:]
+        self.written -= len(data)
 
 
 @contextlib.contextmanager
