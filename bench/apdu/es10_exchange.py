@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
 from bench.apdu import es10_views as views
 from bench.apdu.channel import LogicalChannel
 from bench.apdu.errors import CardAnswerError, CardNeedsReset, Es10Error, StatusWordError
 from bench.apdu.es10_results import function_name, result_name
-from bench.apdu.exchange import ResponseClass, collect, drive
+from bench.apdu.exchange import Collector, ResponseClass, collect, drive
 from bench.apdu.iso7816 import Command, Response
 from bench.apdu.status import describe
 from bench.apdu.store_data import DEFAULT_SEGMENT, chain
@@ -70,6 +70,8 @@ class Es10Exchange:
         self.proactive: int | None = None
         """Length of the proactive command (REFRESH, say) that the card announced last with 91xx."""
         self._response_class = ResponseClass()
+        self._answers: deque[tuple[bytes, Response]] = deque()
+        """Commands sent ahead of their calls, with the card's answers."""
 
     async def close(self) -> None:
         """Close the channel."""
@@ -86,15 +88,14 @@ class Es10Exchange:
         if tag is None:
             tag = _tag(request)
         self.calls[function_name(tag)] += 1
-        if self._old and tag >= 0xBF00 and tag != 0xBF36:
-            request = self._converted(request, "command", "1.0", tag)
-        if self._emit and tag in _OURS:
-            for form in self._emit:
-                request = forms.deviate(request, form)
+        request = self._written(request, tag)
         until = None if whole is None or self._clock is None else self._clock.now() + whole
+        commands = list(chain(request, segment=self._segment))
+        # A deadline for the whole is looked at before each block.
+        parts = [commands] if whole is None else [[command] for command in commands]
         data = b""
-        for command in chain(request, segment=self._segment):
-            response = await self._transceive(command, tag, whole, until)
+        for part in parts:
+            command, response = await self._transceive(part, tag, whole, until)
             if not response.ok:
                 self._refused(tag, command, response)
             if response.proactive is not None:
@@ -108,6 +109,43 @@ class Es10Exchange:
             data = self._converted(data, "response", "1.2", tag)
         return data
 
+    async def ahead(self, *requests: bytes) -> None:
+        """Send requests of one block each in one conversation; the calls that follow in this order find their answers.
+
+        A carrier that takes turns (a thread, a modem's line) is waited for once, not once a request. The first request
+        of several blocks, and the first that the card refuses, end it; what is not called next is forgotten.
+        """
+        self._answers.clear()
+        commands = []
+        for request in requests:
+            blocks = list(chain(self._written(request, _tag(request)), segment=self._segment))
+            if len(blocks) > 1:
+                break
+            commands += blocks
+        if len(commands) < 2:
+            return  # nothing to be gained
+        answers: list[tuple[bytes, Response]] = []
+
+        def several() -> Collector:
+            for command in commands:
+                response = yield from collect(command, response_class=self._response_class)
+                answers.append((bytes(command), response))
+                if not response.ok:
+                    break
+            return response
+
+        await self._driven(several(), self._deadline)
+        self._answers.extend(answers)
+
+    def _written(self, request: bytes, tag: int) -> bytes:
+        """Return a request as this card is to be given it: its version's, in the forms of the options."""
+        if self._old and tag >= 0xBF00 and tag != 0xBF36:
+            request = self._converted(request, "command", "1.0", tag)
+        if self._emit and tag in _OURS:
+            for form in self._emit:
+                request = forms.deviate(request, form)
+        return request
+
     @staticmethod
     def _converted(data: bytes, kind: Literal["command", "response"], to: Literal["1.0", "1.2"], tag: int) -> bytes:
         from bench.rsp import dialect
@@ -117,7 +155,16 @@ class Es10Exchange:
         except RspError as error:
             raise CardAnswerError(f"between SGP.32 v1.0 and v1.2: {error}", where=function_name(tag)) from error
 
-    async def _transceive(self, command: Command, tag: int, whole: float | None, until: float | None) -> Response:
+    async def _transceive(
+        self, commands: Sequence[Command], tag: int, whole: float | None, until: float | None
+    ) -> tuple[Command, Response]:
+        """Exchange the blocks of a chain up to the first answer that says more than 9000; return that block and it."""
+        if self._answers:
+            sent, response = self._answers.popleft()
+            if [sent] == [bytes(command) for command in commands]:
+                return commands[0], response
+            self._answers.clear()  # something else happens first: they may not be true any more
+
         def left() -> float:
             if until is None or self._clock is None:
                 return self._deadline if whole is None else whole
@@ -130,13 +177,29 @@ class Es10Exchange:
                 )
             return seconds
 
+        last = commands[0]
+
+        def blocks() -> Collector:
+            nonlocal last
+            for last in commands:
+                response = yield from collect(last, response_class=self._response_class)
+                if not response.ok or response.data:
+                    break
+                if response.proactive is not None:
+                    self.proactive = response.proactive
+            return response
+
+        response = await self._driven(blocks(), left(), check=left)
+        return last, response
+
+    async def _driven(
+        self, collector: Collector, timeout: float, *, check: Callable[[], object] = lambda: None
+    ) -> Response:
         def before() -> None:
-            left()
+            check()
             self.apdus += 1
 
-        timeout = left()
         self.apdus += 1
-        collector = collect(command, response_class=self._response_class)
         return await drive(self._channel, collector, timeout=timeout, before=before)
 
     def _refused(self, tag: int, command: Command, response: Response) -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from bench.apdu import es10_codec as codec
 from bench.apdu.errors import CardAnswerError, CardGone, CardNeedsReset, Es10Error, StatusWordError
 from bench.apdu.es10 import Es10
 from bench.apdu.es10_codec import CancelReason
@@ -542,3 +543,81 @@ def test_a_card_of_v1_0() -> None:
 
     asyncio.run(use())
     assert channel.done
+
+
+# --- sent ahead of the calls ------------------------------------------------------------------------------------------
+
+AHEAD_EID = ("80E2910006BF3E035C015A", "BF3E125A10890490321234512345123456789012359000")
+AHEAD_NONE = ("80E2910003BF2B00", "BF2B02A0009000")
+
+
+class ConversingScript(ScriptedChannel):
+    """A channel that can go on by itself, and counts for how many conversations it was asked."""
+
+    conversations = 0
+
+    async def converse(self, command, following, *, timeout=None):
+        self.conversations += 1
+        while True:
+            response = await self.transmit(command, timeout=timeout)
+            after = following(response)
+            if after is None:
+                return response
+            command = after
+
+
+def test_calls_find_what_was_sent_ahead_of_them_in_one_conversation():
+    channel = ConversingScript([AHEAD_EID, ("80E2910003BF2B00", "6104"), ("00C0000004", "BF2B02A0009000")])
+    es10 = Es10(channel)
+
+    async def body():
+        await es10.ahead(codec.GET_EID, codec.retrieve_notifications())
+        sent = len(channel.sent)
+        return sent, await es10.eid(), await es10.retrieve_notifications()
+
+    assert asyncio.run(body()) == (3, "89049032123451234512345678901235", ())
+    assert channel.done and channel.conversations == 1
+    assert es10.apdus == 3
+    assert dict(es10.calls) == {"GetEID": 1, "RetrieveNotificationsList": 1}
+
+
+def test_what_was_sent_ahead_is_forgotten_when_something_else_comes_first():
+    """It may not be true any more."""
+    channel = ConversingScript([AHEAD_EID, AHEAD_NONE, ("80E2910006BF3003800105", "BF30038001009000"), AHEAD_NONE])
+    es10 = Es10(channel)
+
+    async def body():
+        await es10.ahead(codec.GET_EID, codec.retrieve_notifications())
+        await es10.eid()
+        assert await es10.remove_notification(5)
+        return await es10.retrieve_notifications()
+
+    assert asyncio.run(body()) == ()
+    assert channel.done
+
+
+def test_what_was_sent_ahead_ends_with_a_refusal_which_its_call_raises():
+    channel = ConversingScript([AHEAD_EID, ("80E2910003BF2B00", "6A88")])
+    es10 = Es10(channel)
+
+    async def body():
+        await es10.ahead(codec.GET_EID, codec.retrieve_notifications(), codec.remove_notification(5))
+        await es10.eid()
+        with pytest.raises(StatusWordError):
+            await es10.retrieve_notifications()
+
+    asyncio.run(body())
+    assert channel.done
+
+
+def test_a_single_request_and_one_of_several_blocks_are_not_sent_ahead():
+    channel = ConversingScript([AHEAD_EID])
+    es10 = Es10(channel)
+
+    async def body():
+        await es10.ahead(codec.GET_EID)
+        await es10.ahead(codec.GET_EID, b"\xbf\x38\x82\x02\x00" + bytes(512), codec.GET_EID)
+        return await es10.eid()
+
+    assert asyncio.run(body()).startswith("8904")
+    assert len(channel.sent) == 1
