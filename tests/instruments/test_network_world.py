@@ -6,11 +6,11 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from instrument_doubles import MemoryLane
+import world_station
 from network_bench import run
 
 from bench.errors import DeviceFailure, Refused
-from bench.station import config, opening, services
+from bench.station import config
 from bench.station.network import PdnSettings
 from fixtures.sim.emulator_subscribers import read
 
@@ -38,24 +38,11 @@ async def station(home, kind="cmw500", **world):
         network=replace(built_in.network, driver=DRIVERS[kind], cells=cells, options=options),
         attenuator=replace(built_in.attenuator, driver="instruments.attenuator.rcdat:MiniCircuitsRcdat"),
     )
-    service = await services.start("sim", home=home, options=built_in.world.options, log=home / "sim.log")
-    lanes: dict[str, MemoryLane] = {}
-    try:
-        found = built_in.resolve(service.announcement)
-        clock = await opening.connect_clock(found)
-        opened = await opening.open_station(
-            found, lanes=lambda name: lanes.setdefault(name, MemoryLane(name)), clock=clock, home=home
-        )
-        try:
-            await opened.power.cycle(hold=1.0)
-            await opened.modem.wait_ready(timeout=60)
-            await opened.modem.wait_sim_ready(timeout=60)
-            yield opened
-        finally:
-            assert await opened.close() == []
-            await clock.close()
-    finally:
-        await service.stop()
+    async with world_station.opened(built_in, home) as (opened, _, _):
+        await opened.power.cycle(hold=1.0)
+        await opened.modem.wait_ready(timeout=60)
+        await opened.modem.wait_sim_ready(timeout=60)
+        yield opened
 
 
 @pytest.mark.parametrize("kind", DRIVERS)

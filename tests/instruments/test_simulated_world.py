@@ -11,10 +11,10 @@ import time
 from dataclasses import replace
 
 import pytest
-from instrument_doubles import MemoryLane
+import world_station
 
 from bench.errors import BenchError, InstrumentError
-from bench.station import config, opening, pins, safe, services
+from bench.station import config, pins, safe
 
 EID = "89049032123451234512345678901235"
 
@@ -34,22 +34,8 @@ async def world(home, *, clock="instant", **options):
         modem=replace(built_in.modem, driver="instruments.modem.modem:AtModem"),
         network=replace(built_in.network, driver="instruments.network.cmw500:RsCmw500"),
     )
-    service = await services.start("sim", home=home, options=built_in.world.options, log=home / "sim.log")
-    lanes: dict[str, MemoryLane] = {}
-    try:
-        found = built_in.resolve(service.announcement)
-        ticking = await opening.connect_clock(found)
-        station = await opening.open_station(
-            found, lanes=lambda name: lanes.setdefault(name, MemoryLane(name)), clock=ticking, home=home
-        )
-        try:
-            yield station, ticking, lanes
-        finally:
-            assert await station.close() == []
-            if ticking.mode != "real":
-                await ticking.close()
-    finally:
-        await service.stop()
+    async with world_station.opened(built_in, home) as made:
+        yield made
 
 
 def run(body):
