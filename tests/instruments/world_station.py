@@ -19,7 +19,7 @@ async def opened(built_in: Any, home: Path) -> AsyncIterator[tuple[Any, Any, dic
     lanes: dict[str, MemoryLane] = {}
     try:
         found = built_in.resolve(service.announcement)
-        clock = await opening.connect_clock(found)
+        clock: Any = await opening.connect_clock(found)
         station = await opening.open_station(
             found, lanes=lambda name: lanes.setdefault(name, MemoryLane(name)), clock=clock, home=home
         )
