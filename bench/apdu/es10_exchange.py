@@ -115,7 +115,6 @@ class Es10Exchange:
         A carrier that takes turns (a thread, a modem's line) is waited for once, not once a request. The first request
         of several blocks, and the first that the card refuses, end it; what is not called next is forgotten.
         """
-        self._answers.clear()
         commands = []
         for request in requests:
             blocks = list(chain(self._written(request, _tag(request)), segment=self._segment))
@@ -124,6 +123,7 @@ class Es10Exchange:
             commands += blocks
         if len(commands) < 2:
             return  # nothing to be gained
+        self._answers.clear()
         answers: list[tuple[bytes, Response]] = []
 
         def several() -> Collector:
