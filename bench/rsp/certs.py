@@ -152,29 +152,39 @@ def check_chain(
     self-signed one). Raises ChainError.
     """
     when = now if now is not None else datetime.datetime.now(datetime.UTC)
-    trusted = list(trusted_ci_ders)
-    pool = list(intermediates)
-    chain = [leaf_der]
     try:
-        while chain[-1] not in trusted:
-            if len(chain) > MAX_CHAIN:
-                raise ChainError("path-length", f"the chain is longer than {MAX_CHAIN} certificates")
-            issuer = _issuer(chain[-1], [*trusted, *(der for der in pool if der not in chain)])
-            if not _verified(chain[-1], issuer):
-                raise ChainError("signature", "the certificate is not signed by its issuer", where=_where(chain[-1]))
-            chain.append(issuer)
-        _check_leaf(leaf_der, role)
-        for depth, der in enumerate(chain):
+        chain = _chain(leaf_der, tuple(intermediates), tuple(trusted_ci_ders), role)
+        for der in chain:
             _check_validity(der, when)
-            _check_critical(der)
-            if depth:
-                _check_ca(der, below=depth - 1)
-        _check_names(chain, role)
     except ChainError:
         raise
     except Exception as error:  # cryptography parses fields when they are asked for, and raises several kinds
         raise ChainError("unreadable", f"the certificate cannot be read: {error}", where=_where(leaf_der)) from error
     return chain[-1]
+
+
+@functools.lru_cache(maxsize=1024)
+def _chain(leaf_der: bytes, pool: tuple[bytes, ...], trusted: tuple[bytes, ...], role: Role) -> tuple[bytes, ...]:
+    """Return the chain from the leaf to a trusted certificate, with everything checked that time does not change.
+
+    An eUICC's chain comes with each of its notifications, and it is the same one each time. Raises ChainError, which is
+    not kept.
+    """
+    chain = [leaf_der]
+    while chain[-1] not in trusted:
+        if len(chain) > MAX_CHAIN:
+            raise ChainError("path-length", f"the chain is longer than {MAX_CHAIN} certificates")
+        issuer = _issuer(chain[-1], [*trusted, *(der for der in pool if der not in chain)])
+        if not _verified(chain[-1], issuer):
+            raise ChainError("signature", "the certificate is not signed by its issuer", where=_where(chain[-1]))
+        chain.append(issuer)
+    _check_leaf(leaf_der, role)
+    for depth, der in enumerate(chain):
+        _check_critical(der)
+        if depth:
+            _check_ca(der, below=depth - 1)
+    _check_names(chain, role)
+    return tuple(chain)
 
 
 def check_root(der: bytes, *, now: datetime.datetime | None = None) -> None:
