@@ -89,6 +89,14 @@ class Interpretation:
     notification_answer: Literal[204, 200] = 204
     nothing_to_acknowledge: Literal["empty-response", "empty-list"] = "empty-response"
 
+    # SM-DP+
+    failed_installation: Literal["permanent-ends", "may-retry"] = "permanent-ends"
+    deleted_profile: Literal["available", "unavailable"] = "available"
+    repeated_call: Literal["same-answer", "new-call"] = "same-answer"
+    es2_iccid: Literal["padded", "digits"] = "padded"
+    cancel_point: Literal["failed", "reached"] = "failed"
+    event_points: Literal["none", "5-101-102", "6-7-8"] = "none"
+
     @classmethod
     def read(cls, values: Mapping[str, object], *, where: str = "interpretation") -> Interpretation:
         """Return the reading with the options of a table (bench.toml, service options, command line).

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from bench.rsp.forms import Form
 from bench.rsp.interpretation import DEFAULT, NAMES
 
-Party = Literal["card", "ipa", "eim", "reader"]
+Party = Literal["card", "ipa", "eim", "smdpp", "reader"]
 
 
 @dataclass(frozen=True, slots=True)

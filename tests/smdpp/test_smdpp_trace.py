@@ -31,7 +31,7 @@ def test_the_trace_of_a_download(world: World, tmp_path: Path) -> None:
         device = Device(world.pki, call)
         order = world.place()
         device.download(order.matching_id)
-        device.notify(device.pir(ICCID, error=(5, 8)))
+        device.notify(device.pir(ICCID, error=(5, 11)))
         device.download(order.matching_id)
         device.notify(device.pir(ICCID))
         device.notify(device.event(1, ICCID))
@@ -51,7 +51,7 @@ def test_the_trace_of_a_download(world: World, tmp_path: Path) -> None:
         None,
         "204 no content",
     ]
-    failed = f"HandleNotification request PIR failed {ICCID}: scp03tSecurityError(8) at loadProfileElements(5)"
+    failed = f"HandleNotification request PIR failed {ICCID}: installFailedDueToInterruption(11) at loadProfileElements(5)"
     assert told == [
         *(failed if line is None else line for line in download),
         *(f"HandleNotification request PIR installed {ICCID}" if line is None else line for line in download),
