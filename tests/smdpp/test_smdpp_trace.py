@@ -51,7 +51,9 @@ def test_the_trace_of_a_download(world: World, tmp_path: Path) -> None:
         None,
         "204 no content",
     ]
-    failed = f"HandleNotification request PIR failed {ICCID}: installFailedDueToInterruption(11) at loadProfileElements(5)"
+    failed = (
+        f"HandleNotification request PIR failed {ICCID}: installFailedDueToInterruption(11) at loadProfileElements(5)"
+    )
     assert told == [
         *(failed if line is None else line for line in download),
         *(f"HandleNotification request PIR installed {ICCID}" if line is None else line for line in download),
