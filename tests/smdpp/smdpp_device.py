@@ -99,6 +99,8 @@ class Device:
         self.transaction = b""
         self.dp_pb = b""
         self.free = 300_000
+        self.iot = True
+        """Whether its EUICCInfo2 has what SGP.32 adds; False: a consumer eUICC of SGP.22."""
         self.profile_version = b"\x02\x03\x01"
         self.forbidden: bytes | None = None
         self.change: Callable[[str, bytes], bytes] = lambda _name, data: data
@@ -143,8 +145,7 @@ class Device:
             t(0x99, self.forbidden) if self.forbidden is not None else b"",
             t(0x04, b"\x00\x00\x01"),
             t(0x0C, b"XX-YY"),
-            t(0x90, b"\x00"),
-            t(0xB4, t(0xA0, t(0x04, b"\x01\x02\x00"))),
+            *((t(0x90, b"\x00"), t(0xB4, t(0xA0, t(0x04, b"\x01\x02\x00")))) if self.iot else ()),
         )
 
     def initiate(self, *, address: str = ADDRESS, info1: bytes | None = None) -> dict[str, Any]:

@@ -150,9 +150,9 @@ def test_literal_bytes(world: World, binding: Binding) -> None:
         "smdpAddress": ADDRESS,
     }
     inner = "8110" + challenge + address + info1
-    assert binding.request("initiateAuthentication", body).hex().upper() == f"A267BF3964{inner}".upper()
+    assert binding.request("initiateAuthentication", body).hex().upper() == f"A262BF395F{inner}".upper()
     old = inner.replace("8203020500", "8203010900")
-    assert es9_asn1.call(world.es9, bytes.fromhex(f"A267BF3964{old}")) == bytes.fromhex("A206BF3903810102")
+    assert es9_asn1.call(world.es9, bytes.fromhex(f"A262BF395F{old}")) == bytes.fromhex("A206BF3903810102")
     session = "8010" + "00" * 16
     for request, told in (
         (f"A219BF3B16{session}BF380100", None),
@@ -296,7 +296,6 @@ def test_what_is_no_request(world: World, junk: str) -> None:
 
 
 def test_what_has_no_number_is_not_understood(world: World, device: Device) -> None:
-    device.eid = device.eid
     body = {"euiccChallenge": b64(bytes(15)), "euiccInfo1": b64(device.info1()), "smdpAddress": ADDRESS}
     with pytest.raises(es9_asn1.NotUnderstood, match="15 bytes"):
         es9_asn1.call(world.es9, Binding(world).request("initiateAuthentication", body))
@@ -343,6 +342,7 @@ def same(pycrate: ModuleType, name: str, raw: bytes) -> Any:
 def test_pycrate_reads_every_message_and_writes_it_again(
     world: World, device: Device, binding: Binding, pycrate: ModuleType
 ) -> None:
+    device.iot = False  # pycrate stumbles over extensions that the module of SGP.22 does not have
     order = world.place(policy_rules=0x40)
     device.download(order.matching_id)
     device.notify(device.pir(ICCID))
@@ -382,6 +382,7 @@ def test_pycrate_reads_every_data_object_of_the_json_binding(world: World, pycra
         return answer
 
     device = Device(world.pki, call)
+    device.iot = False
     device.download(world.place(confirmation_code="1").matching_id, "1")
     device.notify(device.pir(ICCID))
     device.initiate()

@@ -57,6 +57,11 @@ def test_a_download_from_order_to_notifications(world: World, device: Device) ->
     ]
 
 
+def test_a_consumer_euicc_of_sgp_22(world: World, device: Device) -> None:
+    device.iot = False
+    device.download(world.place().matching_id)
+
+
 def test_a_real_profile_in_many_segments(world: World, device: Device) -> None:
     root = Path(os.environ.get("BENCH_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "ts48"
     files = sorted(root.glob("*.der"))
