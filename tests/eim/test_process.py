@@ -178,7 +178,8 @@ def test_operator_needs_the_token(shared: Running) -> None:
     for token in ("", "wrong", shared.token + "x", "\u00e9"[:0] + "x" * 100):
         status, body = shared.operator("GET", "/euiccs", token=token)
         assert status == 401 and "token" in body["error"]["what"]
-    assert shared.operator("GET", "/status")[1] == {"eim_id": EIM_ID, "fqdn": EIM_ID}
+    status = shared.operator("GET", "/status")[1]
+    assert (status["eim_id"], status["fqdn"], status["role"]) == (EIM_ID, EIM_ID, "administer")
 
 
 @pytest.mark.parametrize(

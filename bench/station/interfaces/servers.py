@@ -74,7 +74,7 @@ class EimOrder:
     kind: str
     """download, enable, disable, delete, list, or package for a list of PSMOs or eCOs."""
     state: str
-    """pending, sent, running, done, failed, cancelled, expired."""
+    """held (waits for an approval), pending, sent, running, done, failed, cancelled, expired."""
     result: Mapping[str, object] = field(default_factory=dict)
     """Verified result: ``code`` and ``name`` of the PSMO, ``profiles`` of listProfileInfo, ..."""
     error: Mapping[str, object] = field(default_factory=dict)
