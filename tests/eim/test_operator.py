@@ -655,3 +655,26 @@ def test_broken_lines_are_told_and_change_nothing(pki: Pki, tmp_path: Path) -> N
         assert made.lab.context.store.count("orders") == 1
 
     run(pki, tmp_path, use)
+
+
+def test_an_enable_waits_for_the_installation_result_before_it(tmp_path: Path) -> None:
+    """Of one eUICC and SM-DP+ only the oldest notification is due, also while it waits for its next attempt."""
+    store = Store.open(tmp_path / "eim.sqlite")
+    rows = [("install", EID, "a"), ("enable", EID, "a"), ("install", EID, "b"), ("enable", OTHER_EID, "a")]
+    numbers = []
+    for at, (event, eid, address) in enumerate(rows):
+        values = {"seq": at, "iccid": ICCID, "raw": b"", "verified": 1, "problem": "", "state": "queued"}
+        numbers.append(store.add_notification(bytes([at]), eid=eid, address=address, event=event, **values))
+    first, second, third, fourth = numbers
+    assert [row.id for row in store.queued()] == [first, third, fourth]
+    assert first is not None and fourth is not None
+    store.update_notification(first, attempts=1, next_attempt=time.time() + 60)
+    assert [row.id for row in store.queued()] == [third, fourth, first], "the second does not overtake it"
+    store.update_notification(first, state="forwarded")
+    assert [row.id for row in store.queued()] == [second, third, fourth]
+    plan = store.db.execute(
+        "EXPLAIN QUERY PLAN SELECT 1 FROM notifications"
+        " WHERE eid = 'a' AND address = 'b' AND id < 3 AND state = 'queued'"
+    ).fetchall()
+    assert "notifications_waiting" in str(plan)
+    store.close()
