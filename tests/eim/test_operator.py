@@ -678,3 +678,25 @@ def test_an_enable_waits_for_the_installation_result_before_it(tmp_path: Path) -
     ).fetchall()
     assert "notifications_waiting" in str(plan)
     store.close()
+
+
+def test_what_a_dead_process_had_taken_is_forwarded_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "eim.sqlite"
+    store = Store.open(path)
+    values = {"seq": 1, "iccid": ICCID, "raw": b"", "verified": 1, "problem": "", "state": "queued"}
+    number = store.add_notification(b"1", eid=EID, address="a", event="install", **values)
+    assert number is not None
+    program = (
+        "import os, sys, time; from pathlib import Path; from fixtures.eim.store import Store\n"
+        "store = Store.open(Path(sys.argv[1])); print(store.claim(int(sys.argv[2]), time.time() + 60), flush=True)\n"
+        "sys.stdin.read(1); os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", program, str(path), str(number)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"True\n"
+    Store.open(path).close()
+    assert not store.claim(number, time.time() + 60), "a living process has it"
+    process.communicate(b"x", timeout=20)
+    Store.open(path).close()
+    assert store.claim(number, time.time() + 60)
+    store.close()
