@@ -1,8 +1,9 @@
 """Which function, result form and code of SGP.32 is exercised by which test: a pytest plugin.
 
-It looks at the real card in every test of this process: commands are put together from STORE DATA blocks, responses
-from 61xx and GET RESPONSE, and both are decoded. In a full run (no path, no -k, no -m, nothing deselected) an item of
-tests/coverage_items.py without a test makes the run fail. ``--sgp32-coverage`` prints the table in any run,
+ES9+ and ES2+ are looked at where the SM-DP+ carries a function out (tests/coverage_smdpp.py), the card at its APDUs, in
+every test of this process: commands are put together from STORE DATA blocks, responses from 61xx and GET RESPONSE, and
+both are decoded. In a full run (no path, no -k, no -m, nothing deselected) an item of tests/coverage_items.py or
+coverage_smdpp.py without a test makes the run fail. ``--sgp32-coverage`` prints the table in any run,
 ``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards that were told which code to give.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import coverage_smdpp
 import pytest
 
 WORKER_OUTPUT = "sgp32_coverage"
@@ -144,9 +146,15 @@ class Plugin:
         self.deselected = False
         self._observers: dict[int, Observer] = {}
         self._undo: Callable[[], None] | None = None
+        self._smdpp = coverage_smdpp.Watch(self._note)
+
+    def _note(self, item: str) -> None:
+        if self.test:
+            self.table.note(item, self.test)
 
     def watch(self) -> None:
         """Wrap the card's transmit, once some test module has imported the card."""
+        self._smdpp.attach()
         module = sys.modules.get("fixtures.sim.euicc.card")
         if self._undo is not None or not hasattr(module, "VirtualEuicc"):
             return
@@ -206,12 +214,11 @@ class Plugin:
         )
 
     def missing(self) -> list[str]:
-        import coverage_items
-
-        return [item for item in coverage_items.required() if item not in self.table.seen]
+        return [item for item in needed() if item not in self.table.seen]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._smdpp.undo()
         if self._undo is not None:
             self._undo()
         if hasattr(self.config, "workeroutput"):
@@ -246,6 +253,13 @@ class Plugin:
                 terminalreporter.write_line("\n".join(lines))
 
 
+def needed() -> dict[str, str]:
+    """Return every item of card and SM-DP+ that needs a test."""
+    import coverage_items
+
+    return {**coverage_items.required(), **coverage_smdpp.required()}
+
+
 def wrong(table: Table) -> list[str]:
     """Return what the card answered that is no message or no named code, with a test."""
     return [
@@ -257,19 +271,17 @@ def wrong(table: Table) -> list[str]:
 
 def report(table: Table, missing: list[str]) -> list[str]:
     """Return the table: number of tests, item, first test; then what is missing."""
-    import coverage_items
-
-    needed = coverage_items.required()
+    wanted = needed()
     lines = []
-    for item in needed:
+    for item in wanted:
         tests = table.seen.get(item, [])
         how = "" if not tests or item in table.genuine else " (forced)"
         lines.append(f"{len(tests):5}  {item:90}  {tests[0] if tests else 'MISSING'}{how}")
-    extra = sorted(item for item in table.seen if item not in needed)
+    extra = sorted(item for item in table.seen if item not in wanted)
     if extra:
         lines += ["", "seen beside the items:", *(f"{len(table.seen[i]):5}  {i:90}  {table.seen[i][0]}" for i in extra)]
-    forced = sum(1 for item in needed if item in table.seen and item not in table.genuine)
-    lines += ["", f"{len(needed) - len(missing)} of {len(needed)} items, {forced} of them forced only"]
+    forced = sum(1 for item in wanted if item in table.seen and item not in table.genuine)
+    lines += ["", f"{len(wanted) - len(missing)} of {len(wanted)} items, {forced} of them forced only"]
     return lines
 
 

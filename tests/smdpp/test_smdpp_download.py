@@ -259,6 +259,25 @@ def test_two_euiccs_in_one_race_for_an_order(world: World, device: Device) -> No
     refused(Code.EID_MISMATCH, other.get_bpp)
 
 
+def test_an_order_that_ends_between_authentication_and_package(world: World, device: Device) -> None:
+    order = world.place()
+    device.initiate()
+    device.authenticate(order.matching_id)
+    world.orders.cancel(order.id)
+    refused(Code.MATCHING_ID, device.get_bpp)
+
+
+def test_the_last_download_goes_to_the_first_of_two_sessions(world: World, device: Device) -> None:
+    order = world.place(max_attempts=1)
+    other = world.device()
+    for session in (device, other):
+        session.initiate()
+        session.authenticate(order.matching_id)
+    device.get_bpp()
+    refused(Code.RETRIES, other.get_bpp)
+    assert (world.order(order).state, world.order(order).error) == ("error", "download retries")
+
+
 def test_an_expired_order_is_refused(world: World, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     order = world.place(expires_in=60)
     device.initiate()

@@ -16,6 +16,7 @@ from aiohttp import web
 from conftest import World
 from smdpp_device import EID, Device, Refused
 
+from bench.rsp.asn1.schema import NUMBERS
 from fixtures.pki import Pki
 from fixtures.service import Observer
 from fixtures.smdpp.delivery import MAX_ATTEMPTS, Delivery, client_context
@@ -82,6 +83,19 @@ def test_a_permanent_error_by_the_other_reading(reads: Callable[..., World]) -> 
     device.download("A")
     device.notify(device.pir(ICCID))
     assert world.of(ICCID).state == "installed"
+
+
+@pytest.mark.parametrize(("number", "name"), NUMBERS["RSPDefinitions"]["ErrorReason"].items())
+def test_every_error_of_an_installation(world: World, device: Device, number: int, name: str) -> None:
+    ordered(world)
+    device.download("A")
+    device.notify(device.pir(ICCID, error=(5, number)))
+    order = world.of(ICCID)
+    assert (order.state, order.error, bool(order.retry)) == (
+        "error",
+        f"{name} at loadProfileElements",
+        number in (10, 11),
+    )
 
 
 @pytest.mark.parametrize("reason", [10, 11])
