@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 import json
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from conftest import World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from smdpp_device import ADDRESS, EID, Device, Refused
 from smdpp_parts import fleet
 
 from fixtures.pki import valid_eid
-from fixtures.smdpp import lifecycle
+from fixtures.smdpp import http_es2, lifecycle
 from fixtures.smdpp.status import REFUSALS, Code
 
 OPERATIONAL, BOOTSTRAP = "8900101000000000027", "8900101000000000019"
@@ -391,6 +393,37 @@ def test_the_life_cycle_knows_its_states() -> None:
     for before, after in (("released", "allocated"), ("installed", "released"), ("unavailable", "released")):
         with pytest.raises(ValueError, match="cannot go"):
             lifecycle.check(before, after)
+
+
+def test_the_record_of_a_call_has_no_confirmation_code(world: World) -> None:
+    """The HTTP binding without TLS: nobody's certificate, and what the observer is told."""
+    recorded: list[tuple[str, bytes, str]] = []
+
+    class Observer:
+        active = True
+
+        def record(self, lane: str, direction: int, body: bytes, **more: Any) -> None:
+            recorded.append((lane, body, more["comment"]))
+
+    async def run() -> None:
+        application = http_es2.application(world.es2, world.operators, Observer())  # type: ignore[arg-type]
+        async with TestClient(TestServer(application)) as client:
+            for body in (
+                b'{"iccid": "1", "confirmationCode": "hidden-code"}',
+                b'{"confirmation\\u0043ode": "hidden-code"}',
+                b'{"x": {"confirmationCode": "hidden-code"}}',
+                b'{"confirmationCode": "hidden-code"',
+            ):
+                headers = {"X-Admin-Protocol": "gsma/rsp/v2.5.0", "Content-Type": "application/json"}
+                answer = await client.post("/gsma/rsp2/es2plus/confirmOrder", data=body, headers=headers)
+                assert answer.status in (200, 400)
+                await answer.read()
+
+    asyncio.run(run())
+    assert len(recorded) == 8
+    assert {lane for lane, _, _ in recorded} == {"es2plus"}
+    assert recorded[1][2] == "confirmOrder response: Failed 1.3.1/2.2"
+    assert b"hidden-code" not in b"".join(body for _, body, _ in recorded)
 
 
 def test_confirmation_codes_are_not_kept_in_clear(world: World) -> None:
