@@ -82,12 +82,16 @@ class Interpretation:
     immediate_enable_first: bool = True
     trigger_result_in: Literal["handle-notification", "provide-result"] = "handle-notification"
     unknown_tag_in_list: Literal["error", "ignored"] = "error"
+    json_plmn_key: Literal["rPlmn", "rPLMN"] = "rPlmn"
+    compact_after: Literal["transaction-id", "capability"] = "transaction-id"
 
     # eIM
     old_sequence: Literal["discarded", "taken"] = "discarded"
     activation_code_prefix: bool = False
     notification_answer: Literal[204, 200] = 204
     nothing_to_acknowledge: Literal["empty-response", "empty-list"] = "empty-response"
+    json_values: Literal["tagged", "bare"] = "tagged"
+    json_result_error: Literal["provideEimPackageResultError", "eimPackageError"] = "provideEimPackageResultError"
 
     # SM-DP+
     failed_installation: Literal["permanent-ends", "may-retry"] = "permanent-ends"
