@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bench.rsp import tlv
+from bench.rsp import ids, tlv
 from bench.rsp.errors import DecodeError, EncodeError
 from bench.rsp.esipa_json_values import (
     Member,
@@ -181,17 +181,27 @@ def write_from_ipa(message: bytes, *, reading: Interpretation = DEFAULT) -> byte
     return _body(_write(node, _REQUESTS[tag], reading))
 
 
+def owner(body: bytes) -> str | None:
+    """Return the digits of eidValue in a body that cannot be read otherwise, None without."""
+    try:
+        given = json.loads(body)
+        value = given.get("eidValue") if isinstance(given, dict) else None
+        return ids.eid_digits(ids.eid_bytes(value.strip())) if isinstance(value, str) else None
+    except (ValueError, RecursionError, EncodeError):
+        return None
+
+
 def _provided(given: Mapping[str, Any], where: str) -> bytes:
-    owner = _read(given, (Member("eidValue", 0x5A, eid),), where)
+    whose = _read(given, (Member("eidValue", 0x5A, eid),), where)
     value = given.get("eimPackageResult")
     if isinstance(value, Mapping):
         given, value = value, None
     if value is None:
-        return build(PROVIDE_EIM_PACKAGE_RESULT, *owner, _one_of(given, _RESULTS, where, _together(given, where)))
+        return build(PROVIDE_EIM_PACKAGE_RESULT, *whose, _one_of(given, _RESULTS, where, _together(given, where)))
     found = tlv.first(Member("eimPackageResult", PROVIDE_EIM_PACKAGE_RESULT, result).read(value, where))
     if found.find(0x5A) is not None:
         return found.raw
-    return build(PROVIDE_EIM_PACKAGE_RESULT, *owner, found.value)
+    return build(PROVIDE_EIM_PACKAGE_RESULT, *whose, found.value)
 
 
 def _together(given: Mapping[str, Any], where: str) -> bytes | None:

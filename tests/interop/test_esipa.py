@@ -120,7 +120,13 @@ def test_a_poll_on_a_resumed_connection_after_errors(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/", 404), ("/gsma/rsp2/asn1/", 404), ("/gsma/rsp2/esipa/getEimPackage", 501)]
+    ("path", "status"),
+    [
+        ("/", 404),
+        ("/gsma/rsp2/asn1/", 404),
+        ("/gsma/rsp2/esipa/getEIMPackage", 404),
+        ("/gsma/rsp2/esipa/getEimPackage", 415),
+    ],
 )
 def test_another_path_says_where_esipa_is(bench: Bench, path: str, status: int) -> None:
     answer = esipa(bench, POLL, path=path)
