@@ -1,4 +1,4 @@
-"""The JSON binding of ESipa under curl with strict certificate checks: literal bodies as IPAs of the field send them."""
+"""The JSON binding of ESipa under curl with strict certificate checks: literal bodies, as IPAs in the field send."""
 
 from __future__ import annotations
 
