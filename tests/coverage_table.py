@@ -1,10 +1,11 @@
 """Which function, result form and code of SGP.32 is exercised by which test: a pytest plugin.
 
-ES9+ and ES2+ are looked at where the SM-DP+ carries a function out (tests/coverage_smdpp.py), the card at its APDUs, in
-every test of this process: commands are put together from STORE DATA blocks, responses from 61xx and GET RESPONSE, and
-both are decoded. In a full run (no path, no -k, no -m, nothing deselected) an item of tests/coverage_items.py or
-coverage_smdpp.py without a test makes the run fail. ``--sgp32-coverage`` prints the table in any run,
-``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards that were told which code to give.
+ES9+ and ES2+ are looked at where the SM-DP+ carries a function out (tests/coverage_smdpp.py), ESipa where eIM and IPA
+do (coverage_esipa.py), the card at its APDUs, in every test of this process: commands are put together from STORE DATA
+blocks, responses from 61xx and GET RESPONSE, and both are decoded. In a full run (no path, no -k, no -m, nothing
+deselected) an item of coverage_items.py, coverage_smdpp.py or coverage_esipa.py without a test makes the run fail.
+``--sgp32-coverage`` prints the table in any run, ``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards that
+were told which code to give.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import coverage_esipa
 import coverage_smdpp
 import pytest
 
@@ -146,7 +148,7 @@ class Plugin:
         self.deselected = False
         self._observers: dict[int, Observer] = {}
         self._undo: Callable[[], None] | None = None
-        self._smdpp = coverage_smdpp.Watch(self._note)
+        self._others = (coverage_smdpp.Watch(self._note), coverage_esipa.Watch(self._note))
 
     def _note(self, item: str) -> None:
         if self.test:
@@ -154,7 +156,8 @@ class Plugin:
 
     def watch(self) -> None:
         """Wrap the card's transmit, once some test module has imported the card."""
-        self._smdpp.attach()
+        for other in self._others:
+            other.attach()
         module = sys.modules.get("fixtures.sim.euicc.card")
         if self._undo is not None or not hasattr(module, "VirtualEuicc"):
             return
@@ -218,7 +221,8 @@ class Plugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self._smdpp.undo()
+        for other in self._others:
+            other.undo()
         if self._undo is not None:
             self._undo()
         if hasattr(self.config, "workeroutput"):
@@ -254,10 +258,10 @@ class Plugin:
 
 
 def needed() -> dict[str, str]:
-    """Return every item of card and SM-DP+ that needs a test."""
+    """Return every item of card, SM-DP+, eIM and IPA that needs a test."""
     import coverage_items
 
-    return {**coverage_items.required(), **coverage_smdpp.required()}
+    return {**coverage_items.required(), **coverage_smdpp.required(), **coverage_esipa.required()}
 
 
 def wrong(table: Table) -> list[str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import coverage_esipa
 import coverage_items
 import coverage_table
 import pytest
@@ -96,6 +97,30 @@ def test_what_is_left_out_exists_and_has_a_reason() -> None:
         assert item.rpartition(".")[0].rpartition(":")[0] or item
         assert item not in text
     assert len(coverage_items.required()) > 350
+
+
+def test_what_is_left_out_of_esipa_exists_and_has_a_reason() -> None:
+    assert coverage_esipa.unknown() == []
+    items = coverage_esipa.required()
+    for name, reason in (*coverage_esipa.LEFT_OUT.items(), *coverage_esipa.NOT_LOOKED_INTO.items()):
+        assert reason
+        assert not any(f": {name}." in item for item in items)
+    assert len(items) > 200
+
+
+def test_an_exchange_of_esipa() -> None:
+    poll, nothing = bytes.fromhex("bf4f125a1089044045930000000000002153893210"), bytes.fromhex("bf4f03020101")
+    assert list(coverage_esipa.exchange("IPA", poll, nothing)) == [
+        "ESipa, IPA: EsipaMessageFromIpaToEim.getEimPackageRequest",
+        "ESipa, IPA: EsipaMessageFromEimToIpa.getEimPackageResponse",
+        "ESipa, IPA: GetEimPackageResponse.eimPackageError",
+        "ESipa, IPA: GetEimPackageResponse.eimPackageError=1 noEimPackageAvailable",
+    ]
+    assert set(coverage_esipa.exchange("IPA", poll, nothing)) <= set(coverage_esipa.required())
+    assert list(coverage_esipa.exchange("eIM", b"\xbf\x3d\x00", b"")) == [
+        "ESipa, eIM: EsipaMessageFromIpaToEim.handleNotificationEsipa",
+        "ESipa, eIM: HandleNotification answered without a body",
+    ]
 
 
 def test_workers_of_xdist_are_merged(tmp_path: Path) -> None:

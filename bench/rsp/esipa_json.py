@@ -161,7 +161,7 @@ def read_from_ipa(tag: int, body: bytes) -> bytes:
 
 def write_from_ipa(message: bytes, *, reading: Interpretation = DEFAULT) -> bytes:
     """Return the body for a message from the IPA. Raises DecodeError, EncodeError."""
-    node = tlv.first(message)
+    node = _outermost(message)
     tag = node.tag
     if tag == PROVIDE_EIM_PACKAGE_RESULT:
         found: dict[str, Any] = {}
@@ -264,7 +264,7 @@ def _acknowledged(tag: int, given: Mapping[str, Any], refused: int | None, where
 
 def write_from_eim(message: bytes, *, reading: Interpretation = DEFAULT) -> bytes:
     """Return the body for a message from the eIM; answers have a header. Raises DecodeError, EncodeError."""
-    node = tlv.first(message)
+    node = _outermost(message)
     tag = node.tag
     children = node.children()
     if tag == TRANSFER_EIM_PACKAGE:
@@ -292,6 +292,14 @@ def write_from_eim(message: bytes, *, reading: Interpretation = DEFAULT) -> byte
         return _body(header() | _write(other, _CLIENT_DS, reading))
     members = {INITIATE_AUTHENTICATION: _AUTHENTICATION, AUTHENTICATE_CLIENT: _CLIENT_DP}.get(tag, _BOUND)
     return _body(header() | _write(done, members, reading))
+
+
+def _outermost(message: bytes) -> Tlv:
+    """Return a message, read by its header alone: what is relayed in it may be broken, and is for the eUICC to judge."""
+    tag, start, length = tlv.header(message)
+    if start + length != len(message):
+        raise DecodeError(f"{len(message) - start - length} bytes follow the TLV {tag:X}")
+    return Tlv(tag, start, 0, message, message[start:])
 
 
 # --- members --------------------------------------------------------------------------------------------------------
