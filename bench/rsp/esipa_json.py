@@ -295,7 +295,7 @@ def write_from_eim(message: bytes, *, reading: Interpretation = DEFAULT) -> byte
 
 
 def _outermost(message: bytes) -> Tlv:
-    """Return a message, read by its header alone: what is relayed in it may be broken, and is for the eUICC to judge."""
+    """Return a message, read by its header alone: what is relayed in it may be broken; the eUICC is to judge."""
     tag, start, length = tlv.header(message)
     if start + length != len(message):
         raise DecodeError(f"{len(message) - start - length} bytes follow the TLV {tag:X}")
