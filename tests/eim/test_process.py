@@ -145,7 +145,8 @@ def test_curl_elsewhere(shared: Running) -> None:
     assert shared.curl("/")[0] == 200
     assert shared.curl("/gsma/rsp2/asn1")[0] == 405
     assert shared.curl("/nothing")[0] == 404
-    assert shared.curl("/gsma/rsp2/esipa/getEimPackage", body=b"{}")[0] == 501
+    assert shared.curl("/gsma/rsp2/esipa/getEimPackage", body=b"{}")[0] == 200
+    assert shared.curl("/gsma/rsp2/esipa/getEimPackage", *ASN1, body=b"{}")[0] == 415
     assert shared.curl("/gsma/rsp2/asn1", "-H", "Content-Type: application/json", body=b"{}")[0] == 415
     assert shared.curl("/gsma/rsp2/asn1", *ASN1, body=b"")[0] == 400
     assert shared.curl("/gsma/rsp2/asn1", *ASN1, body=bytes(2 << 20))[0] == 413
