@@ -4,8 +4,8 @@ ES9+ and ES2+ are looked at where the SM-DP+ carries a function out (tests/cover
 do (coverage_esipa.py), the card at its APDUs, in every test of this process: commands are put together from STORE DATA
 blocks, responses from 61xx and GET RESPONSE, and both are decoded. In a full run (no path, no -k, no -m, nothing
 deselected) an item of coverage_items.py, coverage_smdpp.py or coverage_esipa.py without a test makes the run fail.
-``--sgp32-coverage`` prints the table in any run, ``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards that
-were told which code to give.
+``--sgp32-coverage`` prints the table in any run, ``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards
+that were told which code to give.
 """
 
 from __future__ import annotations
