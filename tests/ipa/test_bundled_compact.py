@@ -216,3 +216,19 @@ def test_a_cancelled_session_is_told_by_its_reason_alone(home: Path, monkeypatch
             assert (await bench.smdpp.state(matching_id)).state != "installed"
 
     asyncio.run(run())
+
+
+def test_a_failed_installation_is_told_in_its_compact_form(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire(monkeypatch)
+    forced = {"LoadBoundProfilePackage.loadProfileElements": 10}
+
+    async def run() -> None:
+        async with lab(home, ipa_options={"compact": True}, force=forced) as bench:
+            order, _ = await bench.order_download()
+            await bench.finish()
+            (told,) = [message for message, _ in wire.of("BF3D") if tags(message, "BF3D", "A0") == ["A0"]]
+            assert tags(told, "BF3D", "A0", "A0", "A0", "A2") == ["A1"]
+            shown = await bench.eim.show(order.order_id)
+            assert shown.error["error_reason"] == "installFailedDueToInsufficientMemoryForProfile"
+
+    asyncio.run(run())

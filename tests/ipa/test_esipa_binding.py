@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from bench.rsp.names import StateChangeCause
 from fixtures.ipa.errors import EsipaError
 from fixtures.ipa.ipa import create
+from fixtures.ipa.memory import Memory
 
 from .bench import poll
 from .fakes import EID, Answer, FakeCard, FakeEim, Tls, notification, package, package_result, script, tlv
@@ -263,3 +265,70 @@ def test_every_error_of_provide_eim_package_result(code: int, key: str, home: Pa
         eim = FakeEim(script([], BF50=tlv("BF50", tlv("02", bytes((code,))))))
     poll(card, eim, server_tls, home, **(JSON if key else {}))
     assert 9 in card.results
+
+
+# --- what an eIM may ask of the IPA ---------------------------------------------------------------------------------
+
+
+def asked(card: FakeCard, tags: str, *more: bytes, home: Path, tls: Tls) -> bytes:
+    """Return the answer to an IpaEuiccDataRequest (BF52); nothing on the card is acknowledged before it."""
+    request = tlv("BF52", tlv("5C", bytes.fromhex(tags)), *more)
+    eim = FakeEim(script([request], BF3D=400, BF50=bytes.fromhex("bf50023000")))
+    poll(card, eim, tls, home)
+    told = eim.of("BF50")[-1]
+    return told[told.index(b"\xbf\x52") :]
+
+
+def test_notifications_by_number(home: Path, server_tls: Tls) -> None:
+    card = FakeCard(notifications={4: notification(4), 5: notification(5)})
+    answer = asked(card, "a0", tlv("A1", tlv("80", b"\x05")), home=home, tls=server_tls)
+    assert answer == tlv("BF52", tlv("A0", tlv("A0", notification(5))))
+
+
+def test_notifications_by_event(home: Path, server_tls: Tls) -> None:
+    listed = tlv("BF2B", tlv("A0", notification(4, "0640")))
+    card = FakeCard(answers={"BF2B": lambda request: listed if b"\x81" in request[4:6] else tlv("BF2B", tlv("A0"))})
+    answer = asked(card, "a0", tlv("A1", tlv("81", b"\x06\x40")), home=home, tls=server_tls)
+    assert answer == tlv("BF52", tlv("A0", tlv("A0", notification(4, "0640"))))
+    assert bytes.fromhex("bf2b06a00481020640") in card.requests
+
+
+def test_a_package_result_by_number(home: Path, server_tls: Tls) -> None:
+    results = {number: package_result(number, number, bytes.fromhex("830100")) for number in (7, 8)}
+    card = FakeCard(results=dict(results))
+    answer = asked(card, "a2", tlv("A2", tlv("80", b"\x08")), home=home, tls=server_tls)
+    assert answer == tlv("BF52", tlv("A0", tlv("A2", results[8])))
+
+
+def test_a_card_that_does_not_answer_is_an_undefined_error(home: Path, server_tls: Tls) -> None:
+    card = FakeCard(words={"BF22": 0x6A80})
+    answer = asked(card, "bf22", tlv("83", b"\x07"), home=home, tls=server_tls)
+    assert answer == bytes.fromhex("bf5208a10680010702017f")
+
+
+def test_no_data_while_the_emergency_profile_is_enabled(home: Path, server_tls: Tls) -> None:
+    Memory(home / "ipa", EID).note_ecall(True)
+    emergency = tlv("E3", tlv("5A", bytes(10)), tlv("9F70", b"\x01"), tlv("9F7B", b"\xff"))
+    card = FakeCard(answers={"BF2D": lambda _request: tlv("BF2D", tlv("A0", emergency))})
+    assert asked(card, "bf20", home=home, tls=server_tls) == bytes.fromhex("bf5205a103020168")
+    assert card.calls("bf20") == []
+
+
+@pytest.mark.parametrize("binding", ["asn1", "json"])
+@pytest.mark.parametrize("cause", list(StateChangeCause))
+def test_every_cause_of_a_state_change_is_told_once(
+    cause: StateChangeCause, binding: str, home: Path, server_tls: Tls
+) -> None:
+    Memory(home / "ipa", EID).change_state(cause)
+    if binding == "json":
+        eim = answering([])
+        poll(FakeCard(), eim, server_tls, home, binding=binding)
+        poll(FakeCard(), eim, server_tls, home, binding=binding)
+        told = {"eidValue": EID, "notifyStateChange": True, "stateChangeCause": int(cause)}
+        assert bodies(eim, "getEimPackage") == [told, {"eidValue": EID}]
+        return
+    eim = FakeEim(script([]))
+    poll(FakeCard(), eim, server_tls, home)
+    poll(FakeCard(), eim, server_tls, home)
+    owner = tlv("5A", bytes.fromhex(EID))
+    assert eim.messages == [tlv("BF4F", owner, tlv("80"), tlv("81", bytes((cause,)))), tlv("BF4F", owner)]
