@@ -364,7 +364,7 @@ def test_data_request(home: Path, server_tls: Tls) -> None:
                 tlv("A5", b"\x30\x00\x30\x00\x03\x01\x00"),
                 tlv("A6", b"\x30\x00\x30\x00\x03\x01\x00"),
                 tlv("87", b"\x01\x02"),
-                bytes.fromhex("a808" + "80020378" + "81020780"),
+                bytes.fromhex("a808" + "800203f8" + "81020780"),
                 bytes.fromhex("a917" + "800494104502" + "a10585030d0000" + "82089410450223" + "7315f8"),
             ),
         )

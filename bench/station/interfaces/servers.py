@@ -104,8 +104,12 @@ class EimService(Protocol):
         ``token``: the eUICC is to make an associationToken.
         """
 
-    async def order_download(self, eid: str, activation_code: str) -> EimOrder:
-        """Order an indirect profile download (SGP.32 section 3.2.3.2)."""
+    async def order_download(self, eid: str, activation_code: str, *, direct: bool = False) -> EimOrder:
+        """Order an indirect profile download (SGP.32 section 3.2.3.2), or a direct one (section 3.2.3.1).
+
+        ``direct``: the IPA gets the activation code and speaks to the SM-DP+ itself; with an empty code to the default
+        SM-DP+ of the card.
+        """
 
     async def order_enable(self, eid: str, iccid: str, *, rollback: bool) -> EimOrder:
         """Order a signed PSMO enable."""
