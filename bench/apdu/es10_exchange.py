@@ -73,6 +73,11 @@ class Es10Exchange:
         self._answers: deque[tuple[bytes, Response]] = deque()
         """Commands sent ahead of their calls, with the card's answers."""
 
+    @property
+    def channel(self) -> LogicalChannel:
+        """The channel that this client works on."""
+        return self._channel
+
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()

@@ -16,7 +16,9 @@ from bench.station.interfaces.ipa import (
     EuiccAdministration,
     EuiccDescription,
     IpaService,
+    LocalDownload,
     PollResult,
+    ProfileAssistant,
 )
 from bench.station.interfaces.modem import (
     CellInfo,
@@ -54,6 +56,7 @@ __all__ = [
     "Identity",
     "Instrument",
     "IpaService",
+    "LocalDownload",
     "Modem",
     "Network",
     "PdpContext",
@@ -61,6 +64,7 @@ __all__ = [
     "PowerCycle",
     "PowerSaving",
     "PowerSupply",
+    "ProfileAssistant",
     "ProfileOrder",
     "ProfileState",
     "Reader",

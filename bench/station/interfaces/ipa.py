@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,8 @@ class PollResult:
     packages: int
     """eIM packages executed."""
     downloads: tuple[Mapping[str, object], ...] = ()
-    """One mapping a download: ``installed`` (bool), ``iccid``, ``error``, ``subject_code``, ``reason_code``."""
+    """One mapping a download: ``installed`` (bool), ``iccid``, ``error``, ``subject_code``, ``reason_code``; ``direct``
+    (True) when the IPA spoke to the SM-DP+ itself."""
     results: tuple[Mapping[str, object], ...] = ()
     """One mapping an eUICC package result: ``form`` (signed, error-signed, error-unsigned), ``results``, ``code``."""
     notifications: int = 0
@@ -33,6 +34,11 @@ class PollResult:
     apdus: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
+    smdpp_sent: int = 0
+    """Bytes of bodies on ES9+, of downloads that the IPA ran with the SM-DP+ itself."""
+    smdpp_received: int = 0
+    emulated: bool = False
+    """The card is a consumer eUICC: the IPA executed the packages, and no eUICC has signed the results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,63 @@ class IpaService(Protocol):
 
         Raises ConfigurationError for an option that is none.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDownload:
+    """What became of a download by activation code, without an eIM (SGP.22 section 3.1.3)."""
+
+    installed: bool
+    iccid: str = ""
+    name: str = ""
+    """Of the profile, as the SM-DP+ offered it."""
+    provider: str = ""
+    error: str = ""
+    subject_code: str = ""
+    """Of an SM-DP+ that refused, with ``reason_code`` (SGP.22 section 5.2.6)."""
+    reason_code: str = ""
+    cancel_reason: str = ""
+    """Why the session was cancelled at card and SM-DP+, empty when it was not."""
+    delivered: int = 0
+    """Notifications that their SM-DP+ servers took; they are removed from the card."""
+    kept: tuple[CardNotification, ...] = ()
+    """Notifications that stay on the card."""
+    undelivered: str = ""
+    """Why the first of them could not be delivered."""
+    apdus: int = 0
+    bytes_sent: int = 0
+    """Of bodies on ES9+."""
+    bytes_received: int = 0
+
+
+class ProfileAssistant(Protocol):
+    """Profile download by a person at the bench: an LPA, for consumer and IoT cards; the bundled IPA has it."""
+
+    async def download(
+        self,
+        activation_code: str,
+        *,
+        confirmation_code: str = "",
+        deliver: bool = True,
+        timeout: float = 900.0,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> LocalDownload:
+        """Download a profile by activation code; an empty one asks the card's default SM-DP+.
+
+        ``deliver``: give the pending notifications to their SM-DP+ servers afterwards, else they stay on the card.
+        ``progress`` is called with the stage (``authenticate``, ``prepare``, ``load``) and how much of how much is
+        done. ``timeout`` in seconds of station time. Raises ConfigurationError for what is no activation code, CardGone
+        and InstrumentTimeout for the card, DeviceFailure for the device's link.
+        """
+
+    async def associate_emulated(self, configuration: bytes) -> None:
+        """Associate a consumer eUICC (SGP.22) with an eIM: the IPA keeps the configuration and emulates SGP.32.
+
+        ``configuration``: EimConfigurationData (30). Raises DeviceFailure for an IoT eUICC.
+        """
+
+    async def forget_emulated(self) -> bool:
+        """Forget what the IPA emulates for the card that is there; returns whether there was something."""
 
 
 @dataclass(frozen=True, slots=True)
