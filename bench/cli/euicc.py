@@ -28,7 +28,7 @@ def station_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def euicc() -> None:
-    """Look into the card of a station; adopt it for the bundled eIM, give it back.
+    """Look into the card of a station; download to it; adopt it for the bundled eIM, give it back.
 
     Each command is a run: it takes the station's locks, powers the card where it must, and leaves a run folder.
     """
@@ -112,6 +112,52 @@ def adopt(
     done.finish(as_json, found, _print_adopted)
 
 
+@euicc.command(epilog="Example: bench euicc download 'LPA:1$smdp.example$ABCD-EFGH' --station lab1")
+@click.argument("activation_code", default="", metavar="[LPA:1$...]")
+@click.option("--confirmation-code", default="", help="Where the SM-DP+ asks for one.")
+@click.option("--profile", default="", help="Make this profile ready at the bundled SM-DP+, and download it.")
+@click.option("--keep-notifications", is_flag=True, help="Leave them on the card instead of delivering them.")
+@click.option("-o", "--option", "ipa_options", multiple=True, metavar="NAME=VALUE", help="Option of the LPA: ci ...")
+@click.option("-s", "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="Parameter: plmn, rat, apn ...")
+@station_options
+@click.pass_obj
+def download(
+    obj: Mapping[str, Any],
+    /,
+    activation_code: str,
+    confirmation_code: str,
+    profile: str,
+    keep_notifications: bool,
+    ipa_options: tuple[str, ...],
+    parameters: tuple[str, ...],
+    as_json: bool,
+    **where: Any,
+) -> None:
+    """Download a profile by activation code, as an LPA does, to a consumer or an IoT card. It stays disabled.
+
+    Without a code the card's default SM-DP+ is asked. The SM-DP+ is trusted by this bench's CI; another CI is given as
+    -o 'ci=["file.pem"]'. The session is cancelled at the card and at the SM-DP+ when it cannot be finished.
+    """
+    from bench.cli.ipa import parameters_of, with_servers
+    from bench.station import config
+
+    path = Path(obj["config"]) if obj.get("config") else None
+    ours = f"${config.load(path).smdpp.advertise}$".lower() in activation_code.lower()
+    bundled = bool(profile) or ours or (not activation_code and with_servers(obj, where["station"], None))
+    given = parameters_of(
+        parameters,
+        activation_code=activation_code,
+        confirmation_code=confirmation_code,
+        profile=profile,
+        ipa_options=ipa_options,
+    )
+    if keep_notifications:
+        given["deliver"] = False
+    recipe = "euicc-download-bundled" if bundled else "euicc-download"
+    done = carry_out(obj, recipe, given, where, told=None if as_json else lambda text: click.echo(text, err=True))
+    done.finish(as_json, done.result("download"), _print_download)
+
+
 @euicc.command(epilog="Example: bench euicc release --station lab1 --eid 8904...")
 @click.option("-s", "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="Parameter: plmn, rat, apn ...")
 @station_options
@@ -179,9 +225,17 @@ class Done:
 
 
 def carry_out(
-    obj: Mapping[str, Any], recipe: str, parameters: Mapping[str, object] | Sequence[str], where: Mapping[str, Any]
+    obj: Mapping[str, Any],
+    recipe: str,
+    parameters: Mapping[str, object] | Sequence[str],
+    where: Mapping[str, Any],
+    *,
+    told: Callable[[str], None] | None = None,
 ) -> Done:
-    """Start a recipe on a station, wait for its end, and return what its run folder says."""
+    """Start a recipe on a station, wait for its end, and return what its run folder says.
+
+    ``told`` is called with what the recipe notes, as it goes on.
+    """
     from bench.cli.run import pairs, relayed
     from bench.client import StartOptions, follow, start
     from bench.client.view import RunView
@@ -202,6 +256,8 @@ def carry_out(
         with contextlib.suppress(BrokenPipeError):
             for event in follow(handle.folder):
                 view.apply(event)
+                if told is not None and event.get("type") == "note":
+                    told(str((event.get("data") or {}).get("text", "")))
                 if event.get("type") == "result":
                     data = event.get("data") or {}
                     results[str(data.get("name"))] = data.get("value")
@@ -263,6 +319,18 @@ def _print_profiles(found: Sequence[Mapping[str, Any]]) -> None:
             for item in found
         ],
     )
+
+
+def _print_download(found: Mapping[str, Any]) -> None:
+    if found["installed"]:
+        click.echo(f"card {found['eid']}: {found['iccid']} {found['name']} ({found['provider'] or '-'}) is installed")
+    else:
+        click.echo(f"card {found['eid']}: nothing was installed")
+    kept = ", ".join(f"{item['seq']} {item['event']} for {item['address']}" for item in found["kept"]) or "none"
+    click.echo(f"notifications: {found['delivered']} delivered; kept on the card: {kept}")
+    if found["undelivered"]:
+        click.echo(f"not delivered: {found['undelivered']}")
+    _print_profiles(found["profiles"])
 
 
 def _print_adopted(found: Mapping[str, Any]) -> None:

@@ -19,7 +19,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
-    "euicc": ("bench.cli.euicc:euicc", "Look into the card of a station; adopt it for the bundled eIM, give it back."),
+    "euicc": (
+        "bench.cli.euicc:euicc",
+        "Look into the card of a station; download to it; adopt it for the bundled eIM, give it back.",
+    ),
+    "ipa": ("bench.cli.ipa:ipa", "Poll the eIM of a card with the IPA in the bench."),
     "doctor": ("bench.cli.doctor:doctor", "Check configuration, drivers, locks, services, certificates and the card."),
     "sim": ("bench.cli.sim:sim", "The simulated bench on its own, for other programs."),
 }

@@ -191,14 +191,14 @@ class Equipment:
         if isinstance(self.open.data, HostPath):
             self.open.data.routes = routes.names(*(self._announced(role) for role in ("eim", "smdpp")))
         if "ipa" in self._needs:
-            station.provide_ipa(self._ipa)
+            station.provide_ipa(lambda: self._ipa(station.ipa_options))
 
     def _announced(self, role: str) -> Mapping[str, Any] | None:
         service = self.services.get(role)
         return None if service is None else service.announcement
 
-    def _ipa(self) -> Any:
-        """Make the IPA: called at its first use, when the modem has told its IMEI."""
+    def _ipa(self, given: Mapping[str, object]) -> Any:
+        """Make the IPA: called at its first use, when the modem has told its IMEI. ``given``: options of the recipe."""
         assert self.open is not None
         opened = self.open
         assert opened.card is not None
@@ -209,8 +209,11 @@ class Equipment:
         eim = self.services.get("eim")
         if eim is not None and "eim_id" in eim.announcement:
             options["eim"] = eim.announcement["eim_id"]  # a card may be associated with others beside it
-        if eim is not None and opened.data.proxy is None and self._config.eim.listen in ("127.0.0.1", "::1"):
-            options["route"] = routes.names(eim.announcement, None)
+        local = [role for role in ("eim", "smdpp") if getattr(self._config, role).listen in ("127.0.0.1", "::1")]
+        if opened.data.proxy is None:
+            found = {role: self._announced(role) for role in local}
+            options["route"] = routes.names(found.get("eim"), found.get("smdpp"))
+        options |= given
         self._made_ipa = load_service("ipa")(
             opened.card, opened.data, self._record.clock, options=options, home=self._home
         )

@@ -64,6 +64,7 @@ class Station:
         self._asker = asker
         self._parts: dict[str, object] = {}
         self._ipa: Callable[[], IpaService] | None = None
+        self._ipa_options: dict[str, object] = {}
         self._trust: tuple[str, ...] = ()
         self._consoles: Mapping[str, Console] = {}
 
@@ -150,6 +151,20 @@ class Station:
         if "ipa" not in self._parts and self._ipa is not None:
             self._parts["ipa"] = self._ipa()
         return self._part("ipa", IpaService)
+
+    @property
+    def ipa_options(self) -> Mapping[str, object]:
+        """What the recipe wants of the IPA, beside what the bench gives it."""
+        return dict(self._ipa_options)
+
+    def configure_ipa(self, **options: object) -> None:
+        """Set options of the IPA in the bench, before its first use. Raises RecipeError when it is in use.
+
+        Which there are is the IPA's affair: it raises ConfigurationError for others.
+        """
+        if "ipa" in self._parts:
+            raise RecipeError("the IPA is in use already", hint="call configure_ipa before station.ipa")
+        self._ipa_options.update(options)
 
     def has(self, part: str) -> bool:
         """Return whether the station has a part: ``power``, ``modem``, ``network``, ``card``, ``data``, ``eim`` ..."""
