@@ -154,6 +154,7 @@ async def ipa_poll(
     plmn: str = "",
     rat: Rat = "",
     apn: str = "bootstrap.iot",
+    switched_apn: str = "internet",
     boot_within: Boot = 60.0,
     register_within: Register = FROM_RAT,
     poll_within: Download = 900.0,
@@ -161,11 +162,12 @@ async def ipa_poll(
     """Let the IPA of the bench poll the eIM of the card, whatever it orders, until it has nothing more.
 
     After a switch of the profile the device registers again and the IPA polls once more, ``polls`` times at most.
-    ``plmn``, ``rat`` and ``apn`` are of the enabled profile, where the way is the device's radio. ``ipa_options``:
-    NAME=VALUE, such as ``eim=eim.lab.example`` or ``download=indirect``. SGP.32 section 3.1.1.1.
+    ``plmn``, ``rat`` and ``apn`` are of the enabled profile, ``switched_apn`` of one that the poll enables, where the
+    way is the device's radio. ``ipa_options``: NAME=VALUE, such as ``eim=eim.lab.example`` or ``download=indirect``.
+    SGP.32 section 3.1.1.1.
     """
-    phase = Phase("enabled", plmn, rat, apn, register_within)
-    await _poll(station, ipa_options, polls, phase, boot_within, poll_within)
+    phases = _phases(plmn, rat, apn, switched_apn, register_within)
+    await _poll(station, ipa_options, polls, phases, boot_within, poll_within)
 
 
 @recipe(title="Poll the bundled eIM", needs=("card", "data", "ipa", "eim", "smdpp"), effects=_POLL_EFFECTS)
@@ -176,31 +178,39 @@ async def ipa_poll_bundled(
     plmn: str = "",
     rat: Rat = "",
     apn: str = "bootstrap.iot",
+    switched_apn: str = "internet",
     boot_within: Boot = 60.0,
     register_within: Register = FROM_RAT,
     poll_within: Download = 900.0,
 ) -> None:
     """As ``ipa-poll``, with the bundled eIM and SM-DP+ running; a card without an eIM is associated with it."""
-    phase = Phase("enabled", plmn, rat, apn, register_within)
-    await _poll(station, ipa_options, polls, phase, boot_within, poll_within, bundled=True)
+    phases = _phases(plmn, rat, apn, switched_apn, register_within)
+    await _poll(station, ipa_options, polls, phases, boot_within, poll_within, bundled=True)
+
+
+def _phases(plmn: str, rat: str, apn: str, switched_apn: str, within: float) -> tuple[Phase, Phase]:
+    """Return what the device must show with the profile that is enabled, and with one that a poll enables."""
+    return Phase("enabled", plmn, rat, apn, within), Phase("switched", "", rat, switched_apn, within)
 
 
 async def _poll(
     station: Station,
     ipa_options: tuple[str, ...],
     polls: int,
-    phase: Phase,
+    phases: tuple[Phase, Phase],
     boot_within: float,
     poll_within: float,
     *,
     bundled: bool = False,
 ) -> None:
-    job = await _connected(station, ipa_options, phase, boot_within, poll_within, bundled=bundled)
+    at_first, switched = phases
+    job = await _connected(station, ipa_options, at_first, boot_within, poll_within, bundled=bundled)
     done: list[PollResult] = []
     while not done or (done[-1].profile_changed and len(done) < polls):
         if done:
+            phase = switched if len(done) % 2 else at_first
             await job.refresh(phase)
-            await job.connect(phase, suffix=f"enabled-{len(done) + 1}")
+            await job.connect(phase, suffix=f"{phase.name}-{len(done) + 1}")
         done.append(await job.poll(f"poll-{len(done) + 1}", measured=True))
         station.result("poll", {"eid": job.eid, "polls": [plain(asdict(item)) for item in done]})
     if done[-1].profile_changed:
