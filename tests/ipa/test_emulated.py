@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from by_hand import tlv
 
-from bench.apdu.errors import CardGone, Es10Error
+from bench.apdu.errors import CardGone, Es10Error, StatusWordError
 from bench.errors import DeviceFailure, InstrumentError
 from bench.rsp import packages
 from bench.rsp import tlv as walk
@@ -388,8 +388,14 @@ def test_what_cannot_be_emulated_is_refused_by_name(base: Path, home: Path, serv
         shown = await lab.ipa.certificates()
         assert shown.euicc == lab.relay.pki.euicc(EID).certificate
         assert shown.euicc_raw.startswith(b"\xa6\x82") and shown.eum_raw.startswith(b"\xa5\x82")
+        before = lab.state
         assert await lab.ipa.forget_emulated()
         assert not await lab.ipa.forget_emulated()
+        with pytest.raises(StatusWordError):
+            await lab.ipa.eims()  # the card is again what it is
+        await lab.ipa.associate_emulated(lab.relay.configuration(lab.tls.ca))
+        assert lab.state.next_seq == before.next_seq  # an eIM takes no number twice
+        assert lab.state.next_token == before.next_token + 1
 
     scene(base, home, server_tls, play)
 
