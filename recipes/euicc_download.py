@@ -65,7 +65,11 @@ async def euicc_download_bundled(
     code = activation_code
     if profile:
         if activation_code:
-            raise ConfigurationError("either a profile of the bundled SM-DP+ or an activation code", where="profile")
+            raise ConfigurationError(
+                "either a profile of the bundled SM-DP+ or an activation code",
+                where="profile",
+                hint="with a profile the code is made here",
+            )
         ordered = await station.smdpp.order(profile)
         station.note(f"SM-DP+ {ordered.smdp_address} has {ordered.iccid} ready as {ordered.matching_id}")
         code = ordered.activation_code
