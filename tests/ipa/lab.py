@@ -84,6 +84,7 @@ class Lab:
         return self
 
     async def __aexit__(self, *details: object) -> None:
+        await self.ipa.close()
         await self.stop_eim()
         self.relay.smdpp.store.close()
 

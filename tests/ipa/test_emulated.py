@@ -270,6 +270,7 @@ def test_a_package_that_goes_on_after_the_reset(base: Path, home: Path, server_t
         assert result.profile_changed and before == []
         await lab.card.reset()
         assert (lab.enabled, len(lab.card.euicc.state().profiles)) == (OPERATIONAL, 2)
+        await lab.ipa.close()
         lab.use()
         await lab.ipa.poll()
         assert lab.hybrid.results == [[("disable", 0), ("enable", 0), ("delete", 0)]]
