@@ -16,7 +16,7 @@ from fixtures.ipa.esipa import EsipaConnection
 from .fakes import EID
 from .test_bundled import BOOTSTRAP, OPERATIONAL, Lab, lab
 
-ANNOUNCED = "a8088002027c8102"
+ANNOUNCED = "a808800202fc8102"
 """IpaCapabilities with every feature of this IPA and minimizeEsipaBytes."""
 
 
