@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from campaigns import fuzz_smdpp
+
 if TYPE_CHECKING:
     from fixtures.sim.euicc import VirtualEuicc
 
@@ -546,6 +548,8 @@ TARGETS: dict[str, Target] = {
     "es10": fuzz_es10,
     "load": fuzz_load,
     "apdu": fuzz_apdu,
+    "es9": fuzz_smdpp.fuzz_es9,
+    "es2": fuzz_smdpp.fuzz_es2,
 }
 
 
@@ -556,6 +560,8 @@ def seeds(target: str) -> list[bytes]:
     """Return inputs to start from: the literal messages of the tests, in the shape that the target takes."""
     from rsp.messages import messages
 
+    if target in ("es9", "es2"):
+        return fuzz_smdpp.seeds(target)
     literal = messages()
     raw = [data for _, _, data in literal]
     if target == "asn1":

@@ -184,6 +184,25 @@ def test_the_server_is_checked_with_its_name(server: Server) -> None:
     run("curl", "-sS", *right, f"https://{NAME}:{server.port}/", ok=(60,))  # the system's CAs do not vouch for it
 
 
+# --- ES9+ in ASN.1 under curl -----------------------------------------------------------------------------------------
+
+
+def test_es9plus_in_asn_1(server: Server) -> None:
+    def post(body: str, content_type: str = "application/x-gsma-rsp-asn1") -> Answer:
+        url = f"https://{NAME}:{server.es9_port}/gsma/rsp2/asn1"
+        strict = ("--resolve", f"{NAME}:{server.es9_port}:127.0.0.1", "--cacert", server.ca, "-A", "gsma-rsp-lpad")
+        headers = ("-H", f"Content-Type: {content_type}", "-H", "X-Admin-Protocol: gsma/rsp/v2.2.2")
+        return curl(url, *strict, *headers, data=bytes.fromhex(body))
+
+    unknown = post("A21BBF4118" + "8010" + "00" * 16 + "A10481027F00")
+    assert (unknown.status, unknown.body.hex().upper()) == (200, "A206BF4103810101")
+    assert unknown.headers["content-type"] == "application/x-gsma-rsp-asn1"
+    assert unknown.headers["x-admin-protocol"] == "gsma/rsp/v2.2.2"
+    assert post("BF3900").status == 400
+    assert post("").status == 400
+    assert post("BF3900", "application/json").status == 415
+
+
 # --- openssl: resumption --------------------------------------------------------------------------------------------
 
 
