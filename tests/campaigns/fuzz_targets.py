@@ -242,6 +242,69 @@ def _raw_reader(module: Any) -> Callable[[bytes], None]:
     return read
 
 
+def fuzz_esipa_json(data: bytes) -> None:
+    """bench.rsp.esipa_json: the first byte chooses function and direction; what is read is written and read again."""
+    from bench.rsp import esipa_json
+    from bench.rsp.errors import DecodeError, EncodeError
+
+    if not data:
+        return
+    tags = sorted(esipa_json.FUNCTIONS.values())
+    tag, from_ipa = tags[data[0] % len(tags)], data[0] < 0x80
+    read = esipa_json.read_from_ipa if from_ipa else esipa_json.read_from_eim
+    write = esipa_json.write_from_ipa if from_ipa else esipa_json.write_from_eim
+    try:
+        message = read(tag, data[1:])
+        body = write(message)
+    except (DecodeError, EncodeError):
+        return
+    if read(tag, body) != message:
+        raise Finding(f"{message.hex()} is another message when it is read from {body!r}")
+
+
+def fuzz_compact(data: bytes) -> None:
+    """bench.rsp.compact: what is made smaller is put together as it was; anything else is left or refused."""
+    from rsp.messages import INFO2, SERVER_SIGNED1
+    from rsp.notation import octets
+
+    from bench.rsp import compact, tlv
+    from bench.rsp.errors import DecodeError
+
+    session, known = compact.Session(octets(SERVER_SIGNED1)), compact.Known(octets(INFO2))
+    try:
+        raw = tlv.first(data).raw
+    except DecodeError:
+        return
+    for shrink, rebuild in (
+        (
+            lambda: compact.shrink_authentication(raw, session, known),
+            lambda made: compact.rebuild_authentication(made, session, known, verify=False),
+        ),
+        (
+            lambda: compact.shrink_preparation(raw, session),
+            lambda made: compact.rebuild_preparation(made, session, known),
+        ),
+        (
+            lambda: compact.shrink_cancellation(raw, session),
+            lambda made: compact.rebuild_cancellation(made, session, known),
+        ),
+        (
+            lambda: compact.shrink_installation(raw, session),
+            lambda made: compact.rebuild_installation(made, session, known),
+        ),
+        (lambda: compact.shrink_notification(raw, known), lambda made: compact.rebuild_notification(made, known)),
+    ):
+        smaller = shrink()
+        if smaller != raw and len(smaller) >= len(raw):
+            raise Finding(f"{raw.hex()} became no smaller")
+        for candidate in {smaller, raw}:
+            try:
+                rebuild(candidate)
+            except DecodeError:
+                if candidate != raw:
+                    raise Finding(f"{raw.hex()} cannot be put together again") from None
+
+
 LANES = ("apdu:0", "at:modem", "scpi:psu", "console:app", "esipa", "es9plus", "es2plus", "steps", "radio", "power", "x")
 
 
@@ -540,6 +603,8 @@ TARGETS: dict[str, Target] = {
     "tlv": fuzz_tlv,
     "asn1": fuzz_asn1,
     "packages": fuzz_packages,
+    "esipa-json": fuzz_esipa_json,
+    "compact": fuzz_compact,
     "certs": fuzz_certs,
     "text": fuzz_text,
     "client": fuzz_client,
@@ -567,6 +632,21 @@ def seeds(target: str) -> list[bytes]:
     if target == "asn1":
         kinds = _types()
         return [kinds.index((module, name)).to_bytes(2, "big") + data for module, name, data in literal]
+    if target == "esipa-json":
+        import json
+
+        from bench.rsp import esipa_json
+
+        tags = sorted(esipa_json.FUNCTIONS.values())
+        vectors = json.loads((Path(__file__).parents[1] / "rsp" / "esipa_json_vectors.json").read_text())
+        return [
+            bytes((tags.index(int(vector["message"][:4], 16)) + (0 if vector["from"] == "ipa" else 0x80),))
+            + json.dumps(vector["json"]).encode()
+            for vector in vectors
+        ]
+    if target == "compact":
+        starts = (b"\xbf\x38", b"\xbf\x21", b"\xbf\x41", b"\xbf\x37", b"\x30", b"\xa0", b"\xa1")
+        return [data for data in raw if data.startswith(starts)]
     if target == "es10":
         parts = [data for _, name, data in literal if name in ("EuiccPackageRequest",)]
         return [
