@@ -345,6 +345,8 @@ async def campaign(home: Path, count: int, seed: int, only: str = "", seconds: f
             if found:
                 failures.append({"kill": kills, "of": victim, "after": delay, "at": strike.at, "problems": found})
             await made.back()
+            if kills % 20 == 0:
+                print(f"{kills} kills, {len(failures)} failures, {time.monotonic() - started:.0f} s", file=sys.stderr)
         wrong = await history(made)
     return {
         "campaign": "server-kills",
