@@ -390,6 +390,10 @@ def test_observations(tmp_path: Path) -> None:
         (["--route", "dp.test"], "host:port"),
         (["--ci", "/nonexistent.pem"], "/nonexistent.pem"),
         (["--max-hand-outs", "0"], "greater than 0"),
+        (["--rate-limit", "0"], "greater than 0"),
+        (["--attempts", "0"], "from 1 to"),
+        (["--approval", "dance"], "no order or command"),
+        (["--plain-http", "--host", "0.0.0.0"], "on loopback only"),
         (["--host", "192.0.2.1"], "cannot listen"),
     ],
 )
@@ -426,6 +430,33 @@ def test_service_definition(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigurationError, match="no option 'colour'"):
         SERVICE.argv(tmp_path, {"colour": 1})
+
+
+def test_switches_and_lists_of_the_service_definition(tmp_path: Path) -> None:
+    options = {"plain_http": True, "share_port": False, "approval": ["delete", "disable"], "rate_limit": 5}
+    argv = SERVICE.argv(tmp_path, options)
+    assert argv[6:] == ["--plain-http", "--approval", "delete,disable", "--rate-limit", "5"]
+
+
+def test_processes_share_a_port_and_a_store(tmp_path: Path) -> None:
+    """Behind a proxy: plain HTTP on loopback, connections spread over the processes, one store under all."""
+    first = Running(tmp_path, "--plain-http", "--share-port")
+    second = Running(tmp_path, "--plain-http", "--share-port", "--port", str(first.port))
+    try:
+        assert first.announcement["https"] == second.announcement["https"] == f"http://127.0.0.1:{first.port}"
+        first.operator("PUT", f"/euiccs/{EID}")
+        _, order = second.operator("POST", "/orders", {"eid": EID, "kind": "list"})
+        for _ in range(16):
+            url = f"http://127.0.0.1:{first.port}/gsma/rsp2/asn1"
+            request = urllib.request.Request(url, data=get_package(), headers={"Content-Type": ASN1[1].split(": ")[1]})
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                assert answer.read()[:2] == b"\xbf\x4f"
+        polls = [running.operator("GET", f"/euiccs/{EID}")[1]["polls"] for running in (first, second)]
+        assert sum(polls) == 16
+        assert first.operator("GET", f"/orders/{order['order_id']}")[0] == 200
+    finally:
+        assert first.stop() == 0
+        assert second.stop() == 0
 
 
 def test_start_up_is_fast(tmp_path: Path) -> None:
