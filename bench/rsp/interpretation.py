@@ -84,6 +84,7 @@ class Interpretation:
     unknown_tag_in_list: Literal["error", "ignored"] = "error"
     json_plmn_key: Literal["rPlmn", "rPLMN"] = "rPlmn"
     compact_after: Literal["transaction-id", "capability"] = "transaction-id"
+    coap_uri_host: Literal["omitted", "sent"] = "omitted"
 
     # eIM
     old_sequence: Literal["discarded", "taken"] = "discarded"
@@ -92,6 +93,8 @@ class Interpretation:
     nothing_to_acknowledge: Literal["empty-response", "empty-list"] = "empty-response"
     json_values: Literal["tagged", "bare"] = "tagged"
     json_result_error: Literal["provideEimPackageResultError", "eimPackageError"] = "provideEimPackageResultError"
+    coap_answer: Literal["changed", "content"] = "changed"
+    coap_content_format: Literal["omitted", "named"] = "omitted"
 
     # SM-DP+
     failed_installation: Literal["permanent-ends", "may-retry"] = "permanent-ends"
