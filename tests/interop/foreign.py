@@ -22,6 +22,10 @@ from urllib.parse import urlsplit
 import pytest
 
 PACKAGES = {
+    "coap-client-gnutls": "libcoap3-bin",
+    "coap-client-openssl": "libcoap3-bin",
+    "coap-server-gnutls": "libcoap3-bin",
+    "coap-server-openssl": "libcoap3-bin",
     "comgt": "comgt",
     "curl": "curl",
     "dbus-daemon": "dbus-daemon",
