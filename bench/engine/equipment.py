@@ -203,7 +203,7 @@ class Equipment:
         opened = self.open
         assert opened.card is not None
         assert opened.data is not None
-        options: dict[str, object] = {}
+        options: dict[str, object] = dict(self._config.ipa.options)
         if opened.modem is not None and opened.modem.imei:
             options["imei"] = opened.modem.imei
         eim = self.services.get("eim")
@@ -212,7 +212,9 @@ class Equipment:
         local = [role for role in ("eim", "smdpp") if getattr(self._config, role).listen in ("127.0.0.1", "::1")]
         if opened.data.proxy is None:
             found = {role: self._announced(role) for role in local}
-            options["route"] = routes.names(found.get("eim"), found.get("smdpp"))
+            own = {**routes.names(found.get("eim"), found.get("smdpp")), **routes.coaps(found.get("eim"))}
+            wanted = options.get("route")
+            options["route"] = {**own, **wanted} if isinstance(wanted, Mapping) else wanted or own
         options |= given
         self._made_ipa = load_service("ipa")(
             opened.card, opened.data, self._record.clock, options=options, home=self._home

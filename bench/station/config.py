@@ -26,6 +26,7 @@ from bench.station.model import (
     DataConfig,
     EimConfig,
     InstrumentConfig,
+    IpaConfig,
     ModemConfig,
     NetworkConfig,
     PowerConfig,
@@ -104,7 +105,7 @@ def load(path: Path | None = None, *, environment: Mapping[str, str] | None = No
     return _read(document, source, stations, environment)
 
 
-_ROOMS = ("bench", "instruments", "stations", "eim", "smdpp")
+_ROOMS = ("bench", "instruments", "stations", "eim", "smdpp", "ipa")
 
 
 def _read(
@@ -124,13 +125,14 @@ def _read(
     stations = {**built_in, **_sharing(_stations(document, instruments))}
     eim = build(EimConfig, table.get("eim", {}), ("eim",), document) or EimConfig()
     smdpp = build(SmdppConfig, table.get("smdpp", {}), ("smdpp",), document) or SmdppConfig()
+    ipa = build(IpaConfig, table.get("ipa", {}), ("ipa",), document) or IpaConfig()
     document.check()
     base = source.absolute().parent
     home = default_home(environment)
     if bench.home and not environment.get("BENCH_HOME"):
         home = base / Path(bench.home).expanduser()
     runs = base / Path(bench.runs).expanduser() if bench.runs else home / "runs"
-    return BenchConfig(source, home, runs, stations, instruments, eim, smdpp)
+    return BenchConfig(source, home, runs, stations, instruments, eim, smdpp, ipa)
 
 
 def _named(document: Document, room: str) -> dict[str, Any]:

@@ -253,6 +253,14 @@ class SmdppConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class IpaConfig:
+    """``[ipa]``: options of the IPA in the bench, such as ``options = { transport = "coaps" }``."""
+
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BenchConfig:
     """Everything bench.toml says, with the built-in stations."""
 
@@ -263,6 +271,7 @@ class BenchConfig:
     instruments: Mapping[str, InstrumentConfig] = field(default_factory=dict)
     eim: EimConfig = field(default_factory=EimConfig)
     smdpp: SmdppConfig = field(default_factory=SmdppConfig)
+    ipa: IpaConfig = field(default_factory=IpaConfig)
 
     def station(self, name: str) -> StationConfig:
         """Return a station by name. Raises ConfigurationError with a did-you-mean."""

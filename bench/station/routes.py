@@ -15,11 +15,22 @@ _DEADLINE = 5.0
 """Real seconds for the world's control socket to answer."""
 
 
-def target(url: str) -> str:
-    """Return ``host:port`` of an HTTPS address."""
+def target(url: str, port: int = 443) -> str:
+    """Return ``host:port`` of an address; ``port``: where it has none."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return f"[{host}]:{parts.port or 443}" if ":" in host else f"{host}:{parts.port or 443}"
+    return f"[{host}]:{parts.port or port}" if ":" in host else f"{host}:{parts.port or port}"
+
+
+COAPS_PORT = 5684
+"""Of the eIM's CoAP binding by its name (RFC 7252 section 12.7)."""
+
+
+def coaps(eim: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return name and port of the bundled eIM's CoAP binding (``NAME:5684``) and the ``host:port`` it listens on."""
+    if eim is None or "coaps" not in eim:
+        return {}
+    return {f"{eim['fqdn']}:{COAPS_PORT}": target(str(eim["coaps"]), COAPS_PORT)}
 
 
 def names(eim: Mapping[str, Any] | None, smdpp: Mapping[str, Any] | None) -> dict[str, str]:
@@ -44,6 +55,9 @@ async def connect_routes(world: Mapping[str, Any] | None, eim: Service | None, s
         jobs.append(eim.client.set_route(address, servers[address]))
     if world is not None and world.get("control"):
         requests = [{"op": "route", "name": name, "port": 443, "target": to} for name, to in servers.items()]
+        for address, to in coaps(eim.announcement if eim else None).items():
+            name, _, port = address.rpartition(":")
+            requests.append({"op": "route", "name": name, "port": int(port), "target": to})
         jobs.append(ask_world(str(world["control"]), requests))
     await asyncio.gather(*jobs)
 
