@@ -39,6 +39,8 @@ class PollResult:
     smdpp_received: int = 0
     emulated: bool = False
     """The card is a consumer eUICC: the IPA executed the packages, and no eUICC has signed the results."""
+    round_trips: int = 0
+    """How often the IPA waited for a round trip to the eIM: handshakes, requests and their blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,12 @@ class IpaService(Protocol):
         package stays on the card and is delivered by the next poll, on the new profile. ``timeout`` in seconds of
         station time, for all of it. Raises EimUnreachable for the way to the eIM, CardGone and InstrumentTimeout for
         the card, DeviceFailure and InstrumentError.
+        """
+
+    async def use(self, **options: object) -> None:
+        """Go on with other options, by the names of bench.toml's ``[ipa]``; the rest stays. Closes the connection.
+
+        Raises ConfigurationError.
         """
 
     async def rollback(self) -> bool:
