@@ -87,7 +87,7 @@ def test_nothing_to_do(home: Path, server_tls: Tls) -> None:
     assert header["Content-Type"] == "application/x-gsma-rsp-asn1"
     assert header["Host"] == "eim.test"
     assert result == PollResult(
-        packages=0, apdus=card.apdus, bytes_sent=len(GET_PACKAGE), bytes_received=len(fakes.NOTHING)
+        packages=0, apdus=card.apdus, bytes_sent=len(GET_PACKAGE), bytes_received=len(fakes.NOTHING), round_trips=3
     )
 
 
