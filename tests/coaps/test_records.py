@@ -16,12 +16,21 @@ HELLO = bytes.fromhex(
 
 
 def test_a_client_hello() -> None:
-    assert records.client_hello(HELLO) == records.ClientHello(RANDOM, b"")
+    assert records.client_hello(HELLO) == records.ClientHello(RANDOM, b"", b"")
     cookie = bytes.fromhex("00112233")
     body = HELLO[25:59] + bytes.fromhex("02 abcd") + b"\x04" + cookie + HELLO[61:]
     message = b"\x01" + len(body).to_bytes(3, "big") + b"\0\1" + b"\0\0\0" + len(body).to_bytes(3, "big") + body
     second = HELLO[:11] + len(message).to_bytes(2, "big") + message
-    assert records.client_hello(second) == records.ClientHello(RANDOM, cookie)
+    assert records.client_hello(second) == records.ClientHello(RANDOM, bytes.fromhex("abcd"), cookie)
+
+
+def test_the_session_of_a_server_hello() -> None:
+    hello = bytes.fromhex(
+        f"16 fefd 0000 000000000001 0034 02 000028 0001 000000 000028fefd {RANDOM.hex()} 04 01020304 c02b 00"
+    )
+    assert records.server_session(hello) == bytes.fromhex("01020304")
+    assert records.server_session(HELLO) == b"" == records.server_session(b"")
+    assert records.server_session(hello[:3] + b"\0\1" + hello[5:]) == b"", "of another epoch"
 
 
 def test_what_is_no_client_hello() -> None:

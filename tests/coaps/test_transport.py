@@ -131,8 +131,8 @@ def test_a_session_is_taken_up_by_its_number(pki: Pki) -> None:
                         await post(made)
                     # one poll's worth: handshake, request, answer, and goodbye
                     sizes.append(sum(len(data) + HEADERS for data in (*between.seen_up, *between.seen_down)))
-            assert (server.counts.handshakes, server.counts.resumed) == (3, 2)
-            assert sizes[1] < 0.65 * sizes[0]
+            assert (server.counts.handshakes, server.counts.resumed, server.counts.without_cookie) == (3, 2, 2)
+            assert sizes[1] < 0.55 * sizes[0]
             await until(lambda: not server.associations)
 
     play(work)
@@ -207,6 +207,31 @@ def test_ten_thousand_hellos_without_a_cookie_leave_nothing(pki: Pki) -> None:
             assert await post(made) == b"ping"
 
     play(work, within=60)
+
+
+def test_a_session_spares_the_cookie_and_a_guess_does_not(pki: Pki) -> None:
+    """Guessed session numbers get a cookie and leave nothing; a replayed one no more than half of the handshakes."""
+
+    async def work() -> None:
+        trust = trusting(pki)
+        async with serving(pki, limits=Limits(handshakes=10)) as (server, port):
+            for _ in range(2):
+                async with way(port) as between, client(between.port, trust) as made:
+                    await post(made)
+            hello = between.seen_up[0]
+            assert server.counts.without_cookie == 1 and server.counts.verify_requests == 1
+            assert records.client_hello(hello).session  # type: ignore[union-attr]
+            for number in range(300):
+                guess = hello[:60] + number.to_bytes(4, "big") + hello[64:]
+                server.datagram_received(guess, ("127.0.0.1", 1 + number))
+            assert server.counts.verify_requests == 301 and not server.handshakes
+            for number in range(300):
+                server.datagram_received(hello, ("127.0.0.1", 1 + number))
+            assert len(server.handshakes) == 5 and server.counts.without_cookie == 6
+            async with client(port, trusting(pki)) as made:  # behind its cookie there is room
+                assert await post(made) == b"ping"
+
+    play(work)
 
 
 def test_cookies_belong_to_an_address_and_a_time() -> None:
