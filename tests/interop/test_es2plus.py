@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -145,21 +146,22 @@ def test_http_rules(server: Server) -> None:
     assert status("-X", "PUT") == 405
 
 
-def failed(server: Server, *arguments: str) -> None:
-    """Assert that curl gets no answer: the server goes without the client."""
+def failed(server: Server, alert: str, *arguments: str) -> None:
+    """Assert that curl gets no answer but a TLS alert that says why."""
     address = f"https://{NAME}:{server.port}{ES2PLUS}releaseProfile"
     strict = ("--resolve", f"{NAME}:{server.port}:127.0.0.1", "--cacert", server.ca, "--max-time", "10")
-    done = run("curl", "-sS", *strict, "-d", "{}", *arguments, address, ok=(35, 52, 56))
+    done = run("curl", "-sS", *strict, "-d", "{}", *arguments, address, ok=(35, 56))
     assert done.stdout == b""
+    assert re.search(alert, done.stderr.decode()), done.stderr
 
 
 def test_without_an_operators_certificate(server: Server, tmp_path: Path) -> None:
-    failed(server)
-    failed(server, "--tls-max", "1.2")
+    failed(server, "alert certificate required")
+    failed(server, "alert handshake failure", "--tls-max", "1.2")
     own, key = tmp_path / "own.pem", tmp_path / "own.key"
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     run("openssl", "req", "-x509", *curve, "-subj", "/O=Bench Operator/CN=operator", "-keyout", key, "-out", own)
-    failed(server, "--cert", str(own), "--key", str(key))
+    failed(server, "alert unknown ca", "--cert", str(own), "--key", str(key))
 
 
 def test_a_certificate_of_the_pki_that_is_no_operators(server: Server) -> None:
@@ -173,7 +175,7 @@ def test_a_certificate_of_the_pki_that_is_no_operators(server: Server) -> None:
         data = json.loads(answer.body)["header"]["functionExecutionStatus"]["statusCodeData"]
         assert (data["subjectCode"], data["reasonCode"]) == ("1.1", "1.1")
     folder = folder / "eum"  # a certificate that signs others is for no TLS at all
-    failed(server, "--cert", f"{folder}.crt.pem", "--key", f"{folder}.key.pem")
+    failed(server, "alert unsupported certificate", "--cert", f"{folder}.crt.pem", "--key", f"{folder}.key.pem")
 
 
 def test_the_server_is_checked_with_its_name(server: Server) -> None:
