@@ -90,7 +90,7 @@ def _require_direct(poll: PollResult) -> None:
         raise DeviceFailure(
             "the IPA downloaded through the eIM although the trigger names the SM-DP+",
             where="ProfileDownloadTriggerRequest (BF54)",
-            hint="is its option download 'indirect'?",
+            hint="is its option trigger_with_data 'indirect'?",
         )
     if not report.get("installed"):
         raise DeviceFailure(

@@ -167,7 +167,7 @@ async def ipa_poll(
 
     After a switch of the profile the device registers again and the IPA polls once more, ``polls`` times at most.
     ``plmn``, ``rat`` and ``apn`` are of the enabled profile, ``switched_apn`` of one that the poll enables, where the
-    way is the device's radio. ``ipa_options``: NAME=VALUE, such as ``eim=eim.lab.example`` or ``download=indirect``.
+    way is the device's radio. ``ipa_options``: NAME=VALUE, such as ``trigger_with_data=indirect``.
     SGP.32 section 3.1.1.1.
     """
     phases = _phases(plmn, rat, apn, switched_apn, register_within)
@@ -255,7 +255,9 @@ def options(given: tuple[str, ...]) -> dict[str, object]:
     for item in given:
         name, equals, value = item.partition("=")
         if not name or not equals:
-            raise ConfigurationError(f"{item!r} is not NAME=VALUE", where="ipa_options", hint="download=indirect")
+            raise ConfigurationError(
+                f"{item!r} is not NAME=VALUE", where="ipa_options", hint="trigger_with_data=indirect"
+            )
         try:
             found[name.strip()] = json.loads(value)
         except ValueError:

@@ -80,6 +80,8 @@ class Interpretation:
     terminal_capability: bytes = bytes.fromhex("A903830107")
     rollback_after: float = 30.0
     immediate_enable_first: bool = True
+    trigger_with_data: Literal["by-version", "direct", "indirect"] = "by-version"
+    without_confirmation_code: Literal["timeout", "postponed", "end-user-rejection"] = "timeout"
     trigger_result_in: Literal["handle-notification", "provide-result"] = "handle-notification"
     unknown_tag_in_list: Literal["error", "ignored"] = "error"
     json_plmn_key: Literal["rPlmn", "rPLMN"] = "rPlmn"

@@ -83,6 +83,10 @@ FORMS: dict[Form, tuple[str, str]] = {
 """Why the standard's form is what it is, and who sends the other."""
 
 OPEN: dict[str, str] = {
+    "emulated eUICC Packages": (
+        "how an IPA marks results that it made for a consumer eUICC: here 64 zero octets in place of the signature; one"
+        " IPA sends 32 R and 32 S, and its eIM omits the check for cards that it was told of"
+    ),
     "CoAP binding": "Uri-Path, method, response codes and DTLS suites by the text (fact sheet C.5, I.1)",
     "X-Admin-Protocol": "value of v1.2 and v1.3: the IPA's option admin_protocol, the servers echo it (I.2)",
     "rPLMN in JSON": "key of the JSON binding, and the status code mapping of CR12011 (C.4, I.3)",

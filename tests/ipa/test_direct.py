@@ -16,9 +16,12 @@ from by_hand import tlv
 from bench.rsp import packages
 from bench.rsp import tlv as walk
 from bench.station.clock import RealClock
+from fixtures.ipa import inventory, messages
+from fixtures.ipa.direct import is_direct
 from fixtures.ipa.errors import EimUnreachable
 from fixtures.ipa.hostpath import HostDataPath
 from fixtures.ipa.ipa import create
+from fixtures.ipa.options import IpaOptions
 
 from .direct_lab import DirectLab, decoded
 from .fakes import EID, FQDN, FakeLink, Tls
@@ -175,6 +178,34 @@ def test_cancelled_on_both_sides(
         assert not installed(lab)
 
     scene(base, home, server_tls, play)
+
+
+@pytest.mark.parametrize(
+    ("without_confirmation_code", "reason", "state"),
+    [("timeout", 2, "released"), ("postponed", 1, "released"), ("end-user-rejection", 0, "error")],
+)
+def test_a_code_that_nobody_has_given(
+    without_confirmation_code: str, reason: int, state: str, base: Path, home: Path, server_tls: Tls
+) -> None:
+    async def play(lab: DirectLab) -> None:
+        lab.use(without_confirmation_code=without_confirmation_code)
+        matching_id = lab.order_direct(tail="$$1", confirmation_code="4711")
+        (report,) = (await lab.ipa.poll()).downloads
+        assert "asks for a confirmation code" in str(report["error"])
+        assert (cancel_reason(lab), lab.order_state(matching_id)) == (reason, state)
+
+    scene(base, home, server_tls, play)
+
+
+@pytest.mark.parametrize(
+    ("trigger_with_data", "old", "direct"),
+    [("by-version", False, True), ("by-version", True, False), ("direct", True, True), ("indirect", False, False)],
+)
+def test_who_speaks_to_the_smdp(trigger_with_data: str, old: bool, direct: bool) -> None:
+    options = IpaOptions.read({"trigger_with_data": trigger_with_data})
+    for source, able in (("activation-code", True), ("default-smdp", True), ("eim", False), ("smds", False)):
+        trigger = messages.Trigger(source, "", None)
+        assert is_direct(trigger, options, old=old) is (direct and able)
 
 
 def test_policy_rules_that_the_card_forbids(base: Path, home: Path, server_tls: Tls) -> None:
@@ -428,6 +459,12 @@ def test_an_ipa_without_any_ci_tells_the_eim(base: Path, tmp_path: Path, home: P
         assert told_reason(lab) == 127
 
     scene(base, home, server_tls, play)
+
+
+def test_the_features_that_are_announced() -> None:
+    assert inventory.capabilities().hex() == "a808800203f881020780"
+    assert inventory.capabilities(direct=False).hex() == "a8088002037881020780"
+    assert inventory.capabilities(compact=True).hex() == "a808800202fc81020780"
 
 
 def test_json_that_is_none_never_breaks_the_reader() -> None:

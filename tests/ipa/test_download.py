@@ -116,7 +116,7 @@ def test_download_data_in_the_trigger(
     without = tlv("BF39", tlv("A0", SIGNED1, SIGNATURE1, KEY_ID, CERTIFICATE))
     card = card_for_download()
     eim = FakeEim(script([tlv("BF54", tlv("A0", data))], BF39=without, BF3B=CLIENT, BF3A=BOUND))
-    assert poll(card, eim, server_tls, home, download="indirect").downloads[0]["installed"]
+    assert poll(card, eim, server_tls, home, trigger_with_data="indirect").downloads[0]["installed"]
     assert tlv("83", address) in eim.of("BF39")[0]
     (authenticate,) = card.calls("bf38")
     context = tlv("A0", tlv("80", matching) if matching else b"", tlv("A1", bytes.fromhex(DEVICE_INFO)))
