@@ -78,10 +78,14 @@ class Lab:
     async def __aenter__(self) -> Lab:
         await self.start_eim()
         self.use()
+        await self.associate()
+        return self
+
+    async def associate(self) -> None:
+        """Have the eIM associated with the card."""
         if not await self.ipa.eims():
             await self.ipa.add_initial_eim(self.relay.configuration(self.tls.ca))
             self.relay.token = self.card.euicc.state().eims[0].token
-        return self
 
     async def __aexit__(self, *details: object) -> None:
         await self.ipa.close()

@@ -127,10 +127,14 @@ async def lab(
         route = f"{smdpp_told['address']}={smdpp_told['https'].removeprefix('https://')}"
         eim_told = await stack.enter_async_context(service("fixtures.eim", home, "--route", route, *eim_arguments))
         eim = await stack.enter_async_context(EimClient.from_announcement(eim_told))
-        target = {"route": {eim_told["fqdn"]: eim_told["https"].removeprefix("https://")}, **(ipa_options or {})}
+        servers = {eim_told["fqdn"]: eim_told["https"], smdpp_told["address"]: smdpp_told["https"]}
+        routes = {name: url.removeprefix("https://") for name, url in servers.items()}
+        target: dict[str, object] = {"route": routes, **(ipa_options or {})}
         ipa = create(card, HostDataPath(), RealClock(), options=target, home=home)
         await eim.register(EID)
-        if not await ipa.eims():
+        if options.get("mode") == "consumer":
+            await ipa.associate_emulated(await eim.initial_configuration(EID, token=True))
+        elif not await ipa.eims():
             await ipa.add_initial_eim(await eim.initial_configuration())
         yield Lab(home, card, eim, smdpp, ipa)
 
