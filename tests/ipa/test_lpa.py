@@ -11,7 +11,6 @@ import pytest
 
 from bench.apdu.errors import CardGone
 from bench.errors import ConfigurationError, InstrumentTimeout
-
 from fixtures.ipa.errors import EimUnreachable
 
 from .direct_lab import DirectLab, decoded
