@@ -28,12 +28,18 @@ PATH = bytes.fromhex("b4 67736d61 04 72737032 04 61736e31")
 """Uri-Path: gsma, rsp2, asn1."""
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, an answer comes with its acknowledgement."""
+    monkeypatch.setattr("aiocoap.numbers.constants.TransportTuning.EMPTY_ACK_DELAY", 10.0)
+
+
 @asynccontextmanager
 async def binding(
     pki: Pki, folder: Path, reading: Interpretation | None = None
 ) -> AsyncIterator[tuple[eim.Lab, Client]]:
     options: dict[str, Any] = {} if reading is None else {"reading": reading}
-    async with asyncio.timeout(20), eim.lab(pki, folder, **options) as lab:
+    async with asyncio.timeout(60), eim.lab(pki, folder, **options) as lab:
         async with serving(pki, coap.handler(lab.esipa, Observer(None))) as (_, port):
             async with client(port, trusting(pki)) as made:
                 yield lab, made
