@@ -32,7 +32,7 @@ def test_a_download_from_the_default_smdpp(way: str, base: Path, tmp_path: Path)
     async def run() -> None:
         async with system(base, tmp_path / "home") as lab:
             route = {FQDN: f"127.0.0.1:{lab.eim.port}", SMDPP: f"127.0.0.1:{lab.smdpp.port}"}
-            options = {"route": route, "download": way}
+            options = {"route": route, "trigger_with_data": way}
             lab.ipa = create(lab.card, HostDataPath(), RealClock(), options=options, home=lab.home)
             await done(lab, "setDefaultDpAddress", address=SMDPP)
             profile = await lab.server.order("operational", eid=EID)
