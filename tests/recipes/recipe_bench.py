@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 BENCH = [sys.executable, "-m", "bench.cli.main"]
@@ -56,7 +57,15 @@ class Bench:
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         return done.stdout
 
-    def run(self, recipe: str, station: str, *, sets: tuple[str, ...] = (), world: tuple[str, ...] = ()) -> Summary:
+    def run(
+        self,
+        recipe: str,
+        station: str,
+        *,
+        sets: tuple[str, ...] = (),
+        world: tuple[str, ...] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Summary:
         """Run a recipe and return its summary."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "bench.toml").write_text(self.toml)
@@ -65,7 +74,7 @@ class Bench:
             arguments += ["--set", value]
         for value in (*self.world, *world):
             arguments += ["--world", value]
-        return Summary(json.loads(self.call(*arguments).splitlines()[-1]))
+        return Summary(json.loads(self.call(*arguments, **environment).splitlines()[-1]))
 
 
 @dataclass(frozen=True)

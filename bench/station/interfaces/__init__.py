@@ -33,7 +33,15 @@ from bench.station.interfaces.modem import (
     Registration,
 )
 from bench.station.interfaces.radio import Attenuator, Network
-from bench.station.interfaces.servers import EimOrder, EimService, ProfileOrder, ProfileState, ServerTrust, SmdppService
+from bench.station.interfaces.servers import (
+    EimOrder,
+    EimService,
+    Misbehaves,
+    ProfileOrder,
+    ProfileState,
+    ServerTrust,
+    SmdppService,
+)
 from bench.station.interfaces.supply import PowerCycle, PowerSupply, Reading
 
 __all__ = [
@@ -57,6 +65,7 @@ __all__ = [
     "Instrument",
     "IpaService",
     "LocalDownload",
+    "Misbehaves",
     "Modem",
     "Network",
     "PdpContext",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,21 @@ class ProfileState:
     eid: str = ""
     notifications: tuple[Mapping[str, object], ...] = ()
     """Verified notifications in order of arrival: ``event`` (install, enable, disable, delete), ``seq``, ``iccid``."""
+
+
+@runtime_checkable
+class Misbehaves(Protocol):
+    """A server that can be told what to do wrong: the bundled eIM and SM-DP+, and whoever else offers it."""
+
+    async def misbehave(self, *misbehaviours: Mapping[str, object]) -> None:
+        """Tell what is to go wrong from now on, in place of all that was told before; nothing: behave again.
+
+        Such as ``{"name": "drop", "function": "getEimPackage", "count": 1}``; what there is, the server documents.
+        Raises ConfigurationError.
+        """
+
+    async def misbehaviour(self) -> Mapping[str, object]:
+        """Return ``misbehaviours`` (each with ``done``, how often it came about) and ``requests`` (by function)."""
 
 
 class SmdppService(Protocol):
