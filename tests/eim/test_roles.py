@@ -44,6 +44,10 @@ TABLE = {
     "list_routes": V,
     "put_route": A,
     "delete_route": A,
+    "show_misbehaviour": V,
+    "put_misbehaviour": A,
+    "add_misbehaviour": A,
+    "clear_misbehaviour": A,
     "list_tokens": A,
     "add_token": A,
     "revoke_token": A,
@@ -60,6 +64,8 @@ BODIES: dict[str, Any] = {
     "create_orders": {"orders": [ORDER]},
     "put_euicc with a body": {"counter": 7},
     "put_route": {"target": "127.0.0.1:1"},
+    "put_misbehaviour": {"misbehaviours": [{"name": "drop"}]},
+    "add_misbehaviour": {"name": "drop"},
     "add_token": {"name": "somebody", "role": "view"},
 }
 VARIANTS = [*((call, "") for call in CALLS), *((call, " with a body") for call in CALLS if call.body_role is not None)]
