@@ -20,7 +20,7 @@ from fixtures.eim.service import SERVICE, arguments
 from fixtures.pki import Pki
 from fixtures.service.misbehaviour import read
 
-from .parties import EID, EIM_ID, Lab, Package, down, lab, parts, provide, split, tlv, verify
+from .parties import EID, EIM_ID, Lab, Package, down, get_package, lab, parts, provide, split, tlv, verify
 from .system import Process, prepare
 
 TOKEN = bytes.fromhex("840100")
@@ -143,8 +143,6 @@ def test_answers(pki: Pki, tmp_path: Path) -> None:
         assert lab.show(order)["state"] == "done"
         tell([{"name": "foreign-acknowledgement", "offset": 5}])
         assert await lab.send(result) == bytes.fromhex("bf5006bf5303800106")
-        tell([{"name": "stale-answer", "function": "getEimPackage"}])
-        assert Package.of(await lab.poll()).raw == package.raw
         tell([{"name": "old-package", "count": 2}])
         assert Package.of(await lab.poll()).raw == package.raw
         assert Package.of(await lab.poll()).raw == package.raw
@@ -157,6 +155,39 @@ def test_answers(pki: Pki, tmp_path: Path) -> None:
         assert await lab.poll() == bytes.fromhex("bf4f03020104")
 
     run(pki, tmp_path, use)
+
+
+def test_on_the_wire_of_both_bindings(pki: Pki, tmp_path: Path) -> None:
+    """What is told of the bytes is done to those that leave, JSON as well as ASN.1; the recording says so."""
+
+    async def use(lab: Lab) -> None:
+        from fixtures.eim.bindings import JSON_PATH, PATH, Bindings, Reply
+        from fixtures.service import Observer
+
+        bindings = Bindings(lab.esipa, Observer(None))
+        lab.order("enable", iccid="8900101000000000027")
+        query = {PATH: get_package(EID), JSON_PATH + "getEimPackage": json.dumps({"eidValue": EID}).encode()}
+        for path, body in query.items():
+
+            async def told(path: str = path, body: bytes = body, **entry: Any) -> Reply:
+                lab.context.misbehaviour.tell([entry] if entry else [])
+                return await bindings.answer(path, "", body, lab.peer)
+
+            good = await told()
+            assert good.status == 200 and good.comment is None
+            short = await told(name="truncated", octets=3)
+            assert short.body == good.body[:-3] and short.comment == "misbehaviour on demand: truncated"
+            assert (await told(name="cut", octets=4)).cut == 4
+            assert (await told(name="drop")).cut == -1
+            assert len((await told(name="oversized", octets=5000)).body) > 5000
+            assert (await told(name="empty")).body == b""
+            assert (await told(name="content-type")).content_type == "text/html"
+            assert (await told(name="http-status", status=503)).status == 503
+            assert (await told(name="garbage")).status == 200
+            lab.esipa.orders.cancel(int(lab.order("list")))
+            assert (await told(name="stale-answer")).body == good.body
+
+    run(pki, tmp_path, use, max_hand_outs=100)
 
 
 @pytest.mark.parametrize(
