@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaigns import fuzz_smdpp
+from campaigns import fuzz_coaps, fuzz_smdpp
 
 if TYPE_CHECKING:
     from fixtures.sim.euicc import VirtualEuicc
@@ -615,6 +615,8 @@ TARGETS: dict[str, Target] = {
     "apdu": fuzz_apdu,
     "es9": fuzz_smdpp.fuzz_es9,
     "es2": fuzz_smdpp.fuzz_es2,
+    "dtls": fuzz_coaps.fuzz_dtls,
+    "coap": fuzz_coaps.fuzz_coap,
 }
 
 
@@ -627,6 +629,8 @@ def seeds(target: str) -> list[bytes]:
 
     if target in ("es9", "es2"):
         return fuzz_smdpp.seeds(target)
+    if target in ("dtls", "coap"):
+        return fuzz_coaps.seeds(target)
     literal = messages()
     raw = [data for _, _, data in literal]
     if target == "asn1":
