@@ -98,6 +98,8 @@ def test_the_second_download_leaves_out_what_the_first_has_told(
             assert tags(prepared, "BF3A", "BF21") == ["A2"]
             assert tags(prepared, "BF3A", "BF21", "A2", "30") == ["5F49"]
             assert tags(bound, "BF3A", "A0") == ["BF36"]
+            session = [message for tag in ("BF39", "BF3B", "BF3A", "BF3D") for message, _ in wire.of(tag)[:1]]
+            assert sum(map(len, session)) < 500, "1 950 bytes in full"
             installed = wire.of("BF3D")[0][0]
             assert tags(installed, "BF3D", "A0") == ["A0"]
             assert tags(installed, "BF3D", "A0", "A0") == ["A0", "5F37"]
