@@ -121,9 +121,9 @@ def _package_result(value: bytes) -> str:
     return "empty"
 
 
-def installation_result(value: bytes) -> str:
-    """Tell a ProfileInstallationResult (content of BF37)."""
-    final = first(value, 0xBF27, 0xA2)
+def installation_result(value: bytes, *, compact: bool = False) -> str:
+    """Tell a ProfileInstallationResult (content of BF37; ``compact``: of A0, the form for ESipa)."""
+    final = first(value, 0xA0 if compact else 0xBF27, 0xA2)
     iccid = first(value, 0xBF27, 0xBF2F, 0x5A)
     of = f" {_swapped(iccid)}" if iccid else ""
     if final is None:
@@ -136,15 +136,18 @@ def installation_result(value: bytes) -> str:
 
 
 def notification(tag: int, value: bytes) -> str:
-    """Tell a pending notification (BF37 or 30)."""
+    """Tell a pending notification (BF37 or 30; A0 and A1 are their compact forms)."""
     if tag == 0xBF37:
         return installation_result(value)
+    if tag == 0xA0:
+        return f"{installation_result(value, compact=True)}, compact"
     metadata = first(value, 0xBF2F) or b""
     events = first(metadata, 0x81) or b""
     bits = events[1] if len(events) > 1 else 0
     told = "/".join(name for at, name in enumerate(_EVENTS) if bits & 0x80 >> at) or "?"
     iccid, sequence = first(metadata, 0x5A), first(metadata, 0x80)
-    return f"notification {told} {_swapped(iccid or b'')} #{int.from_bytes((sequence or b'')[:4], 'big')}"
+    found = f"notification {told} {_swapped(iccid or b'')} #{int.from_bytes((sequence or b'')[:4], 'big')}"
+    return f"{found}, compact" if tag == 0xA1 else found
 
 
 def es10(data: bytes, *, answer: bool) -> str:
@@ -186,7 +189,8 @@ def _answer(tag: int, value: bytes) -> str:
     if tag in (0xBF38, 0xBF21):
         error = first(value, 0xA1, 0x02)
         kind = "AuthenticateErrorCode" if tag == 0xBF38 else "DownloadErrorCode"
-        return "ok" if error is None else f"error {_code(kind, error)}"
+        made = "ok, compact" if first(value, 0xA2) is not None else "ok"
+        return made if error is None else f"error {_code(kind, error)}"
     if tag in (0xBF41, 0xBF57):
         code = _coded(tag, value)
         return f"error {code}" if code else "ok"
@@ -278,8 +282,8 @@ def _esipa_request(tag: int, value: bytes) -> str:
     if tag == 0xBF3A:
         return _answer(0xBF21, first(value, 0xBF21) or b"")
     if tag == 0xBF41:
-        reason = first(value, 0xA1, 0xA0, 0x30, 0x82)
-        return _code("CancelSessionReason", reason) if reason else ""
+        reason, short = first(value, 0xA1, 0xA0, 0x30, 0x82), first(value, 0xA1, 0xA2, 0x30, 0x80)
+        return _code("CancelSessionReason", reason or short) if reason or short else ""
     return ""
 
 

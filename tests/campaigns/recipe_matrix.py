@@ -3,6 +3,7 @@
 Command line (JSON lines on standard output, the table as the last one):
 
     python tests/campaigns/recipe_matrix.py [--rounds N] [--disturb] [--seed N] [--home DIR] [--only NAME,...]
+        [--way asn1|json|compact|json-compact|coaps]
 
 Undisturbed runs must pass, whatever the run before has left. With ``--disturb`` each of them follows a run of a random
 recipe in which the device's power is cut at a random APDU, a cell goes off for good or the link is cut; that run may
@@ -27,14 +28,23 @@ from recipe_bench import RECIPES, Bench, Summary  # noqa: E402 - the tests' help
 
 COMBINATIONS = [(station, curve) for curve in ("P-256", "brainpool") for station in ("sim", "sim-pcsc")]
 BRAINPOOL = '[eim]\noptions = { curve = "brainpoolP256r1" }\n'
+WAYS = {
+    "asn1": "",
+    "json": 'binding = "json"',
+    "compact": "compact = true",
+    "json-compact": 'binding = "json", compact = true',
+    "coaps": 'transport = "coaps"',
+}
+"""Options of the IPA for the ways that ESipa can take; ``asn1``: over HTTPS, as by default."""
 
 
-def bench_of(home: Path, station: str, curve: str) -> Bench:
+def bench_of(home: Path, station: str, curve: str, way: str) -> Bench:
     """Return a bench with a home of its own for a combination."""
-    folder = home / f"{station}-{curve}"
+    folder = home / f"{station}-{curve}-{way}"
+    ipa = f"[ipa]\noptions = {{ {WAYS[way]} }}\n"
     if curve == "brainpool":
-        return Bench(folder, BRAINPOOL, ("card_curves=brainpoolP256r1",))
-    return Bench(folder)
+        return Bench(folder, BRAINPOOL + ipa, ("card_curves=brainpoolP256r1",))
+    return Bench(folder, ipa)
 
 
 def disturbance(chance: random.Random, station: str) -> dict[str, Any]:
@@ -73,6 +83,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path)
     parser.add_argument("--only", default=",".join(RECIPES))
     parser.add_argument("--station", default="")
+    parser.add_argument("--way", choices=WAYS, default="asn1")
     given = parser.parse_args()
     chance = random.Random(given.seed)
     home = given.home or Path(tempfile.mkdtemp(prefix="recipe-matrix-"))
@@ -82,7 +93,7 @@ def main() -> int:
         for station, curve in COMBINATIONS:
             if given.station not in ("", station):
                 continue
-            bench = bench_of(home, station, curve)
+            bench = bench_of(home, station, curve, given.way)
             recipes = given.only.split(",")
             chance.shuffle(recipes)
             for recipe in recipes:

@@ -92,6 +92,16 @@ def test_every_named_number_and_bit_is_found() -> None:
         ("bf4e06bf5303800107", False, "TransferEimPackage request: acknowledged 7"),
         ("bf4103810102", True, "CancelSession answer: error euiccSignatureInvalid(2)"),
         ("bf4102a000", True, "CancelSession answer: ok"),
+        ("bf3b0abf3807a205a000" + "5f3700", False, "AuthenticateClient request: ok, compact"),
+        ("bf3a07bf2104a2023000", False, "GetBoundProfilePackage request: ok, compact"),
+        ("bf4109a107a2053003800105", False, "CancelSession request: loadBppExecutionError(5)"),
+        ("bf3d0ba009a007a005a203a00100", False, "HandleNotification request: PIR installed, compact"),
+        ("bf3d10a00ea00ca00aa208a106800105810109", False, "AlreadyExistsOnEuicc(9) at loadProfileElements(5), compact"),
+        (
+            "bf3d10a00ea10cbf2f09800107810206400c00",
+            False,
+            "HandleNotification request: notification enable  #7, compact",
+        ),
     ],
 )
 def test_esipa_in_both_dialects(data: str, answer: bool, line: str) -> None:
