@@ -16,9 +16,10 @@ from .test_bundled import BOOTSTRAP, OPERATIONAL, lab
 pytestmark = pytest.mark.timeout(60)
 
 
-def test_a_direct_download(home: Path) -> None:
+@pytest.mark.parametrize("binding", ["asn1", "json"])
+def test_a_direct_download(binding: str, home: Path) -> None:
     async def run() -> None:
-        async with lab(home) as bench:
+        async with lab(home, ipa_options={"binding": binding}) as bench:
             placed = await bench.smdpp.order("operational", eid=EID)
             order = await bench.eim.order_download(EID, placed.activation_code, direct=True)
             result = await bench.ipa.poll()

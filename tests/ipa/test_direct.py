@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -217,6 +218,68 @@ def test_policy_rules_that_the_card_forbids(base: Path, home: Path, server_tls: 
         assert report["cancel_reason"] == "pprNotAllowed"
 
     scene(base, home, server_tls, play, rat=())
+
+
+def altered(lab: DirectLab, function: str, key: str, change: Callable[[bytes], bytes]) -> None:
+    """Let the SM-DP+ answer ``function`` with ``key`` changed."""
+    genuine = lab.relay.smdpp.functions[function]
+
+    def answer(body: Any) -> Any:
+        found = genuine(body)
+        assert isinstance(found, dict)
+        return {**found, key: base64.b64encode(change(decoded(found, key))).decode()}
+
+    lab.relay.smdpp.functions[function] = answer
+
+
+def test_metadata_that_differ_from_those_shown(base: Path, home: Path, server_tls: Tls) -> None:
+    async def play(lab: DirectLab) -> None:
+        altered(lab, "authenticateClient", "profileMetadata", lambda raw: raw.replace(b"OPER", b"EVIL"))
+        matching_id = lab.order_direct()
+        (report,) = (await lab.ipa.poll()).downloads
+        assert "not those shown before" in str(report["error"])
+        assert (cancel_reason(lab), report["cancel_reason"]) == (4, "metadataMismatch")
+        assert lab.order_state(matching_id) == "error"
+        assert not installed(lab) and told_reason(lab) == 127
+
+    scene(base, home, server_tls, play)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda raw: b"\xbf\x36\x00", "no Bound Profile Package"),
+        (lambda raw: walk.build(0xBF36, *(child.raw for child in walk.first(raw).children()[:-1])), "no Bound Profile"),
+    ],
+)
+def test_a_package_that_cannot_be_loaded(
+    change: Callable[[bytes], bytes], words: str, base: Path, home: Path, server_tls: Tls
+) -> None:
+    async def play(lab: DirectLab) -> None:
+        altered(lab, "getBoundProfilePackage", "boundProfilePackage", change)
+        lab.order_direct()
+        (report,) = (await lab.ipa.poll()).downloads
+        assert words in str(report["error"])
+        assert (cancel_reason(lab), told_reason(lab)) == (5, 127)
+        assert not installed(lab) and lab.card.euicc.state().notifications == ()
+
+    scene(base, home, server_tls, play)
+
+
+def test_a_flipped_bit_of_the_package_is_the_card_s_to_tell(base: Path, home: Path, server_tls: Tls) -> None:
+    """The card refuses by an installation result, which both servers get; nothing is left to cancel."""
+
+    async def play(lab: DirectLab) -> None:
+        altered(lab, "getBoundProfilePackage", "boundProfilePackage", lambda raw: raw[:-1] + bytes((raw[-1] ^ 1,)))
+        matching_id = lab.order_direct()
+        (report,) = (await lab.ipa.poll()).downloads
+        assert "scp03tSecurityError" in str(report["error"])
+        assert "cancelSession" not in lab.functions
+        assert lab.order_state(matching_id) == "error"
+        (told,) = lab.eim_of_direct.told
+        assert walk.first(told).find(0xBF37) is not None
+
+    scene(base, home, server_tls, play)
 
 
 def test_a_card_that_refuses_is_shown_to_the_smdp(base: Path, home: Path, server_tls: Tls) -> None:

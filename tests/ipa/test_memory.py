@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InstrumentError
-from fixtures.ipa.memory import Memory
+from fixtures.ipa.memory import DirectDownload, Memory
 
 from .fakes import EID
 
@@ -88,3 +88,26 @@ def test_a_change_is_told_only_when_it_was_done(tmp_path: Path) -> None:
     memory.end_change(done=True)
     again = Memory(tmp_path, EID)
     assert (again.attempt, again.state_change) == (None, 2)
+
+
+def test_direct_downloads_are_kept(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, EID)
+    note = DirectDownload("0a", "eim.test", "0b", "dp.test")
+    memory.begin_direct(note)
+    note = memory.change_direct(note, seq=7, told_eim=True)
+    again = Memory(tmp_path, EID)
+    assert again.direct == [note] == [DirectDownload("0a", "eim.test", "0b", "dp.test", 7, told_eim=True)]
+    assert again.direct_of("0a") == note and again.direct_of("0c") is None
+    for number in range(40):  # downloads that power was cut in leave notes, and no results
+        again.begin_direct(DirectDownload(f"{number:04x}", "eim.test", "", "dp.test"))
+    assert len(Memory(tmp_path, EID).direct) == 16
+    again.end_direct(again.direct[-1])
+    assert len(Memory(tmp_path, EID).direct) == 15
+
+
+@pytest.mark.parametrize("direct", ["[1]", '[{"session": "0a"}]', '[{"unknown": 1}]', "7"])
+def test_a_damaged_note_of_a_direct_download_is_named(direct: str, tmp_path: Path) -> None:
+    content = f'{{"schema": 1, "acknowledged": [], "outbox": [], "state_change": null, "direct": {direct}}}'
+    (tmp_path / f"{EID}.json").write_text(content)
+    with pytest.raises(InstrumentError, match="memory cannot be read"):
+        Memory(tmp_path, EID)
