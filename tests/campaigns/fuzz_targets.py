@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaigns import fuzz_coaps, fuzz_smdpp
+from campaigns import fuzz_coaps, fuzz_operator, fuzz_smdpp
 
 if TYPE_CHECKING:
     from fixtures.sim.euicc import VirtualEuicc
@@ -617,6 +617,7 @@ TARGETS: dict[str, Target] = {
     "es2": fuzz_smdpp.fuzz_es2,
     "dtls": fuzz_coaps.fuzz_dtls,
     "coap": fuzz_coaps.fuzz_coap,
+    "operator": fuzz_operator.fuzz_operator,
 }
 
 
@@ -631,6 +632,8 @@ def seeds(target: str) -> list[bytes]:
         return fuzz_smdpp.seeds(target)
     if target in ("dtls", "coap"):
         return fuzz_coaps.seeds(target)
+    if target == "operator":
+        return fuzz_operator.seeds()
     literal = messages()
     raw = [data for _, _, data in literal]
     if target == "asn1":

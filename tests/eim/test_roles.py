@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,15 @@ def test_the_limiter() -> None:
 # --- logs -----------------------------------------------------------------------------------------------------------
 
 
+def malformed(running: Running, header: str) -> None:
+    """Send a request with a header that is none."""
+    host, port = running.announcement["operator"].removeprefix("http://").rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(f"GET /status HTTP/1.1\r\nHost: x\r\n{header}\r\nConnection: close\r\n\r\n".encode())
+        answer = connection.recv(4096)
+        assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400", b"HTTP/1.1 401")), answer
+
+
 def test_tokens_are_in_no_log_and_no_file(tmp_path: Path) -> None:
     """After good calls, refused calls and a broken store, no token is in what the process wrote, but for its file."""
     running = Running(tmp_path)
@@ -311,6 +321,8 @@ def test_tokens_are_in_no_log_and_no_file(tmp_path: Path) -> None:
             ("GET", "/nothing", None),
         ):
             running.operator(method, path, body, token=token)
+    for header in ("Authorization: Bearer {}\0", "Authorization : Bearer {}", "Authorization: Bearer\n {}\x01", "{}"):
+        malformed(running, header.format(secrets[1]))
     import sqlite3
 
     other = sqlite3.connect(tmp_path / "eim" / "eim.sqlite")
