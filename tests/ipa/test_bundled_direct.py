@@ -125,6 +125,32 @@ def test_an_emulated_card(home: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_direct_download_to_an_emulated_card(home: Path) -> None:
+    """The eIM can verify its result when it knows the certificate; before, it says so instead of asking for ever."""
+
+    async def run() -> None:
+        async with lab(home, mode="consumer") as bench:
+            await bench.eim.set_euicc(EID, emulated=True)
+            placed = await bench.smdpp.order("operational", eid=EID)
+            early = await bench.eim.order_download(EID, placed.activation_code, direct=True)
+            await bench.ipa.poll()
+            shown = await bench.eim.show(early.order_id)
+            assert shown.state == "failed" and "certificate could not be learned" in str(shown.error["what"])
+            relayed, _ = await bench.order_download()
+            await bench.finish()
+            await bench.done(relayed)
+            delete = await bench.eim.order_delete(EID, OPERATIONAL)
+            await bench.finish()
+            assert (await bench.eim.show(delete.order_id)).state == "done"
+            placed = await bench.smdpp.order("operational", eid=EID)
+            order = await bench.eim.order_download(EID, placed.activation_code, direct=True)
+            assert (await bench.ipa.poll()).downloads[0]["direct"]
+            await bench.done(order)  # verified: the installation result is the eUICC's own
+            assert (await bench.smdpp.state(placed.matching_id)).state == "installed"
+
+    asyncio.run(run())
+
+
 def test_an_eim_that_was_not_told_believes_no_emulated_result(home: Path) -> None:
     async def run() -> None:
         async with lab(home, mode="consumer") as bench:
