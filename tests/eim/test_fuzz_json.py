@@ -49,7 +49,7 @@ def test_any_json(order: str, pki: Pki, tmp_path: Path) -> None:
             if lab.context.store.head(EID) is None:
                 lab.order(order, **parameters)
             reply = await bindings.answer(f"/gsma/rsp2/esipa/{function}", "application/json", data, lab.peer)
-            assert reply.status in (200, 204, 400, 404)
+            assert reply.status in (200, 204, 400, 404, 429)  # 429: the same bytes over and over
             if reply.status == 200:
                 answer = json.loads(reply.body)
                 assert answer["header"]["functionExecutionStatus"]["status"] in ("Executed-Success", "Failed")
