@@ -273,6 +273,26 @@ def test_strangers_wait_sooner(pki: Pki, tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+def test_a_token_has_so_many_requests_at_once(pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for ever takes nobody else's place, and has their own back afterwards."""
+    monkeypatch.setattr("fixtures.eim.ratelimit.AT_ONCE", 3)
+
+    async def use() -> None:
+        async with side(pki, tmp_path) as made:
+            order = await made.order("list", EID)
+            path = f"/orders/{order['order_id']}?wait=60"
+            waiting = [asyncio.create_task(made.call("GET", path, token=made.tokens[V])) for _ in range(3)]
+            while len(made.lab.context.changes._waiting) < 3:  # noqa: ASYNC110 - they say nothing themselves
+                await asyncio.sleep(0)
+            status, answer = await made.call("GET", "/status", token=made.tokens[V])
+            assert status == 429 and "3 requests" in answer["error"]["what"]
+            assert (await made.call("POST", f"/orders/{order['order_id']}/cancel", token=made.tokens[O]))[0] == 200
+            assert [(await task)[1]["state"] for task in waiting] == ["cancelled"] * 3
+            assert (await made.call("GET", "/status", token=made.tokens[V]))[0] == 200
+
+    asyncio.run(use())
+
+
 def test_the_limiter() -> None:
     now = [0.0]
     limiter = Limiter(2.0, 3.0, clock=lambda: now[0])
