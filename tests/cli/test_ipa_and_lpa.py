@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Bench
 
 from bench.errors import ConfigurationError
+from bench.station.interfaces import EimOrder
+from fixtures.eim.client import EimClient
 from recipes.euicc_download import options, plain
 
+EID = "89049032123451234512345678901235"
 BOOTSTRAP, OPERATIONAL = "8900101000000000019", "8900101000000000027"
 
 
@@ -85,3 +94,44 @@ def test_options_and_results_as_text() -> None:
         with pytest.raises(ConfigurationError, match="NAME=VALUE"):
             options((bad,))
     assert json.dumps(plain({"a": (b"\x01", {"b": None}), 3: [1.5, object]})).startswith('{"a": ["01", {"b": null}]')
+
+
+@contextmanager
+def eim(home: Path) -> Iterator[tuple[str, str]]:
+    """The bundled eIM on the bench's home, by itself: address of its operator's side and token."""
+    command = [sys.executable, "-m", "fixtures.eim", "serve", "--home", str(home), "--json", "--with-parent"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        told = json.loads(process.stdout.readline())
+        yield told["operator"], Path(told["token_file"]).read_text().strip()
+    finally:
+        process.stdin.close()
+        process.wait(timeout=10.0)
+        process.stdout.close()
+
+
+def test_a_poll_carries_out_what_waits(bench: Bench) -> None:
+    """An operator has ordered an enable: the poll switches, the device registers, a second poll delivers the result."""
+    assert bench.json("ipa", "poll")["code"] == 0  # associates the card
+    assert bench.json("euicc", "download", "--profile", "operational")["code"] == 0
+
+    async def order(operator: str, token: str, order_id: str = "") -> EimOrder:
+        async with EimClient(operator, token) as client:
+            if order_id:
+                return await client.show(order_id)
+            return await client.order_enable(EID, OPERATIONAL, rollback=True)
+
+    with eim(bench.home) as (operator, token):
+        made = asyncio.run(order(operator, token))
+    told = bench.json("ipa", "poll")
+    assert (told["code"], told["verdict"]) == (0, "pass"), told
+    first, second = told["result"]["polls"]
+    assert (first["profile_changed"], second["profile_changed"]) == (True, False)
+    assert first["results"][0]["results"] == [["enable", 0]]
+    assert second["notifications"] == 2  # disable and enable
+    with eim(bench.home) as (operator, token):
+        shown = asyncio.run(order(operator, token, made.order_id))
+    assert (shown.state, shown.verified) == ("done", True)
+    found = {item["iccid"]: item["enabled"] for item in bench.json("euicc", "profiles")["result"]["profiles"]}
+    assert found == {BOOTSTRAP: False, OPERATIONAL: True}
