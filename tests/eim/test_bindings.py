@@ -165,6 +165,21 @@ def test_a_result_that_is_no_json_ends_its_order(pki: Pki, tmp_path: Path) -> No
     run(pki, tmp_path, use)
 
 
+def test_the_same_bad_json_over_and_over_is_refused(pki: Pki, tmp_path: Path) -> None:
+    async def use(lab: Lab, bindings: Bindings, _server: FakeSmdpp) -> None:
+        order = lab.order("enable", iccid=ICCID)
+        await post(lab, bindings, "getEimPackage", eidValue=EID)
+        path, body = "/gsma/rsp2/esipa/getEimPackage", b'{"stateChangeCause": "x"}'
+        limit = lab.esipa.guard.repeats.limit
+        replies = [await bindings.answer(path, "application/json", body, lab.peer) for _ in range(limit + 1)]
+        assert {reply.status for reply in replies[:limit]} == {200}
+        assert json.loads(replies[0].body)["eimPackageError"] == 127
+        assert replies[-1].status == 429
+        assert lab.show(order)["error"]["loop"] is True
+
+    run(pki, tmp_path, use)
+
+
 def test_a_session_in_asn1_through_the_same_function(pki: Pki, tmp_path: Path) -> None:
     """Each function by its path, as HTTPS and CoAPS call it; without a media type as well."""
 
