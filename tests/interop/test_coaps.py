@@ -132,10 +132,9 @@ def test_datagrams_that_are_lost_on_the_servers_side(pki: Pki, body: bytes, tmp_
                     _, answer, said = await libcoap(program, *arguments, uri)
                 assert answer == body, f"{program} without {side} {number}: {said[:2000]}"
 
-            for program in CLIENTS:
-                down = [losing(program, "down", number) for number in (1, 2, 3, 4, 5, 6, 7, 8, 40)]
-                up = [losing(program, "up", number) for number in (1, 2, 3, 4, 5, 6, 41)]
-                await asyncio.gather(*down, *up)
+            down = [losing(program, "down", number) for program in CLIENTS for number in (1, 2, 3, 4, 5, 6, 7, 8, 40)]
+            up = [losing(program, "up", number) for program in CLIENTS for number in (1, 2, 3, 4, 5, 6, 41)]
+            await asyncio.gather(*down, *up)
 
     play(work)
 
