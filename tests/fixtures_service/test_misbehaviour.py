@@ -338,3 +338,22 @@ def test_repeats_forget_the_least_recent() -> None:
     for number in range(EXCHANGES):
         repeats.count("first", str(number).encode())
     assert repeats.count("first", b"x") == 1
+
+
+def test_who_goes_away_fills_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def play(table: Misbehaviours, url: str, context: ssl.SSLContext, operator: str) -> None:
+        port = int(operator.rpartition("/")[0].rpartition(":")[2])
+        head = b"PUT /misbehaviour HTTP/1.1\r\nAuthorization: Bearer secret-secret-secret\r\nContent-Length: 99\r\n\r\n"
+        for sent in (head + b"{", b"\x16\x03\x01\x00\x05hello\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            await writer.drain()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):  # it is being read by now
+                    await reader.read(1)
+            writer.transport.abort()
+        async with aiohttp.ClientSession() as session, session.get(operator) as answer:
+            assert answer.status == 401
+
+    scene(tmp_path, play)
+    assert [record.getMessage() for record in caplog.records] == []
