@@ -54,12 +54,24 @@ async def connect_routes(world: Mapping[str, Any] | None, eim: Service | None, s
         address = str(smdpp.announcement["address"])
         jobs.append(eim.client.set_route(address, servers[address]))
     if world is not None and world.get("control"):
-        requests = [{"op": "route", "name": name, "port": 443, "target": to} for name, to in servers.items()]
+        requests: list[dict[str, Any]] = [
+            {"op": "route", "name": name, "port": 443, "target": to} for name, to in servers.items()
+        ]
+        requests += [*_operators("eim", eim, "operator"), *_operators("smdpp", smdpp, "admin")]
         for address, to in coaps(eim.announcement if eim else None).items():
             name, _, port = address.rpartition(":")
             requests.append({"op": "route", "name": name, "port": int(port), "target": to})
         jobs.append(ask_world(str(world["control"]), requests))
     await asyncio.gather(*jobs)
+
+
+def _operators(name: str, service: Service | None, member: str) -> list[dict[str, Any]]:
+    """Return what tells the world where a bundled server's operators are: its time line may have it misbehave."""
+    told = service.announcement if service is not None else {}
+    url, token = str(told.get(member, "")), told.get("token_file")
+    if not token or not url.startswith("http://"):
+        return []
+    return [{"op": "operator", "name": name, "url": url, "token_file": str(token)}]
 
 
 async def ask_world(control: str, requests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
