@@ -71,7 +71,9 @@ class Negative:
                 if seen.error is not None:
                     step.note(f"the poll ended with: {seen.error}")
                 if problems:
-                    raise DeviceFailure("; ".join(problems), where=row.name)
+                    raise DeviceFailure(
+                        "; ".join(problems), where=row.name, hint=f"run it alone: --set rows={row.name}"
+                    )
         except DeviceFailure as failure:
             self.failed[row.name] = failure.what
             await self._restore()
