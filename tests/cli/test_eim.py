@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from command_line import Bench
 
 from bench.errors import BenchError
-from fixtures.eim import cli_support, running
+from fixtures.eim import cli_support
+from fixtures.service import running
 
 EID = "89049032123451234512345678901235"
 ICCID = "8900101000000000027"
@@ -56,7 +57,7 @@ def refused(bench: Bench, *arguments: str) -> str:
 
 def test_orders_on_a_running_eim(bench: Bench, tmp_path: Path) -> None:
     with serving(bench) as announcement:
-        assert running.found(bench.home)[0]["operator"] == announcement["operator"]
+        assert running.found(running.folder(bench.home, "eim"))[0]["operator"] == announcement["operator"]
         made = eim(bench, "order", EID, "enable", ICCID, "rollback=true", "--register", "--attempts", "3")
         assert (made["state"], made["attempts"], made["parameters"]) == (
             "pending", 3, {"iccid": ICCID, "rollback": True}
@@ -89,7 +90,7 @@ def test_orders_on_a_running_eim(bench: Bench, tmp_path: Path) -> None:
         ]  # fmt: skip
         assert "order ended" in bench.call("eim", "audit").output
         assert bench.call("eim", "audit", "--verify").exit_code == 0
-    assert running.found(bench.home) == []
+    assert running.found(running.folder(bench.home, "eim")) == []
 
 
 def test_exit_codes_of_waiting(bench: Bench) -> None:
@@ -102,7 +103,7 @@ def test_exit_codes_of_waiting(bench: Bench) -> None:
 
 def test_without_a_running_eim_one_is_started_for_the_command(bench: Bench) -> None:
     made = eim(bench, "order", EID, "list", "--register")
-    assert running.found(bench.home) == []
+    assert running.found(running.folder(bench.home, "eim")) == []
     assert [item["order_id"] for item in eim(bench, "list", "--state", "open")] == [made["order_id"]]
     assert "not served" in refused(bench, "order", "89044045930000000000002153893210", "list")
     assert "no order kind" in refused(bench, "order", EID, "dance")
@@ -244,10 +245,10 @@ def test_a_dead_eims_announcement_is_not_believed(tmp_path: Path) -> None:
     (folder / "1.json").write_text(json.dumps({"pid": os.getpid(), "started": 1}))  # the number was used again
     (folder / "2.json").write_text("{")
     (folder / "3.json").write_text(json.dumps({"pid": 1 << 30, "started": 5}))
-    assert running.found(tmp_path) == []
+    assert running.found(running.folder(tmp_path, "eim")) == []
     assert list(folder.iterdir()) == []
-    with running.announced(tmp_path, {"pid": os.getpid(), "operator": "x"}):
-        assert [item["operator"] for item in running.found(tmp_path)] == ["x"]
+    with running.announced(running.folder(tmp_path, "eim"), {"pid": os.getpid(), "operator": "x"}):
+        assert [item["operator"] for item in running.found(running.folder(tmp_path, "eim"))] == ["x"]
     assert list(folder.iterdir()) == []
 
 
