@@ -460,14 +460,28 @@ def test_processes_share_a_port_and_a_store(tmp_path: Path) -> None:
 
 
 def test_start_up_is_fast(tmp_path: Path) -> None:
-    """0.35 s is the budget; a shared machine gets four times that."""
+    """0.35 s of CPU time is the budget; a machine shared with other tests gets twice that."""
     Running(tmp_path).stop()  # the PKI is made
     best = 9.0
     for _ in range(3):
         running = Running(tmp_path)
-        best = min(best, running.elapsed)
+        best = min(best, int(Path(f"/proc/{running.process.pid}/schedstat").read_text().split()[0]) / 1e9)
         running.stop()
-    assert best < 1.4, f"{best:.3f} s"
+    assert best < 0.7, f"{best:.3f} s"
+
+
+def test_a_service_does_not_read_the_hosts_cas() -> None:
+    """They cost a sixth of the start-up; what the process imports later has them again."""
+    program = """
+import ssl
+from fixtures import service
+service.import_aiohttp()
+from aiohttp import connector
+print(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"])
+print("set_default_verify_paths" in vars(ssl.SSLContext), connector._make_ssl_context(True).verify_mode.name)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["0", "False", "CERT_REQUIRED"]
 
 
 def test_importing_the_service_definition_is_light() -> None:
