@@ -18,6 +18,7 @@ from bench.rsp.errors import DecodeError, EncodeError
 from bench.rsp.esipa_json_values import (
     Member,
     context,
+    decoded,
     eid,
     flag,
     hexadecimal,
@@ -228,7 +229,9 @@ def read_from_eim(tag: int, body: bytes) -> bytes:
         packages = [part for member in _PACKAGES for part in _read(given, (member,), where)]
         code = given.get("eimPackageError")
         if not packages and code is None and refused is None:
-            raise DecodeError("neither a package nor eimPackageError", where=where)
+            packages = _unknown(given)
+            if not packages:
+                raise DecodeError("neither a package nor eimPackageError", where=where)
         if not packages:
             packages = _read(given, (Member("eimPackageError", 0x02, number),), where) or [_error(tag, refused)]
         return build(tag, *packages)
@@ -249,6 +252,19 @@ def read_from_eim(tag: int, body: bytes) -> bytes:
     if tag not in answers:
         raise DecodeError("this function has no answer", where=where)
     return build(tag, build(0xA0, *_read(given, answers[tag], where)))
+
+
+def _unknown(given: Mapping[str, Any]) -> list[bytes]:
+    """Return the one package of a kind that the binding does not know: the IPA is to answer unknownPackage."""
+    found = []
+    for key, value in given.items():
+        if key == "header":
+            continue
+        try:
+            found.append(tlv.first(decoded(value)).raw)
+        except DecodeError:
+            continue
+    return found if len(found) == 1 and tlv.first(found[0]).constructed else []
 
 
 def _acknowledged(tag: int, given: Mapping[str, Any], refused: int | None, where: str) -> bytes:
@@ -275,7 +291,10 @@ def write_from_eim(message: bytes, *, reading: Interpretation = DEFAULT) -> byte
     if tag == GET_EIM_PACKAGE:
         # The function itself went well: what it has to say is a number among its own members.
         packages = (*_PACKAGES, Member("eimPackageError", 0x02, number))
-        return _body(header() | _write(node, packages, reading))
+        # A package of a kind that the binding does not know has its tag for a name.
+        known = {member.tag for member in packages}
+        others = tuple(Member(f"{item.tag:X}", item.tag, tagged()) for item in children if item.tag not in known)
+        return _body(header() | _write(node, (*packages, *others), reading))
     if tag == PROVIDE_EIM_PACKAGE_RESULT:
         if error is not None:
             return _body(header(tag, error) | {reading.json_result_error: error})

@@ -86,6 +86,7 @@ class Interpretation:
     unknown_tag_in_list: Literal["error", "ignored"] = "error"
     json_plmn_key: Literal["rPlmn", "rPLMN"] = "rPlmn"
     compact_after: Literal["transaction-id", "capability"] = "transaction-id"
+    other_session: Literal["refused", "taken"] = "refused"
     coap_uri_host: Literal["omitted", "sent"] = "omitted"
 
     # eIM
@@ -102,6 +103,7 @@ class Interpretation:
     failed_installation: Literal["permanent-ends", "may-retry"] = "permanent-ends"
     deleted_profile: Literal["available", "unavailable"] = "available"
     repeated_call: Literal["same-answer", "new-call"] = "same-answer"
+    repeated_step: Literal["same-answer", "refused"] = "same-answer"
     es2_iccid: Literal["padded", "digits"] = "padded"
     cancel_point: Literal["failed", "reached"] = "failed"
     event_points: Literal["none", "5-101-102", "6-7-8"] = "none"

@@ -296,7 +296,7 @@ def success(**members: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeSmdpp:
-    """A TLS server that answers ES9+ functions from a table: JSON, an HTTP status, or raw bytes."""
+    """A TLS server that answers ES9+ functions from a table: JSON, an HTTP status, raw bytes, or None: not at all."""
 
     functions: dict[str, Scripted] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -318,6 +318,9 @@ class FakeSmdpp:
             self.headers.append(dict(request.headers))
             found = self.functions.get(name)
             answer = found(body) if found is not None else 404
+            if answer is None and request.transport is not None:
+                request.transport.abort()
+                raise ConnectionResetError
             if isinstance(answer, int):
                 return web.Response(status=answer)
             if isinstance(answer, bytes):

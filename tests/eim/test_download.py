@@ -563,3 +563,69 @@ def test_reported_failures(way: str, failure: str, expected: dict[str, str], pki
         assert await lab.poll() == NO_PACKAGE
 
     run(pki, tmp_path, smdpp(pki), use)
+
+
+def lost_once(answer: Any) -> Any:
+    """A function whose first answer is lost on the way: the connection breaks."""
+    calls: list[object] = []
+
+    def function(body: dict[str, Any]) -> Any:
+        calls.append(body)
+        return None if len(calls) == 1 else answer(body)
+
+    return function
+
+
+@pytest.mark.parametrize("function", ["authenticateClient", "getBoundProfilePackage"])
+def test_a_lost_answer_is_asked_for_again_with_the_same_bytes(function: str, pki: Pki, tmp_path: Path) -> None:
+    server = smdpp(pki)
+    server.functions[function] = lost_once(server.functions[function])
+
+    async def use(lab: Lab) -> None:
+        order, initiate = await start(lab)
+        await lab.send(initiate)
+        assert down(await lab.send(authenticate_client(lab)), "BF3B", "A0")
+        prepared = tlv("BF21", tlv("A0", SIGNED2, SIGNATURE))
+        assert down(await lab.send(tlv("BF3A", tlv("80", TXID), prepared)), "BF3A", "A0").endswith(PACKAGE)
+        bodies = [body for name, body in server.requests if name == function]
+        assert len(bodies) == 2 and bodies[0] == bodies[1]
+        assert lab.show(order)["state"] == "running"
+
+    run(pki, tmp_path, server, use)
+
+
+@pytest.mark.parametrize("function", ["authenticateClient", "getBoundProfilePackage"])
+def test_a_server_that_does_not_repeat_a_lost_answer_is_named(function: str, pki: Pki, tmp_path: Path) -> None:
+    """Its refusal is for the repetition; what went wrong was the connection, and the order says so."""
+    server = smdpp(pki)
+    server.functions[function] = lost_once(lambda _: refusal("8.10.1", "3.9", "unknown transaction"))
+
+    async def use(lab: Lab) -> None:
+        order, initiate = await start(lab)
+        await lab.send(initiate)
+        answer = await lab.send(authenticate_client(lab))
+        if function == "getBoundProfilePackage":
+            answer = await lab.send(tlv("BF3A", tlv("80", TXID), tlv("BF21", tlv("A0", SIGNED2, SIGNATURE))))
+        assert answer.hex() in ("bf3b0382010a", "bf3a0381015f"), "invalidTransactionId"
+        shown = lab.show(order)
+        assert (shown["state"], shown["error"]["subject_code"], shown["error"]["reason_code"]) == (
+            "failed",
+            "8.10.1",
+            "3.9",
+        )
+        assert "the SM-DP+'s answer was lost, and it does not give it again: 8.10.1/3.9" in shown["error"]["what"]
+        assert [name for name, _ in server.requests].count(function) == 2
+
+    run(pki, tmp_path, server, use)
+
+
+def test_a_refusal_that_was_not_repeated_is_a_refusal(pki: Pki, tmp_path: Path) -> None:
+    server = smdpp(pki, authenticateClient=lambda _: refusal("8.10.1", "3.9", "unknown transaction"))
+
+    async def use(lab: Lab) -> None:
+        order, initiate = await start(lab)
+        await lab.send(initiate)
+        await lab.send(authenticate_client(lab))
+        assert "the SM-DP+ refused: 8.10.1/3.9" in lab.show(order)["error"]["what"]
+
+    run(pki, tmp_path, server, use)

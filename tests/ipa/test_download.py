@@ -367,3 +367,34 @@ def test_immediate_enable_that_is_not_configured(home: Path, server_tls: Tls) ->
     card, eim = card_for_download(), eim_for_download()
     card.answers["BF5A"] = [bytes.fromhex("bf5a03800101")]
     assert not poll(card, eim, server_tls, home, immediate_enable=True).profile_changed
+
+
+OTHER = bytes.fromhex("ffffffffffffffff")
+ANSWERS = {
+    "BF39": (AUTHENTICATED, tlv("80", TX), "bf38"),
+    "BF3B": (CLIENT, tlv("80", TX), "bf21"),
+    "BF3A": (BOUND, tlv("80", TX), "86"),
+}
+
+
+@pytest.mark.parametrize("function", ANSWERS)
+def test_an_answer_for_another_session_is_refused(function: str, home: Path, server_tls: Tls) -> None:
+    """What comes after it is never asked of the card, the session is cancelled, and the eIM learns why."""
+    answer, named, next_command = ANSWERS[function]
+    at = answer.index(named)
+    wrong = answer[:at] + tlv("80", OTHER) + answer[at + len(named) :]
+    card, eim = card_for_download(), eim_for_download(**{function: wrong})
+    result = poll(card, eim, server_tls, home)
+    assert not result.downloads[0]["installed"]
+    said = f"the eIM answered for the transaction {OTHER.hex().upper()}, the session is {TX.hex().upper()}"
+    assert said in str(result.downloads[0]["error"])
+    assert card.calls(next_command) == [] and card.notifications == {}
+    assert len(card.calls("bf41")) == (function != "BF39")
+    assert eim.of("BF41") or said.encode()[:100] in eim.of("BF3D")[0]
+
+
+def test_an_answer_for_another_session_by_the_other_reading(home: Path, server_tls: Tls) -> None:
+    wrong = CLIENT.replace(tlv("80", TX), tlv("80", OTHER), 1)
+    card = card_for_download()
+    result = poll(card, eim_for_download(BF3B=wrong), server_tls, home, other_session="taken")
+    assert result.downloads[0]["installed"]

@@ -198,7 +198,10 @@ class Device:
         }
 
     def authenticate(self, matching_id: str | None) -> dict[str, Any]:
-        answer = self.call("authenticateClient", self.authenticate_body(matching_id))
+        return self.take_offer(self.call("authenticateClient", self.authenticate_body(matching_id)))
+
+    def take_offer(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Check an answer to AuthenticateClient and go on with it."""
         self.metadata = unb64(answer["profileMetadata"])
         self.signed2 = unb64(answer["smdpSigned2"])
         self.signature2 = unb64(answer["smdpSignature2"])

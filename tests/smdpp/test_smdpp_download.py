@@ -322,12 +322,45 @@ def test_a_card_that_cannot_take_the_profile_is_refused(world: World, device: De
 # --- sessions -------------------------------------------------------------------------------------------------------
 
 
+def test_a_repeated_step_has_the_same_answer_until_the_session_goes_on(world: World, device: Device) -> None:
+    """A client that lost the answer asks again; nothing is signed, counted or written for it."""
+    order = world.place()
+    device.initiate()
+    body = device.authenticate_body(order.matching_id)
+    answer = device.call("authenticateClient", body)
+    history = world.store.history(order.id)
+    assert device.call("authenticateClient", body) == answer
+    assert world.store.history(order.id) == history
+    device.take_offer(answer)
+    other = world.device()
+    other.transaction, other.server_challenge = device.transaction, device.server_challenge
+    changed = other.authenticate_body(order.matching_id)  # the same eUICC signs once more: other bytes
+    refused(Code.UNKNOWN_TRANSACTION, lambda: device.call("authenticateClient", changed))
+    request = device.prepare_body()
+    package = device.call("getBoundProfilePackage", request)
+    assert device.call("getBoundProfilePackage", request) == package
+    refused(Code.UNKNOWN_TRANSACTION, lambda: device.call("authenticateClient", body))
+    assert world.order(order).attempts == 1
+
+
+def test_a_repeated_step_by_the_other_reading(reads: Callable[..., World]) -> None:
+    world = reads(repeated_step="refused")
+    device, order = world.device(), world.place()
+    device.initiate()
+    body = device.authenticate_body(order.matching_id)
+    answer = device.call("authenticateClient", body)
+    refused(Code.UNKNOWN_TRANSACTION, lambda: device.call("authenticateClient", body))
+    device.take_offer(answer)
+    request = device.prepare_body()
+    device.call("getBoundProfilePackage", request)
+    refused(Code.UNKNOWN_TRANSACTION, lambda: device.call("getBoundProfilePackage", request))
+
+
 def test_a_replayed_step_is_refused(world: World, device: Device) -> None:
     order = world.place()
     device.initiate()
     body = device.authenticate_body(order.matching_id)
     device.call("authenticateClient", body)
-    refused(Code.UNKNOWN_TRANSACTION, lambda: device.call("authenticateClient", body))
     device.initiate()  # the recorded answer in a new session
     body["transactionId"] = device.transaction.hex()
     refused(Code.UNKNOWN_TRANSACTION, lambda: device.call("authenticateClient", body))
