@@ -106,7 +106,7 @@ class PcscChannel:
             return
         self._open = False
         terminal, number, generation = self._terminal, self.number, self._generation
-        if terminal is self._card.terminal:
+        if terminal is self._card.terminal and generation == terminal.generation:
             await self._card.owner.run(
                 lambda: terminal.close(number, generation), timeout=_CLOSE, what="closing a channel"
             )
@@ -167,8 +167,8 @@ class PcscCard:
         terminal = self.terminal
 
         def reset() -> None:
-            terminal.lost()
-            _patiently(terminal, terminal.reset)
+            terminal.channels.clear()
+            _patiently(terminal, terminal.restart)
             terminal.give_back()
 
         await self.owner.run(reset, timeout=_RESET, what="a cold reset")

@@ -181,6 +181,11 @@ class Terminal:
 
     def reset(self) -> None:
         """Cold reset; open channels are gone. Raises CardGone when the card does not come back."""
+        self.restart()
+        self._present_self()
+
+    def restart(self) -> None:
+        """Cold reset of a card that is given back afterwards: what this terminal can do need not be said."""
         if not self.link.connected:
             self.link.connect()
             self.connections += 1
@@ -192,7 +197,6 @@ class Terminal:
         except CardGone:
             self.lost()
             raise
-        self._present_self()
 
     # --- APDUs ----------------------------------------------------------------------------------------------------
 

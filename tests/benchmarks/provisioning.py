@@ -36,7 +36,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench.apdu.channel import CardAccess, Following, LogicalChannel, converse  # noqa: E402
+from bench.apdu.channel import CardAccess, Following, LogicalChannel, carries_refresh, converse, is_local  # noqa: E402
 from bench.apdu.iso7816 import Command, Response, manage_channel_close, manage_channel_open, select_aid  # noqa: E402
 from bench.station.clock import RealClock  # noqa: E402
 from bench.station.interfaces import PollResult  # noqa: E402
@@ -56,6 +56,8 @@ class Timed:
 
     def __init__(self, card: CardAccess) -> None:
         self.card = card
+        self.carries_refresh = carries_refresh(card)
+        self.local = is_local(card)
         self.first: float | None = None
         self.last = 0.0
         self.apdus = 0
@@ -231,7 +233,8 @@ async def _package(lab: Lab, ipa: Ipa) -> PollResult:
     """One package to its end: where it switches the profile, the card is reset and the result delivered."""
     result = await ipa.poll()
     if result.profile_changed:
-        await lab.card.reset()
+        if not lab.card.local:  # else the IPA has done it
+            await lab.card.reset()
         result = await ipa.poll()
     return result
 

@@ -166,7 +166,10 @@ def scene(
 
     async def run() -> None:
         async with Lab.make(base, home, tls, emergency=emergency, **card) as lab:
-            await play(lab)
+            try:
+                await play(lab)
+            finally:
+                await lab.ipa.close()  # a connection is kept after a switch
             assert lab.card.euicc.faults == 0
 
     asyncio.run(run())

@@ -369,6 +369,37 @@ def test_a_card_that_was_left_locked_is_reset_in_a_reader(base: Path, home: Path
     scene(base, home, server_tls, play, refresh="locked")
 
 
+def test_after_a_switch_the_card_is_asked_for_the_notifications_with_the_result(
+    base: Path, home: Path, server_tls: Tls
+) -> None:
+    """A reader's card: reset with the channel open, which need not be closed; nothing is asked twice afterwards."""
+
+    async def play(lab: Lab) -> None:
+        await lab.installed()
+        lab.card.local, lab.card.carries_refresh = True, False
+        lab.order_enable(rollback=True)
+        lab.card.log.clear()
+        asked = lambda: [command[5:7].hex() for command, _ in lab.card.log if command[1] == 0xE2]  # noqa: E731
+        open_at_reset: list[frozenset[int]] = []
+        reset = lab.card.reset
+
+        async def noted() -> None:
+            open_at_reset.append(frozenset(lab.card.euicc.state().channels))
+            await reset()
+
+        lab.card.reset = noted  # type: ignore[method-assign]
+        assert (await lab.ipa.poll()).profile_changed
+        assert lab.enabled == OPERATIONAL
+        assert asked() == ["bf3e", "bf55", "bf2b", "bf28", "bf51"]
+        assert [1 in channels for channels in open_at_reset] == [True]
+        lab.card.log.clear()
+        result = await lab.ipa.poll()
+        assert (result.notifications, len(result.results)) == (2, 1)
+        assert asked() == ["bf3e", "bf55", "bf2b", "bf2b", "bf30", "bf30", "bf30"]
+
+    scene(base, home, server_tls, play)
+
+
 @pytest.mark.parametrize("takes_both", [True, False])
 def test_notifications_go_with_the_result_where_the_eim_takes_it(
     takes_both: bool, base: Path, home: Path, server_tls: Tls
