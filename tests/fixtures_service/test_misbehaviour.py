@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bench.errors import ConfigurationError
 from fixtures.pki import Pki
 from fixtures.service import bearer, listen, tls_context
-from fixtures.service.misbehaviour import FUNCTIONS, KINDS, TLS, Misbehaviours, document, read
+from fixtures.service.misbehaviour import FUNCTIONS, KINDS, TLS, TLS_ES2, Misbehaviours, document, read
 from fixtures.service.misbehaviour_options import entries
 from fixtures.service.misbehaviour_wire import Handshakes, Wire, changed, instead, response, routes
 from fixtures.service.repeats import EXCHANGES, PEERS, Repeats
@@ -93,7 +93,7 @@ def test_the_table_says_what_it_has() -> None:
         for name, kind in KINDS.items():
             assert (f"\n{name} (" in f"\n{text}") == (side in kind.sides)
             if side in kind.sides:
-                assert set(kind.applies(side)) <= {*FUNCTIONS[side], TLS}  # type: ignore[arg-type,index]
+                assert set(kind.applies(side)) <= {*FUNCTIONS[side], TLS, TLS_ES2}  # type: ignore[arg-type,index]
     assert set(document().splitlines()) >= {line for line in document("eim").splitlines() if line.startswith("    ")}
 
 
