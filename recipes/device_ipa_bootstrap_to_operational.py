@@ -16,7 +16,7 @@ from recipes.start import bootstrap_of
 
 @recipe(
     title="Bootstrap to operational by the device's own IPA",
-    needs=("power", "eim", "smdpp", "device-ipa"),
+    needs=("power", "eim", "eim:listProfileInfo", "smdpp", "device-ipa"),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def device_ipa_bootstrap_to_operational(

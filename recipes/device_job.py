@@ -12,9 +12,9 @@ from typing import Annotated
 
 from bench.engine.observe import Observation
 from bench.engine.recipe import Range, Station, Unit
-from bench.errors import BenchError, DeviceFailure
+from bench.errors import BenchError, DeviceFailure, InstrumentError
 from bench.station.dut_parts import Console, CountsPolls
-from bench.station.interfaces import EimOrder
+from bench.station.interfaces import EimOrder, is_external, offers
 from recipes.words import require_success, results_of
 
 PollWithin = Annotated[float, Unit("s"), Range(5, 86_400)]
@@ -154,7 +154,7 @@ class DeviceJob:
         """
         station = self.station
         console = station.dut.console_for("add_eim")
-        if console is None:
+        if console is None or not offers(station.eim, "configuration"):
             station.note(f"the device must be associated with eIM {station.eim.eim_id} already")
             return
         mark = console.mark()
@@ -219,6 +219,12 @@ class DeviceJob:
     async def profiles(self, name: str) -> list[Listed]:
         """Return the profiles on the card, from the eUICC's signed listProfileInfo."""
         shown = await self.carry_out(name, await self.station.eim.order_list(self.eid), "the profile list")
+        if is_external(self.station.eim) and "profiles" not in shown.result:
+            raise InstrumentError(
+                "the lab's own eIM does not tell which profiles are on the card, and nobody else can",
+                where=f"eIM order {shown.order_id}",
+                hint="add profiles and profile_iccid to the answer of [operations.show] of its template",
+            )
         return listed(shown)
 
 

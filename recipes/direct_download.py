@@ -15,7 +15,19 @@ from recipes.words import listing, reason
 
 @recipe(
     title="Direct download",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=(
+        "power",
+        "modem",
+        "card",
+        "data",
+        "eim",
+        "smdpp",
+        "ipa",
+        "eim:direct-download",
+        "eim:setDefaultDpAddress",
+        "eim:notifications",
+        "smdpp:notifications",
+    ),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def direct_download(

@@ -15,7 +15,21 @@ _LAST_EIM_DELETED = 2
 
 @recipe(
     title="eIM configuration",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=(
+        "power",
+        "modem",
+        "card",
+        "data",
+        "eim",
+        "smdpp",
+        "ipa",
+        "eim:replay",
+        "eim:results",
+        "eim:updateEim",
+        "eim:addEim",
+        "eim:deleteEim",
+        "eim:configuration",
+    ),
     effects=("removes-eim", "switches-profile", "deletes-profile"),
 )
 async def eim_configuration(

@@ -38,7 +38,7 @@ else:
 SCHEMA = 1
 
 
-@recipe(title="Adopt a card", needs=("card", "eim", "smdpp"))
+@recipe(title="Adopt a card", needs=("card", "eim", "smdpp", "eim:configuration"))
 async def euicc_adopt(
     station: Station,
     signed_package: str = "",
@@ -381,7 +381,7 @@ def read_kept(path: Path) -> dict[str, Any] | None:
 # --- giving it back -------------------------------------------------------------------------------------------------
 
 
-@recipe(title="Release a card", needs=("card", "data", "eim", "ipa"), effects=("removes-eim",))
+@recipe(title="Release a card", needs=("card", "data", "eim", "ipa", "eim:configuration"), effects=("removes-eim",))
 async def euicc_release(
     station: Station,
     plmn: str = "",

@@ -17,7 +17,19 @@ _LOOK_AGAIN = 1.0
 
 @recipe(
     title="Fallback to bootstrap",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network"),
+    needs=(
+        "power",
+        "modem",
+        "card",
+        "data",
+        "eim",
+        "smdpp",
+        "ipa",
+        "network",
+        "eim:setFallbackAttribute",
+        "eim:unsetFallbackAttribute",
+        "eim:state-changes",
+    ),
     effects=("switches-profile", "consumes-profile"),
 )
 async def fallback_to_bootstrap(

@@ -16,7 +16,7 @@ from recipes.words import listing, order_failed, results_of
 
 @recipe(
     title="Hybrid: consumer eUICC under an eIM",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "eim:emulation"),
     effects=("switches-profile", "deletes-profile", "consumes-profile", "removes-eim"),
 )
 async def hybrid_consumer_euicc(

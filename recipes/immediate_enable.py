@@ -12,7 +12,17 @@ from recipes.words import listing
 
 @recipe(
     title="Immediate enable",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=(
+        "power",
+        "modem",
+        "card",
+        "data",
+        "eim",
+        "smdpp",
+        "ipa",
+        "eim:configureImmediateEnable",
+        "eim:state-changes",
+    ),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def immediate_enable(

@@ -23,7 +23,7 @@ _REGISTERED_AGAIN = 5.0
 
 @recipe(
     title="Interrupted download",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network"),
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network", "eim:listProfileInfo"),
     effects=("cuts-power-during-write", "switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def interrupted_download(

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from bench.engine.recipe import Station
 from bench.errors import DeviceFailure, EimUnreachable
-from bench.station.interfaces import BoundPath, CardProfile, EimOrder, IpaService, Modem, PollResult, Registration
+from bench.station.interfaces import (
+    BoundPath,
+    CardProfile,
+    EimOrder,
+    IpaService,
+    Modem,
+    PollResult,
+    Registration,
+    is_external,
+)
+from recipes.judging import judge
 from recipes.parameters import Deadlines, Profiles
 from recipes.servers import missing_events
 from recipes.serving import serve
@@ -190,7 +200,9 @@ class Job:
                 step.note(f"{self.station.eim.fqdn} is {', '.join(addresses)} at {self.dns[0]}")
             answer = await self.station.https_get(url, timeout=60.0, dns=self.dns)
             step.measure("bytes", answer.bytes_sent + answer.bytes_received, unit="B")
-            if not 200 <= answer.status < 300:
+            if is_external(self.station.eim) and 300 <= answer.status < 500:
+                step.note(f"HTTP {answer.status}: the lab's own eIM has nothing at /, and answers over the data path")
+            elif not 200 <= answer.status < 300:
                 raise DeviceFailure(
                     f"{url} answered HTTP {answer.status}",
                     where=self.station.data.bearer,
@@ -214,9 +226,16 @@ class Job:
         return poll
 
     async def require_done(self, order: EimOrder, what: str, poll: PollResult | None = None) -> EimOrder:
-        """Require that the eIM has the eUICC's verified result of an order, and that it is a success."""
+        """Require that the eIM has the eUICC's verified result of an order, and that it is a success.
+
+        With the lab's own eIM the card is asked, and the eIM's word compared with it (``recipes.judging``).
+        """
         shown = await self.station.eim.show(order.order_id)
-        require_success(shown, poll, what)
+        if is_external(self.station.eim):
+            polls = self.polls if poll is None or poll in self.polls else [*self.polls, poll]
+            judge(self.station, shown, what, polls, await self.profiles())
+        else:
+            require_success(shown, poll, what)
         return shown
 
     async def carry_out(self, name: str, order: EimOrder, what: str) -> EimOrder:

@@ -20,7 +20,7 @@ _DELETES = 8
 
 @recipe(
     title="Memory full",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "smdpp:packages"),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def memory_full(

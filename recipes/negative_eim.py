@@ -92,7 +92,7 @@ TABLE = (
 
 @recipe(
     title="Negative eIM",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "eim:misbehaviour"),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def negative_eim(

@@ -106,7 +106,7 @@ TABLE = (
 
 @recipe(
     title="Negative SM-DP+",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "smdpp:misbehaviour"),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def negative_smdp(

@@ -17,7 +17,18 @@ from recipes.words import waiting
 
 @recipe(
     title="Notification delivery",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network"),
+    needs=(
+        "power",
+        "modem",
+        "card",
+        "data",
+        "eim",
+        "smdpp",
+        "ipa",
+        "network",
+        "eim:notifications",
+        "smdpp:notifications",
+    ),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
 )
 async def notification_delivery(

@@ -18,7 +18,18 @@ _FIELDS = ("enabled", "name", "provider", "profile_class", "aid", "fallback")
 
 @recipe(
     title="Profile inventory",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
+    needs=(
+        "power",
+        "modem",
+        "card",
+        "data",
+        "eim",
+        "smdpp",
+        "ipa",
+        "eim:results",
+        "eim:notifications",
+        "smdpp:notifications",
+    ),
     effects=("switches-profile", "consumes-profile"),
 )
 async def profile_inventory(

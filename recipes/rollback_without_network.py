@@ -15,7 +15,7 @@ from recipes.words import not_verified, reason, results_of
 
 @recipe(
     title="Rollback without network",
-    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network"),
+    needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network", "eim:results"),
     effects=("switches-profile", "consumes-profile"),
 )
 async def rollback_without_network(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bench.engine.recipe import Station
-from bench.engine.trust import require_trust
+from bench.engine.trust import NoTrust, require_trust
 from bench.errors import DeviceFailure
 from bench.station.drivers import WrongInstrument
-from bench.station.interfaces import CardProfile, EimOrder, ProfileOrder
+from bench.station.interfaces import CardProfile, EimOrder, ProfileOrder, offers
 from recipes.job import Job
 from recipes.servers import cancel_open_orders
 from recipes.words import OnCard, listing, order_failed, results_of
@@ -105,6 +105,12 @@ async def associate(job: Job) -> None:
     station = job.station
     ipa = await job.ipa()
     eims = await ipa.eims()
+    if not eims and not offers(station.eim, "configuration"):
+        raise NoTrust(
+            f"no eIM is associated with the card, and the lab's own ({station.eim.eim_id}) gives out no configuration",
+            where=f"card {job.eid}",
+            hint="associate the card as the lab does it, or add [operations.configuration] to the eIM's template",
+        )
     if not eims:
         await ipa.add_initial_eim(await station.eim.initial_configuration(job.eid))
         station.note(f"associated eIM {station.eim.eim_id} (AddInitialEim)")

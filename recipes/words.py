@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from bench.engine.steps import current
 from bench.errors import DeviceFailure
 from bench.station.interfaces import CardNotification, EimOrder, PollResult
 
@@ -16,6 +17,12 @@ def order_failed(order: EimOrder, poll: PollResult | None, what: str) -> DeviceF
         reasons += [reason(download) for download in poll.downloads if not download.get("installed")]
         reasons += [reason(result) for result in poll.results]
     text = "; ".join(dict.fromkeys(item for item in reasons if item)) or "no reason was given"
+    if order.state == "done" and order.verified is None:
+        return DeviceFailure(
+            f"{what} failed: the lab's own eIM says that its order is done, and the card has not done it: {text}",
+            where=f"eIM order {order.order_id}",
+            hint="the IPA was given no package that did it: the eIM's log, and lane apdu",
+        )
     return DeviceFailure(f"{what} failed: order {order.state}: {text}", where=f"eIM order {order.order_id}")
 
 
@@ -32,6 +39,11 @@ def require_success(order: EimOrder, poll: PollResult | None, what: str) -> None
     """Require that the eUICC has signed that ``what`` was done. Raises DeviceFailure with every party's reason."""
     if order.state != "done":
         raise order_failed(order, poll, what)
+    if order.verified is None:  # the lab's own eIM, and a card that only the device can read
+        step = current()
+        if step is not None:
+            step.inconclusive(f"only the lab's own eIM says that {what} is done: nobody else can read the card")
+        return
     if not order.verified:
         raise not_verified(order, f"the result of {what}")
 

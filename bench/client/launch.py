@@ -198,7 +198,7 @@ def _order(
     table = config.station(station)
     found = load(reference)
     bound = found.bind(parameters)
-    check(found, table, eid=options.eid, attended=options.attended, clock=options.clock)
+    check(found, table, eid=options.eid, attended=options.attended, clock=options.clock, config=config)
     if options.world and table.world is None:
         table.with_world(**options.world)  # says so
     home = (options.home or config.home).absolute()

@@ -9,7 +9,7 @@ from bench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bench.engine.recipe import Recipe
-    from bench.station.config import StationConfig
+    from bench.station.config import BenchConfig, StationConfig
 
 _WHY = {
     "radio": "its data path is the host's network, not the radio: set data = { path = 'interface:...' }",
@@ -21,10 +21,21 @@ _WHY = {
 }
 
 
-def check(recipe: Recipe[...], station: StationConfig, *, eid: str, attended: bool, clock: str | None) -> None:
-    """Raise ConfigurationError when the recipe cannot or must not run on this station as it was asked for."""
+def check(
+    recipe: Recipe[...],
+    station: StationConfig,
+    *,
+    eid: str,
+    attended: bool,
+    clock: str | None,
+    config: BenchConfig | None = None,
+) -> None:
+    """Raise ConfigurationError when the recipe cannot or must not run on this station as it was asked for.
+
+    ``config``: whose eIM and SM-DP+ it would have; None: the bundled ones.
+    """
     known = parts_known(station)
-    missing = [need for need in recipe.needs if need != "person" and not known.get(need, False)]
+    missing = [need for need in recipe.needs if need != "person" and ":" not in need and not known.get(need, False)]
     if missing:
         why = next((_WHY[need] for need in missing if need in _WHY), f"add {missing[0]} = {{...}} to the station")
         raise ConfigurationError(
@@ -61,6 +72,10 @@ def check(recipe: Recipe[...], station: StationConfig, *, eid: str, attended: bo
             )
     if clock is not None:
         _check_clock(station, clock)
+    if config is not None and (config.eim.external or config.smdpp.external):
+        from bench.station.external import refuse_unfit
+
+        refuse_unfit(recipe.name, recipe.needs, config.eim, config.smdpp, attended=attended)
 
 
 def _asks(recipe: Recipe[...], station: StationConfig) -> bool:

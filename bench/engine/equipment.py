@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.engine.order import Order
 from bench.engine.pinned import PinnedCard
 from bench.errors import BenchError
+from bench.run import events as kinds
 from bench.station import routes, services
 from bench.station.config import BenchConfig, StationConfig
 from bench.station.drivers import Tell, load_service, warm_driver
 from bench.station.dut_parts import AsksPerson
+from bench.trace.lane import NullLane
 
 if TYPE_CHECKING:
     from bench.engine.record import Record
     from bench.engine.station import Station
+    from bench.station.external import ExternalService
+    from bench.station.model import ServerConfig
     from bench.station.opened import OpenStation
 
 _STOP_WITHIN: Final = 2.0
@@ -58,6 +63,9 @@ class Equipment:
         self._stopping: dict[str, asyncio.Task[None]] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._external: dict[str, ExternalService] = {}
+        """The lab's own servers."""
+        self._lanes: Callable[[str], Any] = NullLane
         self._made_ipa: Any = None
         """The IPA in the bench, when the recipe has used it."""
 
@@ -89,10 +97,10 @@ class Equipment:
         if world is not None:
             self._start(_WORLD, world.service, world.options, world.origin)
         eim, smdpp = self._config.eim, self._config.smdpp
-        if "eim" in self._needs:
+        if "eim" in self._needs and not eim.external:
             options = {"observe": observe, "host": eim.listen, "port": eim.port, "fqdn": eim.advertise}
             self._start("eim", "eim", {**options, **eim.options}, eim.origin)
-        if "smdpp" in self._needs:
+        if "smdpp" in self._needs and not smdpp.external:
             options = {"observe": observe, "host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise}
             self._start("smdpp", "smdpp", {**options, **smdpp.options}, smdpp.origin)
 
@@ -136,7 +144,7 @@ class Equipment:
                 from bench.apdu import es10  # noqa: F401
 
                 load_service("ipa")
-            if self._starting.keys() & {"eim", "smdpp"}:
+            if self._needs & {"eim", "smdpp"}:
                 import aiohttp  # noqa: F401 - what their clients speak with, at their first request otherwise
 
     # --- the station ----------------------------------------------------------------------------------------------
@@ -156,6 +164,7 @@ class Equipment:
         from bench.station.locks import Owner
         from bench.station.opening import open_station
 
+        self._lanes = lanes
         self.open = await open_station(
             self.station,
             lanes=lanes,
@@ -185,16 +194,49 @@ class Equipment:
                 station.provide(role, service.client)
                 if "ca" in service.announcement:
                     station.trust(str(service.announcement["ca"]))
+        self._connect_external(station)
         world = self.services.get(_WORLD)
         announced = world.announcement if world is not None else _by_itself(self.station)
-        await routes.connect_routes(announced, self.services.get("eim"), self.services.get("smdpp"))
+        await routes.connect_routes(announced, self._server("eim"), self._server("smdpp"))
         if isinstance(self.open.data, HostPath):
             self.open.data.routes = routes.names(*(self._announced(role) for role in ("eim", "smdpp")))
         if "ipa" in self._needs:
             station.provide_ipa(lambda: self._ipa(station.ipa_options))
 
+    def _connect_external(self, station: Station) -> None:
+        """Give the recipe the servers of the lab, and write down which lanes are missing with them."""
+        if not any(getattr(self._config, role).external for role in ("eim", "smdpp")):
+            return
+        from bench.station import external
+
+        def warn(text: str) -> None:
+            self._record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"})
+
+        context = external.AdapterContext(self._home, self._lanes, warn)
+        servers: tuple[tuple[external.Role, ServerConfig], ...] = (
+            ("eim", self._config.eim),
+            ("smdpp", self._config.smdpp),
+        )
+        for role, config in servers:
+            if role not in self._needs or not config.external:
+                continue
+            service = self._external[role] = external.connect(role, config, context)
+            if isinstance(service.client, AsksPerson):
+                service.client.asker = station.ask
+            station.provide(role, service.client)
+            told = {"name": role, "adapter": config.adapter, "announcement": service.announcement}
+            self._record.event(kinds.SERVICE_EXTERNAL, told)
+            ca = service.announcement.get("ca") or ssl.get_default_verify_paths().cafile
+            if ca:  # in place of the system's: with a bundled server beside it both are believed
+                station.trust(str(ca))
+        for lane, why in external.lanes_missing(self._needs, self._config.eim, self._config.smdpp).items():
+            self._record.event(kinds.LANE_MISSING, {"lane": lane, "why": why})
+
+    def _server(self, role: str) -> services.Service | ExternalService | None:
+        return self.services.get(role) or self._external.get(role)
+
     def _announced(self, role: str) -> Mapping[str, Any] | None:
-        service = self.services.get(role)
+        service = self._server(role)
         return None if service is None else service.announcement
 
     def _ipa(self, given: Mapping[str, object]) -> Any:
@@ -206,7 +248,7 @@ class Equipment:
         options: dict[str, object] = dict(self._config.ipa.options)
         if opened.modem is not None and opened.modem.imei:
             options["imei"] = opened.modem.imei
-        eim = self.services.get("eim")
+        eim = self._server("eim")
         if eim is not None and "eim_id" in eim.announcement:
             options["eim"] = eim.announcement["eim_id"]  # a card may be associated with others beside it
         local = [role for role in ("eim", "smdpp") if getattr(self._config, role).listen in ("127.0.0.1", "::1")]
@@ -246,6 +288,8 @@ class Equipment:
     async def close_station(self) -> None:
         """Close every connection; complaints go into the journal."""
         await self._close_client(self._made_ipa)
+        for external in self._external.values():
+            await self._close_client(external.client)
         if self.open is not None:
             for complaint in await self.open.close():
                 self._record.event("log", {"text": f"closing: {complaint}", "level": "warning", "source": "bench"})

@@ -17,6 +17,7 @@ from bench.errors import BenchError, DeviceFailure, InstrumentError
 from bench.run import events as kinds
 from bench.station.dut import SOURCES
 from bench.station.dut_parts import Console, CountsPolls, agrees
+from bench.station.interfaces import is_external
 
 if TYPE_CHECKING:
     from bench.engine.station import Station
@@ -138,7 +139,7 @@ def _can_tell(station: Station, source: str, wanted: _Wanted) -> bool:
             return _console(station, wanted.name) is not None
         case "eim":
             if wanted.name == "switched":
-                return station.has("eim") and bool(wanted.order)
+                return station.has("eim") and bool(wanted.order) and not is_external(station.eim)
             return station.has("eim") and isinstance(station.eim, CountsPolls)
     return False
 

@@ -23,6 +23,7 @@ from bench.engine.parameters import FROM_RAT, Bound, Choices, Parameter, Range, 
 from bench.engine.recipe_parameters import Signature, read
 from bench.engine.station import Station
 from bench.errors import ConfigurationError
+from bench.station.interfaces import EIM_ABILITIES, SMDPP_ABILITIES
 
 __all__ = ["FROM_RAT", "Choices", "Range", "Recipe", "Station", "Unit", "installed", "load", "recipe"]
 
@@ -31,9 +32,11 @@ P = ParamSpec("P")
 NEEDS: Final = (
     "power", "modem", "network", "card", "reader", "switch", "data", "eim", "smdpp", "ipa", "radio", "person",
     "console", "reset", "flash", "device-ipa",
+    *(f"eim:{word}" for word in EIM_ABILITIES), *(f"smdpp:{word}" for word in SMDPP_ABILITIES),
 )  # fmt: skip
 """What a recipe may need; ``radio``: a data path that is the device's own, ``person``: somebody who can answer,
-``device-ipa``: the device's own firmware polls."""
+``device-ipa``: the device's own firmware polls; ``eim:WORD``, ``smdpp:WORD``: what the bundled servers can do and the
+lab's own may not (``EIM_ABILITIES``)."""
 EFFECTS: Final = (
     "switches-profile",
     "deletes-profile",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench.errors import BenchError, DeviceFailure, InstrumentError
-from bench.station.interfaces import ServerTrust
+from bench.station.interfaces import ServerTrust, is_external
 
 if TYPE_CHECKING:
     from bench.apdu.es10_info import EuiccInfo1
@@ -186,7 +186,9 @@ async def card_findings(station: Station, *, download: bool = True) -> list[Find
             eims, refused = (), error.what
     finally:
         await es10.close()
-    own = es10_views.eim_configuration(tlv.first(await station.eim.initial_configuration()))
+    own = None
+    if not is_external(station.eim):  # of the lab's own the TLS handshake and the card's signature check tell
+        own = es10_views.eim_configuration(tlv.first(await station.eim.initial_configuration()))
     result = findings(
         info1,
         eims,

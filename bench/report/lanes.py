@@ -31,6 +31,8 @@ _FAILURE: Final = re.compile(r"(?: - |^)(6[2-9A-F][0-9A-F]{2}|9[1-9A-F][0-9A-F]{
 _BYTES: Final = re.compile(r"\d+ bytes")
 _NO_FAILURE: Final = ("61", "91", "9F", "6C")
 _RELAYED: Final = re.compile(r"^(?:AT)?\+(?:CGLA|CSIM)\b")
+_INTERFACES: Final = {"esipa": "ESipa", "es9plus": "ES9+", "es2plus": "ES2+"}
+"""Of lanes whose packets are bodies of functions."""
 _SEGMENTS: Final = ("BPP", "BoundProfilePackage", "InitialiseSecureChannel")
 
 
@@ -50,7 +52,7 @@ class FunctionFacts:
     """One function of an interface: how often, and how long from its first packet to its last, in real seconds."""
 
     interface: str
-    """``ES10``, ``ESipa`` or ``ES9+``."""
+    """``ES10``, ``ESipa``, ``ES9+`` or ``ES2+``."""
     name: str
     lane: str = ""
     count: int = 0
@@ -161,8 +163,8 @@ class _Scanner:
         recent.append(packet)
         if kind == "apdu":
             self._apdu(packet)
-        elif kind in ("esipa", "es9plus"):
-            self._body(packet, "ESipa" if kind == "esipa" else "ES9+")
+        elif kind in _INTERFACES:
+            self._body(packet, _INTERFACES[kind])
 
     def _step(self, packet: Packet) -> None:
         if packet.direction is not Direction.RECEIVED:

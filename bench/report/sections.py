@@ -156,13 +156,13 @@ def _dead_voltages(facts: Facts) -> dict[str, str]:
 
 
 def functions(facts: Facts) -> str:
-    """Return the functions of ES10, ESipa and ES9+ with their counts and durations; '' when none was seen."""
+    """Return the functions of ES10, ESipa, ES9+ and ES2+ with their counts and durations; '' when none was seen."""
     found = [each for each in facts.trace.functions if each.count]
     if not found:
         return ""
     heads = "".join(f'<th class="n">{head}</th>' for head in ("Calls", "Mean", "Longest", "In all"))
     rows = []
-    for interface in ("ES10", "ESipa", "ES9+"):
+    for interface in ("ES10", "ESipa", "ES9+", "ES2+"):
         for each in (each for each in found if each.interface == interface):
             mean = each.total / each.answered if each.answered else None
             most, total = (each.most, each.total) if each.answered else (None, None)
@@ -182,9 +182,9 @@ def functions(facts: Facts) -> str:
 
 
 def trace(facts: Facts) -> str:
-    """Return packets and bytes of every lane."""
+    """Return packets and bytes of every lane, and the lanes that this set-up cannot record."""
     if not facts.trace.present:
-        return '<p class="soft">There is no trace.</p>'
+        return f'<p class="soft">There is no trace.</p>{not_recorded(facts)}'
     rows = "".join(
         f'<tr><td class="mono">{e(lane.name, 80)}</td><td class="n">{lane.sent}</td>'
         f'<td class="n">{size(lane.bytes_sent)}</td>'
@@ -193,12 +193,20 @@ def trace(facts: Facts) -> str:
     )
     heads = "".join(f'<th class="n">{head}</th>' for head in ("Sent", "Bytes", "Received", "Bytes"))
     lost = "".join(f'<p class="v-fail">{told(event)}</p>' for event in facts.of(kinds.OBSERVATION_LOSS))
+    lost += not_recorded(facts)
     whole = facts.trace.complaint or "whole"
     return (
         f'<div class="scroll"><table><thead><tr><th>Lane</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'{lost}<p class="soft">{facts.trace.packets} packets, {size(facts.trace.size)}: {e(whole)}. '
         "Wireshark opens trace.pcapng.</p>"
     )
+
+
+def not_recorded(facts: Facts) -> str:
+    """Return the lanes that the set-up could not record, and why; '' when there is none."""
+    missing = {text(event["data"].get("lane"), 80): event["data"].get("why") for event in facts.of(kinds.LANE_MISSING)}
+    items = "".join(f'<li><span class="mono">{e(lane)}</span> – {e(why, 500)}</li>' for lane, why in missing.items())
+    return f"<p>Lanes not recorded:</p><ul>{items}</ul>" if items else ""
 
 
 # --- the bench ----------------------------------------------------------------------------------------------------
@@ -231,7 +239,7 @@ def bench(facts: Facts) -> str:
     if found:
         pairs = [(name, f"{e(data.get('value'), 300)}{_source(data)}") for name, data in found.items()]
         parts.append(f"<h3>Identities</h3>{_list(pairs, wide=True)}")
-    services = facts.of(kinds.SERVICE_START, kinds.SERVICE_STOP)
+    services = facts.of(kinds.SERVICE_START, kinds.SERVICE_EXTERNAL, kinds.SERVICE_STOP)
     if services:
         parts.append(f"<h3>Services</h3>{log(services)}")
     host = table(manifest.get("host"))

@@ -10,7 +10,7 @@ from bench.report.facts import Event, Facts, Step
 from bench.report.lanes import Exchange
 from bench.report.style import GLYPHS, verdict_class
 from bench.report.svg import place
-from bench.report.values import clock_time, number, quantity, seconds, text, wall_ns
+from bench.report.values import clock_time, number, quantity, seconds, table, text, wall_ns
 from bench.run import events as kinds
 
 _SHOWN_FAILURES: Final = 8
@@ -129,6 +129,12 @@ def told(event: Event) -> str:
         code = f" with exit code {e(data['exit_code'], 20)}" if data.get("exit_code") is not None else ""
         what = "started" if kind == kinds.SERVICE_START else f"ended{code}"
         return f"service {e(data.get('name'), 100)} {what}"
+    if kind == kinds.SERVICE_EXTERNAL:
+        at = table(data.get("announcement"))
+        name = text(at.get("fqdn") or at.get("address"), 200)
+        return f"{e(data.get('name'), 100)}: the lab's own, {e(name)}, by adapter {e(data.get('adapter'), 100)}"
+    if kind == kinds.LANE_MISSING:
+        return f"lane {e(data.get('lane'), 100)} is not recorded: {e(data.get('why'), 500)}"
     pairs = ", ".join(f"{text(key, 60)} = {text(value, 200)}" for key, value in data.items() if value not in (None, ""))
     return f"{e(kind, 60)}: {e(pairs, 1000)}"
 

@@ -12,6 +12,8 @@ station            instruments, bearer, clock: what was opened
 identity           name, value, source
 service-start      name, pid, announcement
 service-stop       name, exit_code
+service-external   name, adapter, announcement: the lab's own eIM or SM-DP+
+lane-missing       lane, why: what this set-up cannot record
 step-start         title, timeout
 step-end           verdict, elapsed (station time), message
 measurement        name, value, unit, lower, upper, verdict, source
@@ -51,6 +53,8 @@ STATION: Final = "station"
 IDENTITY: Final = "identity"
 SERVICE_START: Final = "service-start"
 SERVICE_STOP: Final = "service-stop"
+SERVICE_EXTERNAL: Final = "service-external"
+LANE_MISSING: Final = "lane-missing"
 STEP_START: Final = "step-start"
 STEP_END: Final = "step-end"
 MEASUREMENT: Final = "measurement"

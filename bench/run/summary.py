@@ -20,7 +20,8 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
 
     ``steps``: in order of their start, each with ``path``, ``verdict``, ``elapsed`` (station time, s), ``real`` (s),
     ``message`` and its ``measurements``. What never ended has the verdict ``aborted``. ``results``: the last value of
-    everything the run was asked to find out, by its name.
+    everything the run was asked to find out, by its name. ``lanes_not_recorded``: lanes that the set-up cannot record,
+    and why.
     """
     steps: list[dict[str, Any]] = []
     open_steps: dict[str, list[tuple[dict[str, Any], int]]] = {}
@@ -31,6 +32,7 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     results: dict[str, Any] = {}
     end: Event | None = None
     losses: dict[str, int] = {}
+    not_recorded: dict[str, str] = {}
     first = last = None
     for event in events:
         kind, data, path = event["type"], event["data"], event["step"]
@@ -69,6 +71,8 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
             lane = str(data.get("lane", data.get("service", "?")))
             count = data.get("count")
             losses[lane] = losses.get(lane, 0) + (count if isinstance(count, int) else 0)
+        elif kind == kinds.LANE_MISSING:
+            not_recorded[str(data.get("lane", "?"))] = str(data.get("why", ""))
         elif kind == kinds.RUN_END:
             end = event
     ending = dict(end["data"]) if end is not None else {}
@@ -95,6 +99,7 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
         "errors": errors,
         "safe": safe,
         "observations_lost": losses,
+        "lanes_not_recorded": not_recorded,
     }
 
 

@@ -18,6 +18,7 @@ from bench.errors import ConfigurationError
 from bench.station import dut as device
 from bench.station.checks import BUILT_IN, check_driver, checked
 from bench.station.dut import DutConfig
+from bench.station.external import checked_server
 from bench.station.model import (
     AttenuatorConfig,
     BenchConfig,
@@ -125,9 +126,10 @@ def _read(
     stations = {**built_in, **_sharing(_stations(document, instruments))}
     eim = build(EimConfig, table.get("eim", {}), ("eim",), document) or EimConfig()
     smdpp = build(SmdppConfig, table.get("smdpp", {}), ("smdpp",), document) or SmdppConfig()
+    base = source.absolute().parent
+    eim, smdpp = checked_server(eim, "eim", document, base), checked_server(smdpp, "smdpp", document, base)
     ipa = build(IpaConfig, table.get("ipa", {}), ("ipa",), document) or IpaConfig()
     document.check()
-    base = source.absolute().parent
     home = default_home(environment)
     if bench.home and not environment.get("BENCH_HOME"):
         home = base / Path(bench.home).expanduser()

@@ -229,27 +229,51 @@ class BenchTable:
 
 
 @dataclass(frozen=True, slots=True)
-class EimConfig:
-    """``[eim]``: the bundled eIM. ``advertise`` is the name in its certificate and in its configuration on the card."""
+class ServerConfig:
+    """What ``[eim]`` and ``[smdpp]`` have in common: the bundled server, or the lab's own (``kind = "external"``).
 
-    kind: Literal["bundled"] = "bundled"
+    ``listen`` and ``port`` are of the bundled one. The lab's own is ordered from through ``adapter``: ``rest`` (with
+    ``template``, a TOML file beside bench.toml that says how: recipes/external_eim.toml and external_smdpp.toml explain
+    it), ``ask`` (a person places the orders), or another of ``bench.services`` (``external-NAME``). ``reach``:
+    ``host:port`` of its side for devices where no DNS leads from ``advertise`` to it; ``ca``: PEM file of the CAs of
+    that side, where they are not the system's.
+    """
+
+    kind: Literal["bundled", "external"] = "bundled"
     listen: str = "127.0.0.1"
     port: PortNumber = 0
-    advertise: str = "eim.bench.example"
+    advertise: str = ""
+    adapter: str = ""
+    template: str = ""
+    reach: str = ""
+    ca: str = ""
     options: Options = field(default_factory=dict)
     origin: str = ""
+
+    @property
+    def external(self) -> bool:
+        """Whether it is the lab's own."""
+        return self.kind == "external"
 
 
 @dataclass(frozen=True, slots=True)
-class SmdppConfig:
-    """``[smdpp]``: the bundled SM-DP+. ``advertise`` is its address in activation codes and in its certificate."""
+class EimConfig(ServerConfig):
+    """``[eim]``. ``advertise`` is the name in its certificate and in its configuration on the card.
 
-    kind: Literal["bundled"] = "bundled"
-    listen: str = "127.0.0.1"
-    port: PortNumber = 0
+    ``eim_id`` and ``reach_coaps`` (``host:port`` of CoAPS) are of the lab's own: the eimId in that configuration, by
+    default ``advertise``.
+    """
+
+    advertise: str = "eim.bench.example"
+    eim_id: str = ""
+    reach_coaps: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SmdppConfig(ServerConfig):
+    """``[smdpp]``. ``advertise`` is its address in activation codes and in its certificate."""
+
     advertise: str = "smdpp.bench.example"
-    options: Options = field(default_factory=dict)
-    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.errors import InstrumentError
+from bench.station.external import ExternalService
 from bench.station.services import Service
 
 _DEADLINE = 5.0
 """Real seconds for the world's control socket to answer."""
+
+
+Server = Service | ExternalService
 
 
 def target(url: str, port: int = 443) -> str:
@@ -43,16 +47,17 @@ def names(eim: Mapping[str, Any] | None, smdpp: Mapping[str, Any] | None) -> dic
     return found
 
 
-async def connect_routes(world: Mapping[str, Any] | None, eim: Service | None, smdpp: Service | None) -> None:
+async def connect_routes(world: Mapping[str, Any] | None, eim: Server | None, smdpp: Server | None) -> None:
     """Tell the eIM where the SM-DP+ is, and the world (by its announcement) where both are.
 
     Raises InstrumentError when the world or the eIM does not take it.
     """
     servers = names(eim.announcement if eim else None, smdpp.announcement if smdpp else None)
     jobs = []
-    if eim is not None and smdpp is not None and eim.client is not None:
+    if eim is not None and smdpp is not None and hasattr(eim.client, "set_route"):
         address = str(smdpp.announcement["address"])
-        jobs.append(eim.client.set_route(address, servers[address]))
+        if address in servers:  # of the lab's own SM-DP+ DNS may know it
+            jobs.append(eim.client.set_route(address, servers[address]))
     if world is not None and world.get("control"):
         requests: list[dict[str, Any]] = [
             {"op": "route", "name": name, "port": 443, "target": to} for name, to in servers.items()
@@ -65,7 +70,7 @@ async def connect_routes(world: Mapping[str, Any] | None, eim: Service | None, s
     await asyncio.gather(*jobs)
 
 
-def _operators(name: str, service: Service | None, member: str) -> list[dict[str, Any]]:
+def _operators(name: str, service: Server | None, member: str) -> list[dict[str, Any]]:
     """Return what tells the world where a bundled server's operators are: its time line may have it misbehave."""
     told = service.announcement if service is not None else {}
     url, token = str(told.get(member, "")), told.get("token_file")

@@ -34,6 +34,9 @@ from bench.station.interfaces.modem import (
 )
 from bench.station.interfaces.radio import Attenuator, Network
 from bench.station.interfaces.servers import (
+    EIM_ABILITIES,
+    EIM_COMMANDS,
+    SMDPP_ABILITIES,
     EimOrder,
     EimService,
     Misbehaves,
@@ -41,10 +44,15 @@ from bench.station.interfaces.servers import (
     ProfileState,
     ServerTrust,
     SmdppService,
+    is_external,
+    offers,
 )
 from bench.station.interfaces.supply import PowerCycle, PowerSupply, Reading
 
 __all__ = [
+    "EIM_ABILITIES",
+    "EIM_COMMANDS",
+    "SMDPP_ABILITIES",
     "Attenuator",
     "BoundPath",
     "ByteStream",
@@ -86,4 +94,6 @@ __all__ = [
     "ServerTrust",
     "SimSwitch",
     "SmdppService",
+    "is_external",
+    "offers",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,32 @@ class ServerTrust:
         return cls(tuple(map(str, told.get("authenticates_under", ()))), tuple(map(str, told.get("believes", ()))))
 
 
+EIM_COMMANDS: Final = (
+    "enable", "disable", "delete", "listProfileInfo", "getRAT", "configureImmediateEnable", "setFallbackAttribute",
+    "unsetFallbackAttribute", "setDefaultDpAddress", "addEim", "updateEim", "deleteEim", "listEim",
+)  # fmt: skip
+"""PSMOs and eCOs that can be ordered one by one (SGP.32 section 2.11.1.1)."""
+EIM_ABILITIES: Final = (
+    "download", "direct-download", *EIM_COMMANDS, "package", "replay", "cancel", "configuration", "notifications",
+    "state-changes", "results", "misbehaviour", "emulation", "certificates",
+)  # fmt: skip
+"""What an eIM may offer beyond placing an order and showing it. ``package``: several commands at once; ``results``:
+each command's own result; ``emulation``: consumer eUICCs."""
+SMDPP_ABILITIES: Final = ("state", "notifications", "packages", "misbehaviour")
+"""What an SM-DP+ may offer beyond making a profile ready. ``packages``: the bench's own profile packages by name."""
+
+
+def is_external(server: object) -> bool:
+    """Whether a service is the lab's own: what it says of an order is compared with the card, never believed alone."""
+    return bool(getattr(server, "external", False))
+
+
+def offers(server: object, ability: str) -> bool:
+    """Whether a service has an ability; one that does not list its ``abilities`` (the bundled ones) has all."""
+    told = getattr(server, "abilities", None)
+    return told is None or ability in told
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileOrder:
     """A profile made ready at the SM-DP+ (SGP.22 section 5.3, ES2+)."""
@@ -45,11 +71,14 @@ class ProfileState:
 
     matching_id: str
     state: str
-    """available, allocated, linked, confirmed, released, downloaded, installed, error, unavailable (SGP.22 3.1.6)."""
+    """available, allocated, linked, confirmed, released, downloaded, installed, error, unavailable (SGP.22 3.1.6);
+    unknown: the server does not tell."""
     iccid: str
     eid: str = ""
     notifications: tuple[Mapping[str, object], ...] = ()
     """Verified notifications in order of arrival: ``event`` (install, enable, disable, delete), ``seq``, ``iccid``."""
+    notifications_told: bool = True
+    """The server tells of notifications: without that none in ``notifications`` says nothing."""
 
 
 @runtime_checkable
@@ -89,13 +118,16 @@ class EimOrder:
     kind: str
     """download, enable, disable, delete, list, or package for a list of PSMOs or eCOs."""
     state: str
-    """held (waits for an approval), pending, sent, running, done, failed, cancelled, expired."""
+    """held (waits for an approval), pending, sent, running, done, failed, cancelled, expired; unknown: the server does
+    not tell."""
     result: Mapping[str, object] = field(default_factory=dict)
     """Verified result: ``code`` and ``name`` of the PSMO, ``profiles`` of listProfileInfo, ..."""
     error: Mapping[str, object] = field(default_factory=dict)
     """``what``; ``subject_code``, ``reason_code``, ``message`` of an SM-DP+; ``unsigned`` for errorUnsigned ..."""
-    verified: bool = False
-    """The eUICC's signature over the result was verified."""
+    verified: bool | None = False
+    """The eUICC's signature over the result was verified; None: the server does not tell."""
+    ordered: Mapping[str, object] = field(default_factory=dict)
+    """What was ordered (``iccid``, ``activation_code`` ...), of a server that is judged by the card."""
 
     @property
     def final(self) -> bool:
