@@ -1,4 +1,4 @@
-"""What every eIM of the lab has in common for recipes, whoever is asked: orders as calls of ``_place`` and ``_look``."""
+"""What every eIM of the lab has in common for recipes: orders as calls of ``_place`` and ``_look``."""
 
 from __future__ import annotations
 
