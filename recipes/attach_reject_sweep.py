@@ -71,6 +71,7 @@ async def attach_reject_sweep(
                     others.append(other)
             if not await station.network.cell_on(cell=cell):
                 await station.network.set_cell(True, cell=cell)
+            await station.card_to("modem")
             await _cycle(station, hold, boot_within)
             found = await station.modem.wait_registered(timeout=recover_within)
             step.note(f"registered on {found.plmn} in {found.elapsed:.1f} s; other cells off: {others or 'none'}")

@@ -19,6 +19,7 @@ async def power_cycle_and_register(
     ``graceful``: the modem is told to switch itself off first. The inrush peak is measured where the supply records.
     """
     async with station.step("power-cycle") as step:
+        await station.card_to("modem")  # where a SIM switch moves it
         graceful = kind == "graceful" and await station.power.output()
         cycle = await station.power.cycle(hold=hold, shutdown=station.modem.power_down if graceful else None)
         step.measure("time_to_dead", cycle.time_to_dead, unit="s")

@@ -67,10 +67,11 @@ async def reach(job: Job, *, installed: bool = False, network: bool = False) -> 
 
 
 async def powered(station: Station, boot_within: float) -> float:
-    """Have the device powered, its modem answering and its card ready; return the seconds until AT was answered."""
+    """Have the device powered, its modem answering, its card in it and ready; return the seconds until AT answered."""
     if not await station.power.output():
         await station.power.set_output(True)
     boot = await station.modem.wait_ready(timeout=boot_within)
+    await station.card_to("modem")
     await station.modem.wait_sim_ready(timeout=boot_within)
     return boot
 

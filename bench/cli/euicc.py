@@ -236,7 +236,7 @@ def carry_out(
 
     ``told`` is called with what the recipe notes, as it goes on.
     """
-    from bench.cli.run import pairs, relayed
+    from bench.cli.run import relayed, world_options
     from bench.client import StartOptions, follow, start
     from bench.client.view import RunView
     from bench.station import config
@@ -247,7 +247,7 @@ def carry_out(
         config=path,
         clock=where["clock"] or ("instant" if simulated else None),
         eid=where["eid"],
-        world=pairs(where["world"]),
+        world=world_options(where["world"]),
         label="bench euicc",
     )
     handle = start(recipe, where["station"], parameters, options)

@@ -30,6 +30,8 @@ def recipes(recipe: str | None, as_json: bool) -> None:
     click.echo(f"{info.name}: {info.title}")
     click.echo(f"\n{info.documentation}\n")
     click.echo(f"needs    {', '.join(info.needs) or 'nothing'}")
+    if info.by_device:
+        click.echo(f"         where the device itself polls: {', '.join(info.by_device)}")
     click.echo(f"effects  {', '.join(info.effects) or 'none that cannot be undone'}")
     click.echo(f"source   {info.source}\n")
     table(("parameter", ""), [(parameter.name, parameter.describe()) for parameter in info.parameters])

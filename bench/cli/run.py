@@ -71,7 +71,7 @@ def run(
         attended=sys.stdin.isatty() and sys.stdout.isatty() if attended is None else attended,
         on_hangup="stop" if on_hangup == "stop" else "detach",
         label=label,
-        world=pairs(world),
+        world=world_options(world),
     )
     handle = start(recipe, station, list(parameters), options)
     if detach:
@@ -243,3 +243,19 @@ class Printer:
             "printed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "host": os.uname().nodename,
         }
+
+
+def world_options(texts: tuple[str, ...]) -> dict[str, object]:
+    """Return options of the simulated world; a name given again gives a list, as ``ipa_option`` takes it.
+
+    Lists, as of ``faults``, are joined. An option that takes one value takes the last. Raises click.UsageError.
+    """
+    found: dict[str, object] = {}
+    for text in texts:
+        for name, value in pairs((text,)).items():
+            found[name] = [*_several(found[name]), *_several(value)] if name in found else value
+    return found
+
+
+def _several(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]

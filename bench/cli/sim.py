@@ -39,11 +39,11 @@ def up(
     as_json: bool,
 ) -> None:
     """Start world, eIM and SM-DP+, say where they listen, stay in the foreground until a signal."""
-    from bench.cli.run import pairs
+    from bench.cli.run import world_options
     from bench.station import config
 
     bench = config.load(Path(obj["config"]) if obj.get("config") else None)
-    options = {"clock": clock, "seed": seed, **pairs(world)}
+    options = {"clock": clock, "seed": seed, **world_options(world)}
     if readers is not None:
         options["readers"] = readers
     chosen = bench.station(station).with_world(**options)

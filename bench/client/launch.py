@@ -231,7 +231,7 @@ def _order(
         by=_me(),
         command=tuple(sys.argv),
     )
-    return order, list(found.needs)
+    return order, list(found.needs_on(table))
 
 
 def _lock_name(table: Any, home: Path) -> str:

@@ -41,6 +41,8 @@ class RecipeInfo:
     source: str
     """``module:function`` or path of the file."""
     needs: tuple[str, ...]
+    by_device: tuple[str, ...]
+    """What it needs instead where the device's own firmware polls; empty when there is no other way."""
     effects: tuple[str, ...]
     parameters: tuple[ParameterInfo, ...]
 
@@ -65,6 +67,7 @@ def recipe(reference: str) -> RecipeInfo:
         documentation=documentation,
         source=found.where,
         needs=found.needs,
+        by_device=found.by_device,
         effects=found.effects,
         parameters=tuple(_described(parameter) for parameter in found.parameters),
     )

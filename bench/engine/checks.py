@@ -8,6 +8,8 @@ from bench.engine.station import parts_known
 from bench.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.engine.recipe import Recipe
     from bench.station.config import BenchConfig, StationConfig
 
@@ -19,6 +21,11 @@ _WHY = {
     "flash": "add dut = { flash = { command = ['...', '{image}'] } }",
     "ipa": "its IPA is the device's own, or it has no card or no data path: the bench cannot run one",
 }
+
+
+def why(missing: Sequence[str]) -> str:
+    """Return the remedy for what a station does not have."""
+    return next((_WHY[need] for need in missing if need in _WHY), f"add {missing[0]} = {{...}} to the station")
 
 
 def check(
@@ -35,15 +42,15 @@ def check(
     ``config``: whose eIM and SM-DP+ it would have; None: the bundled ones.
     """
     known = parts_known(station)
-    missing = [need for need in recipe.needs if need != "person" and ":" not in need and not known.get(need, False)]
+    needs = recipe.needs_on(station)
+    missing = [need for need in needs if need != "person" and ":" not in need and not known.get(need, False)]
     if missing:
-        why = next((_WHY[need] for need in missing if need in _WHY), f"add {missing[0]} = {{...}} to the station")
         raise ConfigurationError(
             f"recipe {recipe.name} needs {', '.join(missing)}, which station {station.name} does not have",
             where=station.origin,
-            hint=why,
+            hint=why(missing),
         )
-    if "person" in recipe.needs and not attended:
+    if "person" in needs and not attended:
         raise ConfigurationError(
             f"recipe {recipe.name} asks a person, and this run is unattended",
             where=recipe.where,
@@ -75,13 +82,13 @@ def check(
     if config is not None and (config.eim.external or config.smdpp.external):
         from bench.station.external import refuse_unfit
 
-        refuse_unfit(recipe.name, recipe.needs, config.eim, config.smdpp, attended=attended)
+        refuse_unfit(recipe.name, needs, config.eim, config.smdpp, attended=attended)
 
 
 def _asks(recipe: Recipe[...], station: StationConfig) -> bool:
     """Whether the recipe would have a person move the card."""
     by_hand = station.switch is not None and station.switch.driver == "ask"
-    return by_hand and not {"modem", "card", "ipa", "reader", "switch"}.isdisjoint(recipe.needs)
+    return by_hand and not {"modem", "card", "ipa", "reader", "switch"}.isdisjoint(recipe.needs_on(station))
 
 
 def _check_clock(station: StationConfig, clock: str) -> None:

@@ -17,13 +17,16 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Concatenate, Final, Generic, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec
 
 from bench.engine.parameters import FROM_RAT, Bound, Choices, Parameter, Range, Unit, bind
 from bench.engine.recipe_parameters import Signature, read
 from bench.engine.station import Station
 from bench.errors import ConfigurationError
 from bench.station.interfaces import EIM_ABILITIES, SMDPP_ABILITIES
+
+if TYPE_CHECKING:
+    from bench.station.config import StationConfig
 
 __all__ = ["FROM_RAT", "Choices", "Range", "Recipe", "Station", "Unit", "installed", "load", "recipe"]
 
@@ -62,10 +65,12 @@ class Recipe(Generic[P]):
         needs: Sequence[str],
         effects: Sequence[str],
         teardown_within: float,
+        by_device: Sequence[str] = (),
     ) -> None:
         self.function = function
         self.title = title
         self.needs = tuple(needs)
+        self.by_device = tuple(by_device)
         self.effects = tuple(effects)
         self.teardown_within = teardown_within
         self.teardown_function: Callable[[Station], Awaitable[None]] | None = None
@@ -122,6 +127,10 @@ class Recipe(Generic[P]):
         """The declared parameters, those of groups too. Raises ConfigurationError as ``signature``."""
         return self.signature.parameters
 
+    def needs_on(self, station: StationConfig) -> tuple[str, ...]:
+        """Return what it needs on a station: ``by_device``, if declared, where the device's own firmware polls."""
+        return self.by_device if self.by_device and station.ipa == "device" else self.needs
+
     def bind(self, given: Mapping[str, object] | Sequence[str]) -> Bound:
         """Return the values of a run. Raises ConfigurationError that names everything that is wrong."""
         where = f"recipe {self.name}"
@@ -141,7 +150,8 @@ class Recipe(Generic[P]):
             raise ConfigurationError(
                 f"recipe '{self.function.__name__}' is no coroutine function", where=self.where, hint="write async def"
             )
-        for kind, given, known in (("need", self.needs, NEEDS), ("effect", self.effects, EFFECTS)):
+        needs = (*self.needs, *self.by_device)
+        for kind, given, known in (("need", needs, NEEDS), ("effect", self.effects, EFFECTS)):
             for word in given:
                 if word not in known:
                     near = difflib.get_close_matches(word, known, n=1)
@@ -157,17 +167,26 @@ def _explained(name: str) -> str:
 
 
 def recipe(
-    *, title: str, needs: Sequence[str] = (), effects: Sequence[str] = (), teardown_within: float = TEARDOWN_WITHIN
+    *,
+    title: str,
+    needs: Sequence[str] = (),
+    effects: Sequence[str] = (),
+    teardown_within: float = TEARDOWN_WITHIN,
+    by_device: Sequence[str] = (),
 ) -> Callable[[Callable[Concatenate[Station, P], Coroutine[Any, Any, None]]], Recipe[P]]:
     """Declare a recipe.
 
     ``needs``: parts of the station and services it uses (``NEEDS``); checked before anything is touched. ``effects``:
     what it does that cannot be undone (``EFFECTS``). ``teardown_within``: real seconds that its ``finally`` blocks and
-    its teardown together may take. Raises ConfigurationError for unknown words.
+    its teardown together may take. ``by_device``: what it needs instead of ``needs`` on a station whose device polls by
+    itself (``ipa = "device"``), for a recipe that asks neither modem nor card there. Raises ConfigurationError for
+    unknown words.
     """
 
     def made(function: Callable[Concatenate[Station, P], Coroutine[Any, Any, None]]) -> Recipe[P]:
-        return Recipe(function, title=title, needs=needs, effects=effects, teardown_within=teardown_within)
+        return Recipe(
+            function, title=title, needs=needs, effects=effects, teardown_within=teardown_within, by_device=by_device
+        )
 
     return made
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -207,14 +209,45 @@ def test_an_eim_for_devices_from_outside(bench: Bench, tmp_path: Path) -> None:
 def test_what_people_are_told_when_it_serves(bench: Bench) -> None:
     environment = {**os.environ, "BENCH_HOME": str(bench.home), "BENCH_CONFIG": ""}
     command = [sys.executable, "-m", "bench.cli.main", "eim", "serve", "--listen", "0.0.0.0", "--port", "0"]
+    command += ["--coaps-port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(5)]
+    lines = [process.stdout.readline() for _ in range(6)]
     process.terminate()
     _, errors = process.communicate(timeout=20)
     assert re.match(r"devices +https://0.0.0.0:\d+  as eim.bench.example", lines[0])
-    assert "Ctrl-C" in lines[4]
+    assert re.match(r" +coaps://0.0.0.0:\d+\n", lines[1])
+    assert "Ctrl-C" in lines[5]
     assert "devices connect to port 443" in errors and "does not know eim.bench.example" in errors
+    assert "devices with CoAP send to UDP port 5684" in errors and "not on 0.0.0.0" in errors
+
+
+def test_devices_with_coap_at_the_port_that_was_given(bench: Bench, tmp_path: Path) -> None:
+    """libcoap's client checks the certificate, asks what is there, and polls as an IPA does (BF4F with an EID)."""
+    client = shutil.which("coap-client-openssl")
+    if client is None:
+        pytest.skip("coap-client-openssl is not installed (apt-get install libcoap3-bin): nothing foreign to judge by")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    poll = tmp_path / "poll"
+    poll.write_bytes(bytes.fromhex("bf4f125a10" + EID))
+    with serving(bench, "--coaps-port", str(port)) as announcement:
+        assert announcement["coaps"] == f"coaps://127.0.0.1:{port}"
+        eim(bench, "order", EID, "list", "--register")
+        answers = []
+        for method, path in (("get", ".well-known/core"), ("post", "gsma/rsp2/asn1")):
+            got = tmp_path / method
+            given = ["-f", str(poll)] if method == "post" else []
+            command = [client, "-m", method, *given, "-C", announcement["ca"], "-B", "10", "-o", str(got)]
+            done = subprocess.run(
+                [*command, f"{announcement['coaps']}/{path}"], capture_output=True, timeout=30, check=False
+            )
+            assert got.exists(), done.stdout + done.stderr
+            answers.append(got.read_bytes())
+    assert b"</gsma/rsp2/asn1>" in answers[0]
+    # GetEimPackageResponse with an IpaEuiccDataRequest: it knows nothing yet of this eUICC (SGP.32 section 2.11.2).
+    assert (answers[1][:2].hex(), answers[1][3:5].hex()) == ("bf4f", "bf52")
 
 
 def test_the_document_is_printed(bench: Bench) -> None:

@@ -42,8 +42,10 @@ class Bench:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def call(self, *arguments: str, **environment: str) -> str:
-        """Run the command line in the bench's folder; return what it printed."""
+    def attempt(
+        self, *arguments: str, deadline: float = DEADLINE, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command line in the bench's folder, whatever it comes to. Raises subprocess.TimeoutExpired."""
         kept = {name: value for name, value in os.environ.items() if name not in ("BENCH_CONFIG", "NO_COLOR")}
         done = subprocess.run(
             [*BENCH, *arguments],
@@ -51,11 +53,15 @@ class Bench:
             env={**kept, "BENCH_HOME": str(self.home), **environment},
             capture_output=True,
             text=True,
-            timeout=DEADLINE,
+            timeout=deadline,
             check=False,
         )
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-        return done.stdout
+        return done
+
+    def call(self, *arguments: str, **environment: str) -> str:
+        """Run the command line in the bench's folder; return what it printed."""
+        return self.attempt(*arguments, **environment).stdout
 
     def run(
         self,
@@ -67,14 +73,25 @@ class Bench:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Summary:
         """Run a recipe and return its summary."""
+        self.write()
+        arguments = self.arguments(recipe, station, sets, world)
+        return Summary(json.loads(self.call(*arguments, **environment).splitlines()[-1]))
+
+    def write(self) -> Path:
+        """Write the bench.toml; return its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "bench.toml").write_text(self.toml)
+        path = self.folder / "bench.toml"
+        path.write_text(self.toml)
+        return path
+
+    def arguments(self, recipe: str, station: str, sets: tuple[str, ...], world: tuple[str, ...]) -> list[str]:
+        """Return the command line of a run."""
         arguments = ["run", recipe, "--station", station, "--json", "--seed", "7"]
         for value in sets:
             arguments += ["--set", value]
         for value in (*self.world, *world):
             arguments += ["--world", value]
-        return Summary(json.loads(self.call(*arguments, **environment).splitlines()[-1]))
+        return arguments
 
 
 @dataclass(frozen=True)

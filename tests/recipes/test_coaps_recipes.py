@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from recipe_bench import Bench
 
+from bench.trace import reader
+
 pytestmark = pytest.mark.timeout(180)
 COAPS = '[ipa]\noptions = { transport = "coaps" }\n'
 
@@ -33,6 +35,19 @@ def test_the_devices_own_ipa(tmp_path: Path) -> None:
     run = bench.run("device-ipa-bootstrap-to-operational", "sim-device", world=("ipa_option=transport=coaps",))
     assert run.verdict == "pass", run.errors
     assert ways(bench, "sim-device") == {(5684, True)}
+
+
+def test_the_devices_own_ipa_takes_several_options(tmp_path: Path) -> None:
+    """``--world ipa_option=`` given again adds one; the trace says what each message came by."""
+    bench = Bench(tmp_path)
+    options = ("ipa_option=transport=coaps", "ipa_option=binding=json")
+    run = bench.run("device-ipa-bootstrap-to-operational", "sim-device", world=options)
+    assert run.verdict == "pass", run.errors
+    assert ways(bench, "sim-device") == {(5684, True)}
+    packets = [packet for packet in reader.read(Path(run.found["folder"]) / "trace.pcapng") if packet.lane == "esipa"]
+    told = {(packet.data[:1], packet.comment.partition(" ")[0], packet.comment[-13:]) for packet in packets}
+    assert told >= {(b"{", "GetEimPackage", ", JSON, CoAPS"), (b"{", "GetBoundProfilePackage", ", JSON, CoAPS")}
+    assert {item[2] for item in told} == {", JSON, CoAPS"}
 
 
 def test_the_transports_compared(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from recipe_bench import Bench
@@ -33,6 +35,18 @@ def test_power_cycle_and_register(bench: Bench) -> None:
     assert run.steps["power-cycle"]["measurements"]["time_to_dead"] == 0.0  # the last run has left the output off
     assert run.steps["modem-ready"]["measurements"]["boot_time"] > 1
     assert 0 < run.steps["register"]["measurements"]["time_to_register"] < 60
+
+
+@pytest.mark.skipif(shutil.which("pcscd") is None, reason="pcscd is not installed: .ci/setup test")
+@pytest.mark.parametrize("recipe", ["power-cycle-and-register", "attach-reject-sweep"])
+def test_the_card_is_put_into_the_modem_first(recipe: str, tmp_path: Path) -> None:
+    """A SIM switch may have left it in the reader."""
+    bench = Bench(tmp_path)
+    assert bench.run("euicc-info", "sim-pcsc").verdict == "pass"
+    run = bench.run(recipe, "sim-pcsc", sets=("causes=11",) if recipe.startswith("attach") else ())
+    assert run.verdict == "pass", run.errors
+    moved = [event["data"] for event in map(json.loads, run.journal.splitlines()) if event["type"] == "card"]
+    assert [item["at"] for item in moved] == ["modem"]
 
 
 REJECT_ALL: list[dict[str, object]] = [
