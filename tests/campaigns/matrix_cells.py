@@ -54,7 +54,7 @@ class Given:
 
 _HANG = json.dumps([{"at": 60, "do": "modem-hang", "until": "supply"}])
 GIVEN: Mapping[str, Given] = {
-    "attach-reject-sweep": Given(sets=("causes=3,8,11,12,15,17,22,25,42,96",)),
+    "attach-reject-sweep": Given(sets=("causes=3,8,11,12,15,17,22,25,42,96",), own=True),
     "brown-out-sweep": Given(sets=("depths=2", "widths=2")),
     "device-flash": Given(sets=("image={folder}/meter.bin", "version=1.5.0"), own=True, flash=True),
     "esipa-transport-compare": Given(sets=("live_limit=250",), world=("rat=lte", "fixed=true")),
@@ -62,17 +62,20 @@ GIVEN: Mapping[str, Given] = {
     "euicc-download": Given(sets=("activation_code={code}",), own=True, outside="smdpp"),
     "euicc-download-bundled": Given(sets=("profile=operational",), own=True),
     "euicc-release": Given(own=True, before=("euicc-adopt",)),
+    "fplmn-recovery": Given(own=True),
     "hybrid-consumer-euicc": Given(world=("card_mode=consumer",), own=True),
     "ipa-poll": Given(own=True, before=("ipa-poll-bundled",), outside="eim"),
     "modem-lockup-watchdog": Given(sets=("hangs_within=600", "mildest=supply"), world=(f"faults={_HANG}",)),
-    "modem-qualification": Given(
-        sets=("bands=3,8,20", "firmware=EG25GG", "hangs_within=600"), world=(f"faults={_HANG}",)
-    ),
+    "modem-qualification": Given(sets=("bands=3,8,20", "firmware=EG25GG"), own=True),
     "negative-eim": Given(own=True, seconds=900.0),
     "negative-smdp": Given(own=True, seconds=900.0),
     "poor-signal-download": Given(sets=("steps=-85,-105,-125",)),
 }
-"""The recipes that need something to be meaningful here; every other one runs as it is."""
+"""The recipes that need something to be meaningful here; every other one runs as it is.
+
+Those of modem and network take the profile that is enabled as it is: on a shared home it may be any, so they begin with
+a new card.
+"""
 _DEFAULT = Given()
 
 
