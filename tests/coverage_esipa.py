@@ -13,17 +13,20 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import coverage_coap
 import coverage_items
+from coverage_coap import TRANSPORT
 
-from bench.rsp import esipa_json, tlv
+from bench.rsp import codec, esipa_json, tlv
 from bench.rsp.asn1.runtime import OPAQUE
-from bench.rsp.asn1.schema import NUMBERS, SCHEMA
+from bench.rsp.asn1.schema import BITS, NUMBERS, SCHEMA
 from bench.rsp.errors import DecodeError
 
 SGP32 = coverage_items.SGP32
 PARTIES = ("eIM", "IPA")
 MESSAGES = {"EsipaMessageFromIpaToEim": "from the IPA", "EsipaMessageFromEimToIpa": "from the eIM"}
 BINDINGS = ("ASN.1", "JSON")
+TRANSPORTS = ("HTTPS", "CoAPS")
 
 NOT_LOOKED_INTO = {
     "EuiccPackageRequest": "a command of ES10b, counted at the card",
@@ -82,10 +85,10 @@ def required() -> dict[str, str]:
             for item in _possible(SGP32, {"type": name}, name, set()):
                 if not f"{party}: {item}".startswith(tuple(NEVER_SAID)):
                     items[f"ESipa, {party}: {item}"] = told
-        for binding in BINDINGS:
+        for way in (f"{binding} over {transport}" for transport in TRANSPORTS for binding in BINDINGS):
             for function, tag in esipa_json.FUNCTIONS.items():
                 if tag != esipa_json.TRANSFER_EIM_PACKAGE:
-                    items[f"ESipa, {party}: {function} in {binding}"] = binding
+                    items[f"ESipa, {party}: {function} in {way}"] = way
         items[f"ESipa, {party}: HandleNotification answered without a body"] = MESSAGES["EsipaMessageFromEimToIpa"]
     return items
 
@@ -103,6 +106,9 @@ def _possible(module: str, descriptor: dict[str, Any], path: str, seen: set[str]
                 continue
             if kind == "CHOICE":
                 yield below
+            elif member.get("optional"):
+                yield coverage_items.presence(path, member, True)
+                yield coverage_items.presence(path, member, False)
             yield from _possible(module, member, below, seen)
     elif kind == "SEQUENCE OF":
         yield from _possible(module, descriptor["element"], f"{path}.[]", seen)
@@ -166,7 +172,10 @@ def _of(node: tlv.Tlv) -> tuple[int, int]:
     return octets[0] >> 6, number if len(octets) > 1 else octets[0] & 0x1F
 
 
-def _present(module: str, descriptor: dict[str, Any], path: str, node: tlv.Tlv) -> Iterator[str]:
+def _present(
+    module: str, descriptor: dict[str, Any], path: str, node: tlv.Tlv, *, everything: bool = False
+) -> Iterator[str]:
+    """``everything``: below types that are not looked into as well."""
     around = False
     while True:
         around = around or descriptor.get("tag", {}).get("kind") == "EXPLICIT"
@@ -175,29 +184,36 @@ def _present(module: str, descriptor: dict[str, Any], path: str, node: tlv.Tlv) 
             break
         module, descriptor, path = found
     kind = descriptor["type"]
-    if path in NOT_LOOKED_INTO:
+    if path in NOT_LOOKED_INTO and not everything:
         return
+    below = functools.partial(_present, everything=everything)
     children = _siblings(node.value)
     if kind == "CHOICE":
         chosen = children[0] if around and children else node
         for member in descriptor["members"]:
             if _of(chosen) in _tags(module, member):
                 yield f"{path}.{member['name']}"
-                yield from _present(module, member, f"{path}.{member['name']}", chosen)
+                yield from below(module, member, f"{path}.{member['name']}", chosen)
     elif kind == "SEQUENCE":
         for member in descriptor["members"]:
-            for child in children:
-                if _of(child) in _tags(module, member):
-                    yield from _present(module, member, f"{path}.{member['name']}", child)
-                    break
+            child = next((child for child in children if _of(child) in _tags(module, member)), None)
+            if member.get("optional"):
+                yield coverage_items.presence(path, member, child is not None)
+            if child is not None:
+                yield from below(module, member, f"{path}.{member['name']}", child)
     elif kind == "SEQUENCE OF":
         for child in children:
-            yield from _present(module, descriptor["element"], f"{path}.[]", child)
+            yield from below(module, descriptor["element"], f"{path}.[]", child)
     elif kind == "INTEGER":
         value = int.from_bytes(node.value, "big", signed=True)
         names = NUMBERS[module].get(path, {})
         if value in names:
             yield coverage_items.number_item(path, value, names[value])
+    elif kind == "BIT STRING":
+        names = BITS[module].get(path, {})
+        for position in codec.positions((node.value[1:], 8 * len(node.value) - 8 - sum(node.value[:1]))):
+            if position in names:
+                yield f"{path}:{names[position]}"
 
 
 def exchange(party: str, message: bytes, answer: bytes | None) -> Iterator[str]:
@@ -234,7 +250,7 @@ def _watch_bindings(note: Callable[[str], None]) -> Callable[[], None]:
 
     async def answer(bindings: Bindings, path: str, content_type: str, body: bytes, peer: Peer) -> Reply:
         reply = await original(bindings, path, content_type, body, peer)
-        if reply.status in (200, 204):
+        if reply.status in (200, 204) and TRANSPORT.get():
             tag = int.from_bytes(body[:2], "big") if path == PATH else esipa_json.function(path)
             _note_function(note, "eIM", "ASN.1" if path == PATH else "JSON", tag)
         return reply
@@ -243,12 +259,34 @@ def _watch_bindings(note: Callable[[str], None]) -> Callable[[], None]:
     return lambda: setattr(Bindings, "answer", original)
 
 
+def _watch_https(_: Callable[[str], None]) -> Callable[[], None]:
+    """A message that reaches the eIM by its HTTP server is one over HTTPS."""
+    from fixtures.eim import http
+
+    original = http.server
+
+    def server(*given: Any, **more: Any) -> Any:
+        made = original(*given, **more)
+        handler = made.request_handler
+
+        async def handle(request: Any) -> Any:
+            TRANSPORT.set("HTTPS")
+            return await handler(request)
+
+        made.request_handler = handle
+        return made
+
+    setattr(http, "server", server)  # noqa: B010
+    return lambda: setattr(http, "server", original)
+
+
 def _watch_ipa(note: Callable[[str], None]) -> Callable[[], None]:
     from fixtures.ipa.esipa import EsipaConnection
 
     original = EsipaConnection.request
 
     async def request(esipa: EsipaConnection, message: bytes) -> bytes:
+        TRANSPORT.set("HTTPS" if esipa.url(0xBF4F).startswith("https") else "CoAPS")
         answer = await original(esipa, message)
         for item in exchange("IPA", bytes(message), answer):
             note(item)
@@ -263,15 +301,18 @@ def _watch_ipa(note: Callable[[str], None]) -> Callable[[], None]:
 WATCHED: dict[str, tuple[str, Callable[[Callable[[str], None]], Callable[[], None]]]] = {
     "fixtures.eim.esipa": ("Esipa", _watch_eim),
     "fixtures.eim.bindings": ("Bindings", _watch_bindings),
+    "fixtures.eim.http": ("server", _watch_https),
+    "fixtures.eim.coap": ("handler", coverage_coap.watch_eim),
+    "fixtures.ipa.coap": ("CoapConnection", coverage_coap.watch_ipa),
     "fixtures.ipa.esipa": ("EsipaConnection", _watch_ipa),
 }
-"""Module -> the class in it that is looked at, and what wraps it."""
+"""Module -> what in it is looked at, and what wraps it."""
 
 
 def _note_function(note: Callable[[str], None], party: str, binding: str, tag: int | None) -> None:
     for name, known in esipa_json.FUNCTIONS.items():
         if known == tag:
-            note(f"ESipa, {party}: {name} in {binding}")
+            note(f"ESipa, {party}: {name} in {binding} over {TRANSPORT.get()}")
 
 
 def unknown() -> list[str]:

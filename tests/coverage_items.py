@@ -109,6 +109,11 @@ def number_item(path: str, code: int, name: str) -> str:
     return f"{path}={code} {name}"
 
 
+def presence(path: str, member: dict[str, Any], there: bool) -> str:
+    """Return the item of an optional field that is there, or that is not."""
+    return f"{path}.{member['name']}{'' if there else ' left out'}"
+
+
 def left_out(item: str) -> str:
     """Return why an item needs no test, empty when it does."""
     return next((why for prefix, why in LEFT_OUT.items() if item == prefix or item.startswith(f"{prefix}.")), "")
@@ -207,26 +212,31 @@ def observed(function: Function, command: bytes, response: bytes) -> list[str]:
     return [*items, *_present(*_start(module, name), value, bits=False, mark=function.mark)]
 
 
-def _present(module: str, descriptor: dict[str, Any], path: str, value: Any, *, bits: bool, mark: str) -> Iterator[str]:
-    mark = _below(path, descriptor, mark)
+def _present(
+    module: str, descriptor: dict[str, Any], path: str, value: Any, *, bits: bool, mark: str, everything: bool = False
+) -> Iterator[str]:
+    """``everything``: below types that are not looked into as well, and without marks."""
+    mark = "" if everything else _below(path, descriptor, mark)
     module, descriptor, path = _resolve(module, descriptor, path)
-    if NOT_LOOKED_INTO.keys() & {path, path + mark}:
+    if not everything and NOT_LOOKED_INTO.keys() & {path, path + mark}:
         return
+    below = functools.partial(_present, bits=bits, mark=mark, everything=everything)
     kind = descriptor["type"]
     if kind == "CHOICE":
         name, inner = value
         member = next(member for member in descriptor["members"] if member["name"] == name)
         yield f"{path}.{name}" + mark
-        yield from _present(module, member, f"{path}.{name}", inner, bits=bits, mark=mark)
+        yield from below(module, member, f"{path}.{name}", inner)
     elif kind == "SEQUENCE":
         for member in descriptor["members"]:
-            if member["name"] in value:
-                yield from _present(
-                    module, member, f"{path}.{member['name']}", value[member["name"]], bits=bits, mark=mark
-                )
+            there = member["name"] in value
+            if everything and member.get("optional"):
+                yield presence(path, member, there)
+            if there:
+                yield from below(module, member, f"{path}.{member['name']}", value[member["name"]])
     elif kind == "SEQUENCE OF":
         for inner in value:
-            yield from _present(module, descriptor["element"], f"{path}.[]", inner, bits=bits, mark=mark)
+            yield from below(module, descriptor["element"], f"{path}.[]", inner)
     elif kind == "INTEGER":
         names = NUMBERS[module].get(path)
         if names and value in names:

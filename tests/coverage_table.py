@@ -1,11 +1,11 @@
 """Which function, result form and code of SGP.32 is exercised by which test: a pytest plugin.
 
 ES9+ and ES2+ are looked at where the SM-DP+ carries a function out (tests/coverage_smdpp.py), ESipa where eIM and IPA
-do (coverage_esipa.py), the card at its APDUs, in every test of this process: commands are put together from STORE DATA
-blocks, responses from 61xx and GET RESPONSE, and both are decoded. In a full run (no path, no -k, no -m, nothing
-deselected) an item of coverage_items.py, coverage_smdpp.py or coverage_esipa.py without a test makes the run fail.
-``--sgp32-coverage`` prints the table in any run, ``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards
-that were told which code to give.
+do (coverage_esipa.py, coverage_coap.py), the card at its APDUs, in every test of this process: commands are put
+together from STORE DATA blocks, responses from 61xx and GET RESPONSE, and both are decoded. In a full run (no path, no
+-k, no -m, nothing deselected) an item without a test makes the run fail, and so does a message of ESipa, ES9+ or ES2+
+that no literal bytes or no reading by pycrate holds (coverage_messages.py). ``--sgp32-coverage`` prints the table in
+any run, ``--sgp32-coverage=FILE`` writes it. "(forced)": seen only on cards that were told which code to give.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import coverage_coap
 import coverage_esipa
+import coverage_messages
 import coverage_smdpp
 import pytest
 
@@ -148,6 +150,7 @@ class Plugin:
         self.deselected = False
         self._observers: dict[int, Observer] = {}
         self._undo: Callable[[], None] | None = None
+        coverage_messages.NOTE[:] = [self._note]
         self._others = (coverage_smdpp.Watch(self._note), coverage_esipa.Watch(self._note))
 
     def _note(self, item: str) -> None:
@@ -217,7 +220,8 @@ class Plugin:
         )
 
     def missing(self) -> list[str]:
-        return [item for item in needed() if item not in self.table.seen]
+        seen = self.table.seen
+        return [item for item in (*needed(), *holding()) if item not in seen]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -261,7 +265,12 @@ def needed() -> dict[str, str]:
     """Return every item of card, SM-DP+, eIM and IPA that needs a test."""
     import coverage_items
 
-    return {**coverage_items.required(), **coverage_smdpp.required(), **coverage_esipa.required()}
+    return {
+        **coverage_items.required(),
+        **coverage_smdpp.required(),
+        **coverage_esipa.required(),
+        **coverage_coap.required(),
+    }
 
 
 def wrong(table: Table) -> list[str]:
@@ -273,20 +282,57 @@ def wrong(table: Table) -> list[str]:
     ]
 
 
+def holding() -> dict[str, str]:
+    """Return what must hold the messages: literal bytes and pycrate, each as an item with the one it is needed for."""
+    found: dict[str, str] = {}
+    for item in needed():
+        for how, messages in coverage_messages.messages_of(item).items():
+            for message in messages:
+                found.setdefault(f"{how}: {message}", item)
+    return found
+
+
 def report(table: Table, missing: list[str]) -> list[str]:
-    """Return the table: number of tests, item, first test; then what is missing."""
+    """Return the table: number of tests, item, first test, and what holds the message; then what is missing."""
     wanted = needed()
     lines = []
     for item in wanted:
         tests = table.seen.get(item, [])
         how = "" if not tests or item in table.genuine else " (forced)"
         lines.append(f"{len(tests):5}  {item:90}  {tests[0] if tests else 'MISSING'}{how}")
-    extra = sorted(item for item in table.seen if item not in wanted)
+        lines += _held(item, table)
+    held = holding()
+    extra = sorted(item for item in table.seen if item not in wanted and not item.startswith(_HOLDING))
     if extra:
         lines += ["", "seen beside the items:", *(f"{len(table.seen[i]):5}  {i:90}  {table.seen[i][0]}" for i in extra)]
     forced = sum(1 for item in wanted if item in table.seen and item not in table.genuine)
-    lines += ["", f"{len(wanted) - len(missing)} of {len(wanted)} items, {forced} of them forced only"]
+    tested = len(wanted) - sum(1 for item in missing if item in wanted)
+    literal, pycrate = (
+        [item in table.seen for item in held if item.startswith(f"{how}: ")]
+        for how in (coverage_messages.LITERAL, coverage_messages.PYCRATE)
+    )
+    lines += ["", f"{tested} of {len(wanted)} items, {forced} of them forced only"]
+    lines += [
+        f"messages of ESipa, ES9+ and ES2+: {sum(literal)} of {len(literal)} held by literal bytes, "
+        f"{sum(pycrate)} of {len(pycrate)} by pycrate"
+    ]
     return lines
+
+
+_HOLDING = (f"{coverage_messages.LITERAL}: ", f"{coverage_messages.PYCRATE}: ")
+_LONGEST = 60
+"""Characters of a literal that the table shows."""
+
+
+def _held(item: str, table: Table) -> Iterator[str]:
+    """Yield the lines that say what holds a message."""
+    literals = coverage_messages.literals()
+    for how, messages in coverage_messages.messages_of(item).items():
+        for message in messages:
+            tests = table.seen.get(f"{how}: {message}", [])
+            text = literals.get(message, "") if how == coverage_messages.LITERAL else ""
+            shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+            yield f"       {how:8} {message:82}  {tests[0] if tests else 'MISSING'}{f'  {shown}' if shown else ''}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -47,9 +47,10 @@ class Side:
         return dict(answer)
 
     def state(self) -> str:
-        """Return a digest of everything that the eIM keeps: every row of every table, and the routes."""
+        """Return a digest of everything that the eIM keeps: every row, the routes, and what it does wrong."""
         text = "\n".join(self.lab.context.store.db.iterdump())
-        return hashlib.sha256((text + repr(sorted(self.routes.targets.items()))).encode()).hexdigest()
+        memory = repr((sorted(self.routes.targets.items()), self.lab.context.misbehaviour.public()))
+        return hashlib.sha256((text + memory).encode()).hexdigest()
 
 
 @asynccontextmanager

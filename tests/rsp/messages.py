@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bench.rsp.codec import SGP22, SGP32
 
+from .messages_numbers import numbers
 from .notation import octets
 
 E = "5A:89044045930000000000002153893210"
@@ -55,8 +56,10 @@ PIR = f"BF37{{{RESULT_DATA} A2{{A0{{{AID} {SIMA}}}}}}} {S}}}"
 PIR_FAILED = f"BF37{{{RESULT_DATA} A2{{A1{{80:05 81:0C 82:AA}}}}}} {S}}}"
 NOTIFICATION = f"30{{{ABOUT} {S} {CERTIFICATE} {CERTIFICATE}}}"
 COMPACT_PIR = f"A0{{A0{{80:{T} 02:01 01:00 A2{{A0{{4F:0010 {SIMA}}}}}}} {S}}}"
+COMPACT_PIR_SMALL = f"A0{{A0{{80:{T} 02:01 A2{{A0{{4F:0010}}}}}} {S}}}"
 COMPACT_PIR_FAILED = f"A0{{A0{{80:{T} 02:01 A2{{A1{{80:05 81:0C}}}}}} {S}}}"
 COMPACT_NOTIFICATION = f"A1{{{E} {ABOUT} {S} 04:A1A2}}"
+COMPACT_NOTIFICATION_SMALL = f"A1{{{ABOUT} {S}}}"
 PENDING = f"{PIR} {PIR_FAILED} {NOTIFICATION}"
 SIGNED1 = f"30{{80:{T} 83:61 84:{C16} {INFO2} {CONTEXT}}}"
 SIGNED1_SGP22 = f"30{{80:{T} 83:61 84:{C16} {INFO2_SGP22} {CONTEXT}}}"
@@ -105,13 +108,13 @@ ACKNOWLEDGED = "BF53{80:07 80:08}"
 _SGP32: dict[str, list[str]] = {
     "EuiccPackageRequest": [REQUEST, REQUEST_ECOS],
     "EimConfigurationData": [f"30{{{EIM}}}", f"30{{{EIM_CERTIFICATE}}}"],
-    "IpaEuiccDataRequest": [DATA_REQUEST, DATA_REQUEST_EVENTS],
-    "ProfileDownloadTriggerRequest": [TRIGGER, "BF54{A0{81:}}", "BF54{A0{A2{80:61}}}", "BF54{}"],
+    "IpaEuiccDataRequest": [DATA_REQUEST, DATA_REQUEST_EVENTS, "BF52{5C:A0}"],
+    "ProfileDownloadTriggerRequest": [TRIGGER, "BF54{A0{81:}}", "BF54{A0{A2{80:61}}}", "BF54{A0{A2{}}}", "BF54{}"],
     "EimAcknowledgements": [ACKNOWLEDGED, "BF53{}"],
     "EuiccPackageResult": [EPR, EPE, UNSIGNED, "BF51{A2{80:65}}"],
     "ProfileInfoListResponse": [f"BF2D{{A0{{{PROFILE}}}}}", "BF2D{A0{}}", "BF2D{81:01}"],
-    "IpaEuiccDataResponse": [DATA, DATA_ERROR, "BF52{A0{}}"],
-    "ProfileDownloadTriggerResult": [TRIGGERED, NOT_TRIGGERED],
+    "IpaEuiccDataResponse": [DATA, DATA_ERROR, "BF52{A1{02:01}}", "BF52{A0{}}"],
+    "ProfileDownloadTriggerResult": [TRIGGERED, NOT_TRIGGERED, f"BF54{{{PIR}}}", "BF54{30{80:7F}}"],
     "IpaCapabilities": [f"30{{80:02FC 81:03F8 A2{{{EXTENSION}}}}}"],
     "EUICCInfo2": [INFO2],
     "AddInitialEimRequest": [f"BF57{{A0{{30{{{EIM}}} 30{{{EIM_CERTIFICATE}}}}}}}"],
@@ -134,29 +137,50 @@ _SGP32: dict[str, list[str]] = {
         f"BF21{{{PREPARED}}}",
         f"BF21{{A1{{80:{T} 02:05}}}}",
         f"BF21{{A2{{30{{{POINT} 04:{C32}}} {S}}}}}",
+        f"BF21{{A2{{30{{}} {S}}}}}",
     ],
     "AuthenticateServerResponse": [
         f"BF38{{{AUTHENTICATED}}}",
         f"BF38{{{NOT_AUTHENTICATED}}}",
         f"BF38{{A2{{{SIGNED1} {S}}}}}",
         f"BF38{{A2{{A0{{84:AA A2{{{CONTEXT}}}}} {S} A1{{{INNER}}} A2{{{INNER}}}}}}}",
+        f"BF38{{A2{{A0{{84:AA}} {S}}}}}",
     ],
-    "PendingNotification": [PIR, NOTIFICATION, COMPACT_PIR, COMPACT_NOTIFICATION],
+    "PendingNotification": [
+        PIR,
+        NOTIFICATION,
+        COMPACT_PIR,
+        COMPACT_NOTIFICATION,
+        COMPACT_PIR_SMALL,
+        COMPACT_NOTIFICATION_SMALL,
+    ],
     "ProfileInstallationResult": [PIR, PIR_FAILED],
-    "CancelSessionResponse": [f"BF41{{{CANCELLED}}}", "BF41{81:05}", f"BF41{{A2{{30{{80:05}} {S}}}}}"],
+    "CancelSessionResponse": [
+        f"BF41{{{CANCELLED}}}",
+        "BF41{81:05}",
+        f"BF41{{A2{{30{{80:05}} {S}}}}}",
+        f"BF41{{A2{{30{{}} {S}}}}}",
+        "BF41{81:7F}",
+    ],
     "InitiateAuthenticationRequestEsipa": [f"BF39{{81:{C16} 83:61 {INFO1} 82:{T}}}", f"BF39{{81:{C16}}}"],
     "InitiateAuthenticationResponseEsipa": [
         f"BF39{{A0{{80:{T} {SERVER_SIGNED1} {S} 04:A1A2 {CERTIFICATE} 0C:4D A2{{{CONTEXT}}}}}}}",
+        f"BF39{{A0{{{SERVER_SIGNED1} {S} 04:A1A2 {CERTIFICATE}}}}}",
         "BF39{81:34}",
     ],
     "AuthenticateClientRequestEsipa": [f"BF3B{{80:{T} BF38{{{AUTHENTICATED}}}}}"],
     "AuthenticateClientResponseEsipa": [
         f"BF3B{{A0{{80:{T} {STORE} {SMDP_SIGNED2} {S} {CERTIFICATE} 04:{C32}}}}}",
+        f"BF3B{{A0{{{SMDP_SIGNED2} {S} {CERTIFICATE}}}}}",
         f"BF3B{{A1{{80:{T} {TRIGGER}}}}}",
         "BF3B{82:0A}",
     ],
     "GetBoundProfilePackageRequestEsipa": [f"BF3A{{80:{T} BF21{{{PREPARED}}}}}"],
-    "GetBoundProfilePackageResponseEsipa": [f"BF3A{{A0{{80:{T} {PACKAGE}}}}}", "BF3A{81:5F}"],
+    "GetBoundProfilePackageResponseEsipa": [
+        f"BF3A{{A0{{80:{T} {PACKAGE}}}}}",
+        f"BF3A{{A0{{{PACKAGE}}}}}",
+        "BF3A{81:5F}",
+    ],
     "HandleNotificationEsipa": [f"BF3D{{A0{{{PIR}}}}}", f"BF3D{{BF50{{{E} {TRIGGERED}}}}}"],
     "CancelSessionRequestEsipa": [f"BF41{{80:{T} A1{{{CANCELLED}}}}}", f"BF41{{80:{T} A1{{81:05}}}}"],
     "CancelSessionResponseEsipa": ["BF41{A0{}}", "BF41{81:02}"],
@@ -325,4 +349,4 @@ def messages() -> list[tuple[str, str, bytes]]:
         for module, table in ((SGP32, _SGP32), (SGP22, _SGP22))
         for name, texts in table.items()
         for text in texts
-    ]
+    ] + numbers()

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from coverage_messages import LITERAL, PYCRATE, held
 
 from bench.rsp import codec
 from bench.rsp.asn1.schema import SCHEMA
@@ -24,6 +25,7 @@ def test_our_codec_reads_and_writes_the_literal_bytes(module: str, name: str, da
     value = codec.decode(name, data, module=module, accept=())
     assert codec.encode(name, value, module=module).hex() == data.hex()
     assert codec.decode(name, data, module=module) == value
+    held(LITERAL, module, name, data)
 
 
 def test_pycrate_reads_and_writes_the_literal_bytes(compiled: ModuleType) -> None:
@@ -36,6 +38,7 @@ def test_pycrate_reads_and_writes_the_literal_bytes(compiled: ModuleType) -> Non
         assert oracle.without_defaults(module, descriptor, ours) == theirs, (name, data.hex())
         foreign.set_val(oracle.to_pycrate(module, descriptor, theirs))
         assert foreign.to_der().hex() == data.hex(), name
+        held(PYCRATE, module, name, theirs)
 
 
 def present(module: str, descriptor: dict[str, Any], path: str, value: Any) -> Iterator[str]:
