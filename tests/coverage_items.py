@@ -111,7 +111,7 @@ def number_item(path: str, code: int, name: str) -> str:
 
 def presence(path: str, member: dict[str, Any], there: bool) -> str:
     """Return the item of an optional field that is there, or that is not."""
-    return f"{path}.{member['name']}{'' if there else ' left out'}"
+    return f"{path}.{member['name']}{' given' if there else ' left out'}"
 
 
 def left_out(item: str) -> str:

@@ -1,4 +1,6 @@
-"""Every function of ESipa over CoAPS in both bindings: the bundled eIM in this process, a virtual eUICC and the IPA."""
+"""Every function of ESipa over CoAPS and over HTTPS in both bindings, from the IPA with a virtual eUICC to the bundled
+eIM, which is in this process.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ from ipa.test_bundled import OPERATIONAL, lab
 from bench.rsp import esipa_json
 from bench.station import routes
 from bench.station.clock import RealClock
+from fixtures.eim import coap, http
 from fixtures.eim import service as eim_service
 from fixtures.ipa.esipa import EsipaConnection
 from fixtures.ipa.hostpath import HostDataPath
 from fixtures.ipa.ipa import create
 from fixtures.service import Observer
 
+SERVERS = (http, coap)
+"""The eIM loads them as it starts; the coverage table (tests/coverage_table.py) looks at what there is before a test."""
+FQDN = "eim.bench.example"
 FUNCTIONS = {
     "initiateAuthentication": "BF39",
     "authenticateClient": "BF3B",
@@ -55,9 +61,11 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("binding", ["asn1", "json"])
-@pytest.mark.parametrize("compact", [False, True], ids=["full", "compact"])
+@pytest.mark.parametrize(
+    ("transport", "compact"), [("https", False), ("coaps", False), ("coaps", True)], ids=["https", "coaps", "compact"]
+)
 def test_provisioning_and_a_cancelled_download(
-    binding: str, compact: bool, home: Path, announced: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    binding: str, transport: str, compact: bool, home: Path, announced: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[str, bytes]] = []
     original = EsipaConnection.request
@@ -71,10 +79,10 @@ def test_provisioning_and_a_cancelled_download(
     async def run() -> None:
         async with asyncio.timeout(60), lab(home) as bench:
             options = {
-                "transport": "coaps",
+                "transport": transport,
                 "binding": binding,
                 "compact": compact,
-                "route": routes.coaps(announced),
+                "route": routes.coaps(announced) | {FQDN: announced["https"].removeprefix("https://")},
                 "consent": "no",
             }
             refusing = create(bench.card, HostDataPath(), RealClock(), options=options, home=home)
@@ -86,7 +94,8 @@ def test_provisioning_and_a_cancelled_download(
             del options["consent"]
             bench.ipa = create(bench.card, HostDataPath(), RealClock(), options=options, home=home)
             for _ in range(1 + compact):
-                download, _ = await bench.order_download()
+                placed = await bench.smdpp.order("operational", confirmation_code="4711")
+                download = await bench.eim.order_download(EID, placed.activation_code, confirmation_code="4711")
                 enable = await bench.eim.order_enable(EID, OPERATIONAL, rollback=False)
                 await bench.finish()
                 await bench.done(download)
@@ -99,4 +108,4 @@ def test_provisioning_and_a_cancelled_download(
     tail = {function: "asn1" if binding == "asn1" else f"esipa/{function}" for function in esipa_json.FUNCTIONS}
     for function, tag in FUNCTIONS.items():
         urls = {url for url, message in sent if message.startswith(bytes.fromhex(tag))}
-        assert urls == {f"coaps://eim.bench.example/gsma/rsp2/{tail[function]}"}, function
+        assert urls == {f"{transport}://{FQDN}/gsma/rsp2/{tail[function]}"}, function

@@ -129,8 +129,16 @@ def failure(message: bytes = b"") -> bytes:
     return tlv("BF3D", tlv("BF50", tlv("5A", bytes.fromhex(EID)), tlv("BF54", tlv("82", ORDER), error)))
 
 
+SMDS = "smds is not supported"
+
+
 @pytest.mark.parametrize(
-    ("data", "text"), [(tlv("80", b"nonsense"), "no activation code"), (tlv("A2", b""), "smds is not supported")]
+    ("data", "text"),
+    [
+        (tlv("80", b"nonsense"), "no activation code"),
+        (tlv("A2", b""), "smds is not supported"),
+        (tlv("A2", tlv("80", b"ds.test")), "smds is not supported"),
+    ],
 )
 def test_triggers_this_ipa_cannot_serve(data: bytes, text: str, home: Path, server_tls: Tls) -> None:
     eim = FakeEim(script([tlv("BF54", tlv("A0", data), tlv("82", ORDER))]))
