@@ -26,7 +26,7 @@ from fixtures.ipa.ipa import create
 from fixtures.service import Observer
 
 SERVERS = (http, coap)
-"""The eIM loads them as it starts; the coverage table (tests/coverage_table.py) looks at what there is before a test."""
+"""The eIM loads them as it starts; the coverage table looks at what there is before a test."""
 FQDN = "eim.bench.example"
 FUNCTIONS = {
     "initiateAuthentication": "BF39",
