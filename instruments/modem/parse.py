@@ -19,7 +19,10 @@ _CAUSE_3GPP = 0
 
 
 class AnswerUnreadable(DeviceFailure):
-    """The modem answered something that cannot be read."""
+    """The modem answered something that cannot be read; ``where`` is the answer."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where or "an empty answer", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,9 @@ def apdu(lines: Sequence[str], name: str = "+CGLA") -> bytes:
         fields = fields_of(line)
         if len(fields) == 2 and re.fullmatch(r"([0-9A-Fa-f]{2})+", fields[1]):
             if _int(fields[0]) not in (len(fields[1]), len(fields[1]) // 2):
-                raise AnswerUnreadable(f"{name} announces {fields[0]} characters and gives {len(fields[1])}")
+                raise AnswerUnreadable(
+                    f"{name} announces {fields[0]} characters and gives {len(fields[1])}", where="; ".join(lines)[:80]
+                )
             return bytes.fromhex(fields[1])
     raise AnswerUnreadable(f"the answer to {name} cannot be read", where="; ".join(lines)[:80])
 

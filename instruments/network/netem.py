@@ -8,13 +8,16 @@ waits for the end of a pipe that only this process holds. A root qdisc that some
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from bench.errors import ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.drivers import DriverOptions, SafeResult
@@ -51,16 +54,59 @@ def remove_arguments(interface: str, *, tc: str = "tc") -> list[str]:
     return [tc, "qdisc", "del", "dev", interface, "root", "handle", HANDLE]
 
 
-def root_qdisc(answer: str) -> tuple[str, str]:
-    """Return kind and handle of the root qdisc of ``tc -json qdisc show``; empty without one.
+@dataclass(frozen=True, slots=True)
+class RootQdisc:
+    """The root qdisc of an interface, ``kind`` empty without one; ``limits`` are netem's."""
+
+    kind: str = ""
+    handle: str = "0:"
+    limits: LinkLimits = field(default_factory=LinkLimits)
+
+    def shows(self, limits: LinkLimits) -> bool:
+        """Whether it is the bench's netem with these limits, as exactly as kernel and tc keep and print numbers."""
+        return (self.kind, self.handle) == ("netem", HANDLE) and all(
+            math.isclose(has, wanted, rel_tol=1e-3, abs_tol=least)
+            for has, wanted, least in (
+                (self.limits.delay, limits.delay, 2e-6),
+                (self.limits.jitter, limits.jitter if limits.delay else 0.0, 2e-6),
+                (self.limits.loss, limits.loss, 1e-6),
+                (self.limits.rate or 0.0, limits.rate or 0.0, 0.008),
+            )
+        )
+
+    def __str__(self) -> str:
+        if self.kind != "netem":
+            return f"qdisc {self.kind or 'none'} {self.handle}"
+        has = self.limits
+        rate = "no rate" if has.rate is None else f"rate {has.rate:g} kbit/s"
+        return f"netem {self.handle} delay {has.delay:g} s jitter {has.jitter:g} s loss {has.loss:g} {rate}"
+
+
+def root_qdisc(answer: str) -> RootQdisc:
+    """Return the root qdisc of ``tc -json qdisc show`` (delays in s, loss as a share, rate in byte/s).
 
     Raises InstrumentError.
     """
     try:
-        found = json.loads(answer or "[]")
+        found = json.loads(answer)
         roots = [item for item in found if item.get("root")]
-        return (str(roots[0]["kind"]), str(roots[0]["handle"])) if roots else ("", "0:")
-    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+        if not roots:
+            return RootQdisc()
+        options = roots[0].get("options") or {}
+        delay, rate = options.get("delay") or {}, options.get("rate") or {}
+        return RootQdisc(
+            str(roots[0]["kind"]),
+            str(roots[0]["handle"]),
+            LinkLimits(
+                rate=float(rate["rate"]) * 8 / 1000 if rate else None,
+                delay=float(delay.get("delay", 0.0)),
+                jitter=float(delay.get("jitter", 0.0)),
+                loss=float((options.get("loss-random") or {}).get("loss", 0.0)),
+            )
+            if str(roots[0]["kind"]) == "netem"
+            else LinkLimits(),
+        )
+    except (ValueError, AttributeError, TypeError, KeyError, OverflowError, RecursionError):
         raise InstrumentError(
             f"tc answered no list of qdiscs: {answer[:60]!r}",
             where="tc qdisc show",
@@ -96,14 +142,7 @@ class Netem:
             )
         made = cls(interface, tc, options)
         made.version = (await made._run([tc, "-V"])).strip()
-        kind, handle = await made._root()
-        if handle not in ("0:", HANDLE) and kind:
-            raise Refused(
-                f"{interface} has a qdisc {kind} {handle} that the bench did not set",
-                where=options.origin or options.name,
-                hint=f"take it away first: tc qdisc del dev {interface} root",
-            )
-        if handle == HANDLE:  # of a run whose host went down with it
+        if (await made._ours()).handle == HANDLE:  # of a run whose host went down with it
             await made._run(remove_arguments(interface, tc=tc))
         return made
 
@@ -112,31 +151,42 @@ class Netem:
         if limits is None:
             await self.undo()
             return
+        before = await self._ours()
         await self._watch()
+        if before.handle == HANDLE and before.limits.rate is not None and limits.rate is None:
+            # The kernel keeps the rate of a netem that is replaced by one without (sch_netem's netem_change).
+            await self._run(remove_arguments(self.interface, tc=self._tc))
         await self._run(netem_arguments(self.interface, limits, tc=self._tc))
-        kind, handle = await self._root()
-        if (kind, handle) != ("netem", HANDLE):
+        root = await self._root()
+        if not root.shows(limits):
             raise InstrumentError(
-                f"{self.interface} has qdisc {kind or 'none'} {handle} after netem was set",
+                f"{self.interface} has {root} after netem was set",
                 where=self._options.name,
                 hint="does another program configure this interface?",
             )
 
     async def undo(self) -> None:
         """Take the limits away, if there are any of the bench's."""
-        if (await self._root())[1] == HANDLE:
+        if (await self._root()).handle == HANDLE:
             await self._run(remove_arguments(self.interface, tc=self._tc))
+            if (await self._root()).handle == HANDLE:
+                raise InstrumentError(
+                    f"{self.interface} is still limited after netem was taken away",
+                    where=self._options.name,
+                    hint=f"take it away by hand: tc qdisc del dev {self.interface} root",
+                )
         guard, self._guard = self._guard, None
         if guard is not None:
-            assert guard.stdin is not None
-            guard.stdin.close()
-            await guard.wait()
+            await _end(guard)
 
     async def _watch(self) -> None:
-        """Have the limits taken away when this process ends in whatever way: its end of the pipe closes then."""
+        """Have the limits taken away when this process ends in whatever way: its end of the pipe closes then.
+
+        A line says that they are gone already.
+        """
         if self._guard is not None and self._guard.returncode is None:
             return
-        script = 'read -r gone; "$@" 2>/dev/null; true'
+        script = 'read -r done || "$@" 2>/dev/null; true'
         self._guard = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", script, "sh", *remove_arguments(self.interface, tc=self._tc),
             stdin=asyncio.subprocess.PIPE,
@@ -145,7 +195,18 @@ class Netem:
             start_new_session=True,
         )  # fmt: skip
 
-    async def _root(self) -> tuple[str, str]:
+    async def _ours(self) -> RootQdisc:
+        """Return the root qdisc. Raises Refused for one that somebody else configured."""
+        root = await self._root()
+        if root.handle not in ("0:", HANDLE) and root.kind:
+            raise Refused(
+                f"{self.interface} has a qdisc {root.kind} {root.handle} that the bench did not set",
+                where=self._options.origin or self._options.name,
+                hint=f"take it away first: tc qdisc del dev {self.interface} root",
+            )
+        return root
+
+    async def _root(self) -> RootQdisc:
         return root_qdisc(await self._run([self._tc, "-json", "qdisc", "show", "dev", self.interface]))
 
     async def _run(self, command: Sequence[str]) -> str:
@@ -182,6 +243,19 @@ class Netem:
         return out.decode("utf-8", "replace")
 
 
+async def _end(guard: asyncio.subprocess.Process) -> None:
+    """Tell the guard that there is nothing left to do, and see it go."""
+    assert guard.stdin is not None
+    with contextlib.suppress(OSError):
+        guard.stdin.write(b"done\n")
+        guard.stdin.close()
+    try:
+        async with asyncio.timeout(WITHIN):
+            await guard.wait()
+    except TimeoutError:
+        guard.kill()
+
+
 def failure(text: str, where: str) -> InstrumentError:
     """Return the error that tc's complaint stands for: Refused where the right is lacking."""
     if _PERMISSION.search(text):
@@ -208,18 +282,19 @@ def undo_now(interface: str, action: SafeAction, deadline: float) -> SafeResult:
     def run(command: list[str]) -> subprocess.CompletedProcess[str]:
         left = max(until - time.monotonic(), 0.01)
         return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=left, check=False
-        )
+            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", timeout=left,
+            check=False,
+        )  # fmt: skip
 
     try:
-        if root_qdisc(run(show).stdout)[1] == HANDLE:
+        if root_qdisc(run(show).stdout).handle == HANDLE:
             run(remove_arguments(interface, tc=tc))
         kept = run(show)
-        kind, handle = root_qdisc(kept.stdout)
+        root = root_qdisc(kept.stdout)
     except (OSError, subprocess.TimeoutExpired, InstrumentError) as error:
         return SafeResult(action.name, False, None, f"LIMITS NOT TAKEN AWAY: {error}")
-    gone = handle != HANDLE and kept.returncode == 0
-    return SafeResult(action.name, gone, kind or "none", "no limits" if gone else "LIMITS NOT TAKEN AWAY")
+    gone = root.handle != HANDLE and kept.returncode == 0
+    return SafeResult(action.name, gone, root.kind or "none", "no limits" if gone else "LIMITS NOT TAKEN AWAY")
 
 
 def identity_of(shaper: Netem) -> Identity:

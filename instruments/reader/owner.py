@@ -11,24 +11,32 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from bench.errors import InstrumentTimeout
 from bench.station.clock import Clock
 
 T = TypeVar("T")
+CARD: Final = "does the card still answer? Take it out and put it back, or restart the PC/SC daemon"
 _Jobs = queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None]
 
 
 class Owner:
-    """Runs jobs in a thread. ``abandoned`` is called on the loop when a thread was left behind."""
+    """Runs jobs in a thread. ``abandoned`` is called on the loop when a thread was left behind.
 
-    def __init__(self, name: str, clock: Clock, abandoned: Callable[[], None]) -> None:
+    What ``abandoned`` returns runs in that thread if its job ends after all: to let go of what it still holds.
+    """
+
+    def __init__(
+        self, name: str, clock: Clock, abandoned: Callable[[], Callable[[], None] | None], *, hint: str = CARD
+    ) -> None:
+        """``hint``: what a person does about a job that hangs."""
         self.left_behind = 0
         """Threads that hang, or hung."""
         self._name = name
         self._clock = clock
         self._abandoned = abandoned
+        self._hint = hint
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
         self._busy = False
@@ -114,13 +122,18 @@ class Owner:
     def _abandon(self, what: str, timeout: float) -> InstrumentTimeout:
         self._busy = False
         self.left_behind += 1
-        self._jobs.put(None)
+        jobs = self._jobs
         self._start()
-        self._abandoned()
+        let_go = self._abandoned()
+        if let_go is not None:
+            nobody: asyncio.Future[Any] = self._loop.create_future()
+            nobody.cancel()
+            jobs.put((let_go, nobody))
+        jobs.put(None)
         return InstrumentTimeout(
             f"{what} did not end within {timeout:g} s and was given up",
             where=self._name,
-            hint="does the card still answer? Take it out and put it back, or restart the PC/SC daemon",
+            hint=self._hint,
         )
 
     def end(self) -> None:

@@ -138,10 +138,13 @@ class PcscCard:
         """Changes whenever another card may be there (bench.apdu.channel.generation_of)."""
         return self._terminals << 32 | self.terminal.connections
 
-    def _abandoned(self) -> None:
+    def _abandoned(self) -> Callable[[], None]:
+        """Go on with a new context; the thread that was left behind gives the card back when its call ends."""
+        left = self.terminal.link
         self._terminals += 1
         self.terminal = self._new_terminal()
         self.unfinished = False
+        return left.forget if isinstance(left, PcscLink) else left.disconnect
 
     async def open_channel(self, aid: bytes) -> LogicalChannel:
         """Take the card for this process alone, open a logical channel and select ``aid``.
@@ -218,8 +221,9 @@ class PcscReader:
         """Of its own: presence is seen while the card is in use."""
         self._looking = Owner(f"pcsc {name} presence", options.clock, self._new_link)
 
-    def _new_link(self) -> None:
-        self._link = PcscLink(self.name)
+    def _new_link(self) -> Callable[[], None]:
+        left, self._link = self._link, PcscLink(self.name)
+        return left.forget
 
     @classmethod
     async def open(cls, options: DriverOptions) -> PcscReader:

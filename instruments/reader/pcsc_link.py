@@ -51,6 +51,8 @@ _CARD: Final = {
     0x80100009: "the reader is not there any more (SCARD_E_UNKNOWN_READER)",
     0x80100017: "the reader is not there any more (SCARD_E_READER_UNAVAILABLE)",
 }
+_STATUS: Final = (6, 9)
+"""High half of every SW1 (ISO/IEC 7816-3 section 10.3.3, 7816-4 section 5.6)."""
 _SHARING: Final = 0x8010000B
 _TIMEOUT: Final = 0x8010000A
 _NO_READERS: Final = 0x8010002E
@@ -224,6 +226,12 @@ class PcscLink:
                 "the card gave no answer, not even a status word",
                 where=f"{self.name}: SCardTransmit",
                 hint="was it taken out, or did it lose its power?",
+            )
+        if answer[-2] >> 4 not in _STATUS:
+            raise CardGone(
+                f"the answer ends with {bytes(answer[-2:]).hex().upper()}, which is no status word",
+                where=f"{self.name}: SCardTransmit",
+                hint="was the card taken out in its middle?",
             )
         return bytes(answer)
 

@@ -7,14 +7,19 @@ adapter, as most development boards wire reset and boot). A line that is asserte
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import struct
 import termios
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.errors import ConfigurationError, InstrumentError, Refused
 from bench.station.drivers import DriverOptions
 from bench.station.interfaces import Identity
 from bench.trace.lane import Direction
 from instruments.modem import usb
+from instruments.reader.owner import Owner
 from instruments.switch import relay_protocol as protocol
 from instruments.switch.numato import RelayPort
 
@@ -87,60 +92,132 @@ class NumatoLines:
         return protocol.state(command, await self._port.command(command), where=self._port.where)
 
 
+_LINES: Final = {"dtr": termios.TIOCM_DTR, "rts": termios.TIOCM_RTS}
+_NONE: Final = struct.pack("I", 0)
+_WITHIN: Final = 2.0
+"""Real seconds for one change of a line: a control transfer to the adapter, which a hanging one does not answer."""
+
+
 class SerialLines:
-    """DTR and RTS of a serial port (``bench.station.dut_parts.OutputLines``): what was set is all that can be told."""
+    """DTR and RTS of a serial port (``bench.station.dut_parts.OutputLines``), read back from the port's driver.
+
+    A port that vanished is opened again under whatever name it has then, with both lines released. The calls run in an
+    owner thread: an adapter that hangs holds up nothing else.
+    """
 
     quiet = False
     """The kernel may move both when the port is opened."""
 
-    def __init__(self, options: DriverOptions, port: Any) -> None:
+    def __init__(self, options: DriverOptions) -> None:
         self.identity = Identity(model="DTR and RTS", serial=options.port)
         self._options = options
-        self._port = port
+        self._port: Any = None
         self._where = f"{options.name} {options.port}"
-        self._on = {"dtr": False, "rts": False}
+        self._owner = Owner(
+            f"lines {options.name}", options.clock, self._abandoned, hint="plug the serial adapter out and in again"
+        )
 
     @classmethod
     async def open(cls, options: DriverOptions) -> SerialLines:
         """Open the port with both lines released. Raises ConfigurationError, InstrumentError, Refused."""
-        import serial
-
         options.known_extra()
         if not usb.valid(options.port):
             raise ConfigurationError(
                 f"'{options.port}' is no serial port", where=options.origin, hint="a path, or usb:"
             )
-        path = usb.device_file(options.port)
+        lines = cls(options)
+        try:
+            await lines._owner.run(lines._opened, timeout=_WITHIN, what="opening the port")
+        except BaseException:
+            await lines.close()
+            raise
+        return lines
+
+    async def close(self) -> None:
+        """Close the port; the operating system releases both lines."""
+        self._owner.end()
+        self._let_go()
+
+    def _abandoned(self) -> None:
+        """Leave the port, which the kernel closes when the call that hangs in it ends."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        port, self._port = self._port, None
+        with contextlib.suppress(Exception):  # a vanished port raises what it likes
+            port.close()
+
+    def _opened(self) -> Any:
+        """Return the open port, opened when it is not. Blocks."""
+        import serial
+
+        if self._port is not None:
+            return self._port
+        path = usb.device_file(self._options.port)
         if path is None:
-            raise InstrumentError(f"the port {options.port} is not there", where=options.origin)
+            raise InstrumentError("the port is not there", where=self._where, hint="is the serial adapter plugged in?")
         port = serial.Serial()
         port.port, port.exclusive, port.dtr, port.rts = path, True, False, False  # before it is opened: no pulse
         try:
             port.open()
         except (serial.SerialException, OSError, termios.error) as error:
             if "lock" in str(error).lower():
-                raise Refused("the port is in use", where=options.origin, hint="end the other program") from error
-            raise InstrumentError(f"the port cannot be opened: {error}", where=options.origin) from error
-        return cls(options, port)
+                raise Refused("the port is in use", where=self._where, hint="end the other program") from error
+            raise InstrumentError(
+                f"the port cannot be opened: {error}", where=self._where, hint="is the serial adapter plugged in?"
+            ) from error
+        self._port = port
+        return port
 
-    async def close(self) -> None:
-        """Close the port; the operating system releases both lines."""
-        with contextlib.suppress(Exception):
-            self._port.close()
+    async def _do(self, line: str, what: str, work: Callable[[Any], bool]) -> bool:
+        """Do something with a line of the open port in the owner thread; return whether the line is on after it."""
+        if line not in _LINES:
+            raise ConfigurationError(f"'{line}' is no line of a serial port", where=self._where, hint="dtr or rts")
+
+        def job() -> bool:
+            port = self._opened()
+            try:
+                return work(port)
+            except (OSError, termios.error) as error:
+                number = getattr(error, "errno", None) or error.args[0]
+                if number in (errno.ENOTTY, errno.EINVAL):
+                    raise InstrumentError(
+                        f"{line.upper()} cannot be {what}: {error}",
+                        where=self._where,
+                        hint="this port has no such lines",
+                    ) from error
+                self._let_go()
+                raise InstrumentError(
+                    f"{line.upper()} cannot be {what}: {error}", where=self._where, hint="was the adapter unplugged?"
+                ) from error
+
+        return await self._owner.run(job, timeout=_WITHIN, what=f"{line.upper()}: being {what}")
 
     async def set_line(self, line: str, on: bool) -> None:
-        """Assert or release a line. Raises ConfigurationError for another name, InstrumentError without such lines."""
-        if line not in self._on:
-            raise ConfigurationError(f"'{line}' is no line of a serial port", where=self._where, hint="dtr or rts")
-        self._options.lane.record(Direction.SENT, f"{line}={int(on)}".encode())
-        try:
-            setattr(self._port, line, on)
-        except (OSError, termios.error) as error:
-            raise InstrumentError(f"{line.upper()} cannot be set: {error}", where=self._where) from error
-        self._on[line] = on
+        """Assert or release a line and read it back.
+
+        Raises ConfigurationError for another name; InstrumentError without such lines, when the port is gone or the
+        line did not follow; InstrumentTimeout.
+        """
+        if line in _LINES:
+            self._options.lane.record(Direction.SENT, f"{line}={int(on)}".encode())
+
+        def change(port: Any) -> bool:
+            setattr(port, line, on)
+            return _is_on(port, line)
+
+        if await self._do(line, "set", change) is not on:
+            raise InstrumentError(
+                f"{line.upper()} is {'released' if on else 'asserted'} after it was {'asserted' if on else 'released'}",
+                where=self._where,
+                hint="does another program hold this port?",
+            )
 
     async def line_on(self, line: str) -> bool:
-        """Return what the line was set to."""
-        if line not in self._on:
-            raise ConfigurationError(f"'{line}' is no line of a serial port", where=self._where, hint="dtr or rts")
-        return self._on[line]
+        """Return whether the port's driver asserts the line now. Raises as ``set_line`` does."""
+        return await self._do(line, "read", lambda port: _is_on(port, line))
+
+
+def _is_on(port: Any, line: str) -> bool:
+    (bits,) = struct.unpack("I", fcntl.ioctl(port.fd, termios.TIOCMGET, _NONE))
+    return bool(bits & _LINES[line])

@@ -41,6 +41,7 @@ def run(command: Sequence[str], *, within: float = RUN_WITHIN, lane: Lane | None
     except FileNotFoundError as error:
         raise InstrumentError(
             f"the program {command[0]} is not installed",
+            where=" ".join(command),
             hint=f"install it, or give 'program' in options of {command[0]}",
         ) from error
     except subprocess.TimeoutExpired as error:

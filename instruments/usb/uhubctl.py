@@ -30,7 +30,9 @@ def port_state(text: str, port: int) -> bool:
     states = [found for found in _PORT.finditer(text) if int(found["port"]) == port]
     if not states:
         raise InstrumentError(
-            f"uhubctl tells nothing of port {port}", hint="does the hub have that port, and per-port power switching?"
+            f"uhubctl tells nothing of port {port}",
+            where=f"uhubctl -p {port}",
+            hint="does the hub have that port, and per-port power switching?",
         )
     last = states[-1]
     words = last["words"].split()

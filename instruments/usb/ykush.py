@@ -23,6 +23,7 @@ def port_state(text: str, port: int) -> bool:
             return found["state"].upper() in ("ON", "UP")
     raise InstrumentError(
         f"ykushcmd tells nothing of port {port}: {text.strip()[:100] or 'no output'}",
+        where=f"ykushcmd -g {port}",
         hint="has this board that port, and this user access to it? (udev rule)",
     )
 

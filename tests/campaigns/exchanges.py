@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -16,12 +18,15 @@ Exchange = Callable[[], Awaitable[str]]
 Raised = tuple[type[BaseException], ...]
 
 
-def plan(chance: random.Random, faults: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield faults with the answer that each happens at: every one at the first answer, in any order; then anything."""
+def plan(chance: random.Random, faults: Sequence[str], reach: int) -> Iterator[tuple[str, int]]:
+    """Yield faults with the answer that each happens at: every one at the first answer, in any order; then anything.
+
+    ``reach``: answers of an exchange that may be met.
+    """
     for fault in chance.sample(faults, len(faults)):
         yield fault, 0
     while True:
-        yield chance.choice(faults), chance.randrange(3)
+        yield chance.choice(faults), chance.randrange(reach)
 
 
 class Armed:
@@ -55,6 +60,40 @@ class Armed:
         return answer[: self._chance.randrange(1, max(len(answer), 2))]
 
 
+_BEAT, _MISSED = 0.02, 0.15
+
+
+class Pauses:
+    """When this process did not run although it could: stopped, or without a core. Nothing is judged by its time then.
+
+    A thread of its own looks at the clock, so that a driver which blocks the event loop is no pause.
+    """
+
+    def __init__(self) -> None:
+        self.last = 0.0
+        """The end of the last pause, monotonic seconds."""
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._end.wait(_BEAT):
+            now = time.monotonic()
+            if now - before > _BEAT + _MISSED:
+                self.last = now
+            before = now
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[Pauses]:
+        """Watch for as long as it lasts."""
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._end.set()
+            self._thread.join()
+
+
 @dataclass
 class Outcome:
     """What came of one driver."""
@@ -67,8 +106,23 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
     """Wrong values: the one thing that must never be."""
     unexpected: list[str] = field(default_factory=list)
-    """Wrong errors, errors without a fault, and what was over its deadline."""
+    """Wrong errors, and errors without a fault."""
+    late: list[str] = field(default_factory=list)
+    """What was over its deadline."""
+    paused: int = 0
+    """Exchanges during which this host did not run the campaign: only their values were judged."""
     longest: float = 0.0
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            **{name: getattr(self, name) + getattr(other, name) for name in vars(self) if name != "longest"},
+            longest=max(self.longest, other.longest),
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything held that is demanded."""
+        return not (self.wrong or self.unexpected or self.late)
 
     def report(self) -> dict[str, Any]:
         """Return the figures."""
@@ -76,14 +130,16 @@ class Outcome:
             "exchanges": self.exchanges,
             "returned": self.returned,
             "wrong_values": len(self.wrong),
+            "over_deadline": len(self.late),
             "unexpected": len(self.unexpected),
+            "paused": self.paused,
             "errors": dict(sorted(self.raised.items())),
             "faults": dict(sorted(self.faults.items())),
             "faults_in_all": sum(self.faults.values()),
             "recovered_within_the_exchange": dict(sorted(self.recovered.items())),
             "longest": round(self.longest, 3),
-            "told": [*self.wrong[:10], *self.unexpected[:10]],
-            "ok": not self.wrong and not self.unexpected,
+            "told": [*self.wrong[:10], *self.late[:10], *self.unexpected[:10]],
+            "ok": self.ok,
         }
 
     async def make(
@@ -96,6 +152,7 @@ class Outcome:
         fault: str,
         disarm: Callable[[], bool],
         allowed: Callable[[str, BaseException], Raised],
+        pauses: Pauses,
     ) -> str:
         """Make one exchange and judge it; return the fault that happened, empty for none.
 
@@ -113,15 +170,19 @@ class Outcome:
             raised = error
         elapsed = time.monotonic() - began
         happened = fault if disarm() and fault else ""
-        self.longest = max(self.longest, elapsed)
-        if elapsed > deadline:
-            self.unexpected.append(f"{what}: took {elapsed:.2f} s")
+        paused = pauses.last >= began - _MISSED
+        self.paused += paused
+        self.longest = max(self.longest, 0.0 if paused else elapsed)
+        if elapsed > deadline and not paused:
+            self.late.append(f"{what}: took {elapsed:.2f} s")
         if happened:
             self.faults[happened] += 1
         if raised is None:
             self.recovered.update([happened] if happened else [])
             return happened
         self.raised[type(raised).__name__] += 1
+        if paused and isinstance(raised, BenchError):
+            return happened
         right = (*allowed(happened, raised), *((InstrumentError,) if away else ()))
         if happened and ("*IDN?" in str(raised) or "another instrument answers" in str(raised)):
             right = (InstrumentError,)  # it met the *IDN? of a connection that was opened again

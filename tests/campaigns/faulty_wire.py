@@ -16,15 +16,13 @@ from exchanges import Armed  # type: ignore[import-not-found] # no installed pac
 
 Cut = Callable[[bytes, bool], tuple[bytes, bytes]]
 """Returns the first whole answer in a buffer (empty: none yet), and the rest. The flag: nothing follows."""
-AWAY: Final = ("reboot", "second-client", "exchanged")
-"""The instrument is not there, or not for this client, for a while."""
 FAULTS: Final = (
     "closed", "closed-mid-answer", "late", "silent", "half-and-silent", "half-and-late", "garbage",
-    "garbage-before-answer", "surplus", "fragmented", *AWAY,
+    "garbage-before-answer", "surplus", "fragmented", "reboot", "second-client", "exchanged",
 )  # fmt: skip
-"""What happens on any wire."""
-REFUSED: Final = "refused-in-queue"
-"""The instrument has an error queue, puts an error into it and says nothing."""
+"""What happens on any wire; with the last three the instrument is not there, or not for this client, for a while."""
+QUEUED: Final = (*FAULTS, "refused-in-queue")
+"""And on one to an instrument with an error queue, which puts an error into it and says nothing."""
 
 
 def lines(buffer: bytes, ended: bool) -> tuple[bytes, bytes]:
@@ -239,11 +237,13 @@ class FaultyWire(Armed):
                 to.write(answer[60:])
             case "silent":
                 pass
-            case _ if fault == REFUSED:
+            case "refused-in-queue":
                 self._refuse()
-            case _:
+            case "reboot" | "second-client" | "exchanged":
                 self._leave(fault)
                 raise ConnectionResetError
+            case _:
+                raise AssertionError(fault)
 
     async def _too_long(self) -> None:
         await asyncio.sleep(self._late * self._chance.uniform(1.1, 2.0))

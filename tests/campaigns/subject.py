@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import faulty_wire  # type: ignore[import-not-found]
-from exchanges import Exchange, Outcome, Raised, plan  # type: ignore[import-not-found]
+from exchanges import Exchange, Outcome, Pauses, Raised, plan  # type: ignore[import-not-found]
 
 from bench.errors import InstrumentError, InstrumentTimeout
 from instruments.scpi.link import ConnectionLost
 from instruments.scpi.parse import AnswerError, ScpiError
 
-PATIENCE: Final = 0.25
+PATIENCE: Final = 0.4
 """Seconds for one answer: the drivers' own deadlines would make a campaign of hours."""
 QUEUE: Final = 1.0
 """Seconds for the error queue after a silence (instruments.scpi.session)."""
@@ -34,7 +34,7 @@ ERRORS: Final[dict[str, Raised]] = {
     "garbage-before-answer": (AnswerError, ScpiError),
     "surplus": (),
     "fragmented": (),
-    faulty_wire.REFUSED: (ScpiError, InstrumentTimeout),
+    "refused-in-queue": (ScpiError, InstrumentTimeout),
     "reboot": (InstrumentError,),
     "second-client": (InstrumentError,),
     "exchanged": (InstrumentError,),
@@ -55,6 +55,10 @@ class Subject(ABC):
     """What may be raised, once, for garbage that lies in the stream since an earlier exchange."""
     lingers: ClassVar[tuple[str, ...]] = ()
     """Faults whose garbage a later exchange may meet: of wires without an answer to each question."""
+    deadline: float = DEADLINE
+    """Seconds for one exchange."""
+    reach: int = 3
+    """Answers of one exchange that a fault may meet."""
 
     def __init__(self, name: str, chance: random.Random) -> None:
         self.name = name
@@ -86,11 +90,12 @@ class Subject(ABC):
         """Return what can be asked."""
 
 
-async def run(subject: Subject, exchanges: int, share: float, folder: Path) -> Outcome:
+async def run(subject: Subject, exchanges: int, share: float, folder: Path, pauses: Pauses) -> Outcome:
     """Make the exchanges of one driver, a fault in ``share`` of them."""
     out, chance = Outcome(), subject.chance
     async with subject.opened(folder):
-        kinds, faults = subject.exchanges(), plan(chance, subject.faults)
+        last = "nothing"
+        kinds, faults = subject.exchanges(), plan(chance, subject.faults, subject.reach)
         for number in range(exchanges):
             wire = subject.wire
             fault, count = "", 0
@@ -98,16 +103,19 @@ async def run(subject: Subject, exchanges: int, share: float, folder: Path) -> O
                 fault, count = next(faults)
             kind = chance.choice(kinds)
             if wire.away and chance.random() < 0.7:
-                async with asyncio.timeout(5.0):
-                    await wire.here.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(5.0):
+                        await wire.here.wait()
             subject.number = number
             subject.change()
             if fault:
                 wire.arm(fault, count)
             name = kind.__name__.strip("_")
+            paused = out.paused
             happened = await out.make(
-                f"{subject.name} {number}: {name} with {fault or 'nothing'}", kind, away=wire.away, deadline=DEADLINE,
-                fault=fault, disarm=wire.disarm, allowed=subject.allowed,
+                f"{subject.name} {number}: {name} with {fault or 'nothing'} after {last}", kind, away=wire.away,
+                deadline=subject.deadline, fault=fault, disarm=wire.disarm, allowed=subject.allowed, pauses=pauses,
             )  # fmt: skip
-            subject.left += happened in subject.lingers
+            last = happened or last
+            subject.left += happened in subject.lingers or out.paused > paused
     return out

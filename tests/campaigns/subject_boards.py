@@ -98,8 +98,7 @@ class RelaySubject(Subject):
     errors: ClassVar[dict[str, Raised]] = {
         **dict.fromkeys(("late", "silent", "half-and-silent", "half-and-late"), (InstrumentTimeout,)),
         **dict.fromkeys(("garbage", "garbage-before-answer", "surplus", "flood"), (InstrumentError,)),
-        "vanished": (InstrumentError,),
-        "vanished-mid-answer": (InstrumentError,),
+        **dict.fromkeys(("vanished", "vanished-mid-answer", "rebooted", "taken"), (InstrumentError,)),
     }
     lingers = ("surplus", "garbage")
     left_errors = (InstrumentError,)
@@ -114,6 +113,11 @@ class RelaySubject(Subject):
     def _moved(self, on: frozenset[int]) -> None:
         self.states.append(on)
 
+    def _lose(self) -> None:
+        """Let go of every relay, as a board does whose USB power went."""
+        self.board.on = frozenset()
+        self.states.append(self.board.on)
+
     @contextlib.asynccontextmanager
     async def opened(self, folder: Path) -> AsyncIterator[None]:
         link = folder / "relays"
@@ -122,7 +126,9 @@ class RelaySubject(Subject):
             self._answer, self._moved, lambda *_, **__: None,
             identity="CAMPAIGN",
         )  # fmt: skip
-        self.wire = faulty_port.FaultyPort(link, self.chance, garbage=garbage, late=PATIENCE, take=self.board.feed)
+        self.wire = faulty_port.FaultyPort(
+            link, self.chance, garbage=garbage, late=PATIENCE, take=self.board.feed, reboot=self._lose
+        )
         extra: dict[str, object] = {} if self.name == "numato-lines" else {"reader": 0, "modem": 1, "settle": 0}
         self.board.on = frozenset({0})
         options = DriverOptions(name="relays", port=str(link), extra=extra)
@@ -174,7 +180,7 @@ class ConsoleSubject(Subject):
     faults = tuple(fault for fault in faulty_port.FAULTS if not fault.endswith("late"))
     errors: ClassVar[dict[str, Raised]] = {
         **dict.fromkeys(("silent", "half-and-silent", "garbage", "garbage-before-answer"), (DeviceFailure,)),
-        **dict.fromkeys(("vanished", "vanished-mid-answer"), (DeviceFailure, InstrumentError)),
+        **dict.fromkeys(("vanished", "vanished-mid-answer", "rebooted", "taken"), (DeviceFailure, InstrumentError)),
     }
     lingers = ("half-and-silent", "garbage", "surplus")
     left_errors = (DeviceFailure,)

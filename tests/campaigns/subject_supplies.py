@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import faulty_wire  # type: ignore[import-not-found]
 import supply_bench  # type: ignore[import-not-found]
@@ -18,11 +19,13 @@ from bench.station.drivers import load_driver
 from fixtures.sim.scpi import ScpiError
 from instruments.scpi.parse import AnswerError
 
+_SERIALS: Final = itertools.count(1)
+
 
 class SupplySubject(Subject):
     """Every measurement is another number; the output is switched at the front, the voltage by the driver."""
 
-    faults = (*faulty_wire.FAULTS, faulty_wire.REFUSED)
+    faults = faulty_wire.QUEUED
 
     def __init__(self, case: Any, chance: random.Random) -> None:
         super().__init__(str(case), chance)
@@ -38,6 +41,7 @@ class SupplySubject(Subject):
         with supply_bench.Bench(self.case.model, channel=self.case.channel) as bench:
             self.bench = bench
             bench.supply.sessions = None  # who else is there is the wire's matter
+            bench.supply.identity = _another(bench.supply.identity)
             self.wire = faulty_wire.FaultyWire(
                 [bench.port], faulty_wire.lines, self.chance, garbage=NO_LINES, late=PATIENCE,
                 reboot=self._reboot, refuse=self._refuse, foreign=self._foreign,
@@ -115,6 +119,12 @@ class SupplySubject(Subject):
         wanted = self.driver.identity.serial
         found = await self.driver._session.value("*IDN?", _identity)
         return "" if wanted in found else f"*IDN? is {found!r}"
+
+
+def _another(identity: str) -> str:
+    """Return the identity of another instrument of the same kind: the lock of an exchange is keyed by it."""
+    maker, model, serial, *rest = identity.split(",")
+    return ",".join((maker, model, f"{serial[:-4]}{next(_SERIALS):04d}", *rest))
 
 
 def _identity(answer: str) -> str:

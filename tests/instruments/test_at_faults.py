@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,11 +17,6 @@ from bench.station.drivers import DriverOptions
 from instruments.modem import recovery, usb
 from instruments.modem.errors import ModemHung, PortGone
 from instruments.modem.modem import AtModem
-from instruments.modem.vendors import GENERIC, VENDORS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "campaigns"))
-
-import at_faults
 
 
 @pytest.fixture
@@ -37,33 +31,6 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(usb, "SYS", found.classes)
     monkeypatch.setattr(usb, "DEV", found.dev)
     return found
-
-
-def test_no_wrong_value_in_randomised_exchanges(tmp_path):
-    found = asyncio.run(at_faults.campaign(200, 7, tmp_path / "campaign"))
-    assert found["wrong"] == []
-    assert found["values"] > 120
-    assert found["renamed"] > 0
-    assert found["slowest"] < at_faults.MOST
-
-
-def test_no_wrong_value_with_the_layer_of_any_vendor(tmp_path):
-    found = at_faults.campaigns(14 * 12, 7, tmp_path)
-    assert found["wrong_values"] == 0, [driver["wrong"] for driver in found["drivers"].values()]
-    assert set(found["drivers"]) == {vendor.driver for vendor in (*VENDORS, GENERIC)}
-    assert all(driver["values"] > 4 for driver in found["drivers"].values())
-
-
-def test_the_campaign_finds_a_driver_that_takes_a_late_answer(tmp_path, monkeypatch):
-    """A campaign that cannot fail shows nothing: without looking for the end of late answers it must."""
-
-    async def careless(port):
-        port._dirty = False
-
-    monkeypatch.setattr("instruments.modem.port.AtPort._resynchronise", careless)
-    monkeypatch.setattr(at_faults, "FAULTS", {"none": 50, "late": 50})
-    found = asyncio.run(at_faults.campaign(60, 3, tmp_path / "campaign"))
-    assert any("under none" in wrong for wrong in found["wrong"])
 
 
 def test_a_flood_of_events_delays_no_answer(double):

@@ -45,7 +45,21 @@ elif mode == "device":
 elif mode == "deaf":
     pass
 elif arguments[1] == "replace":
-    state.write_text(json.dumps([{{"kind": "netem", "handle": "bec1:", "root": True}}]))
+    options = json.loads(state.read_text())[0].get("options", {{}}) if state.exists() else {{}}
+    options = {{"rate": options["rate"]}} if "rate" in options else {{}}  # as sch_netem's netem_change
+    words = arguments[arguments.index("netem") + 1 :]
+    for name, value in zip(words, words[1:]):
+        if name == "delay":
+            after = words[words.index("delay") + 2 :][:1]
+            jitter = float(after[0][:-2]) / 1e6 if after and after[0].endswith("us") else 0
+            options["delay"] = {{"delay": float(value[:-2]) / 1e6, "jitter": jitter, "correlation": 0}}
+        elif name == "loss":
+            options["loss-random"] = {{"loss": float(value[:-1]) / 100, "correlation": 0}}
+        elif name == "rate":
+            options["rate"] = {{"rate": int(value[:-3]) // 8, "packetoverhead": 0}}
+    if mode == "partial":
+        options.pop("loss-random", None)
+    state.write_text(json.dumps([{{"kind": "netem", "handle": "bec1:", "root": True, "options": options}}]))
 elif arguments[1] == "del":
     state.unlink(missing_ok=True)
 """
@@ -102,6 +116,34 @@ def test_limits_as_tc_takes_them(tc, limits, arguments):
     assert set(changes[1:]) == {"qdisc del dev eth7 root handle bec1:"}
 
 
+def test_a_rate_does_not_outlive_the_limits_it_belonged_to(tc):
+    """The kernel keeps the rate of a netem that is replaced by one without."""
+
+    async def body():
+        driver = await TcNetem.open(tc.options())
+        await driver.limit(LinkLimits(rate=62.5))
+        await driver.limit(LinkLimits(delay=0.1))
+        options = json.loads(tc.state.read_text())[0]["options"]
+        await driver.close()
+        return options
+
+    assert set(run(body)) == {"delay"}
+
+
+def test_a_tc_that_takes_nothing_away_is_told(tc):
+    async def body():
+        driver = await TcNetem.open(tc.options())
+        await driver.limit(LinkLimits(delay=0.1))
+        tc.mode("deaf")
+        with pytest.raises(InstrumentError, match="eth7 is still limited after netem was taken away"):
+            await driver.limit(None)
+        tc.mode("")
+        await driver.close()
+
+    run(body)
+    assert not tc.state.exists()
+
+
 def test_closing_takes_the_limits_away(tc):
     async def body():
         driver = await TcNetem.open(tc.options())
@@ -151,6 +193,7 @@ asyncio.run(main())
         ("permission", Refused, "may not change traffic control"),
         ("device", InstrumentError, "the interface is not there"),
         ("deaf", InstrumentError, "has qdisc none 0: after netem was set"),
+        ("partial", InstrumentError, r"has netem bec1: delay 0\.1 s jitter 0 s loss 0 no rate after netem was set"),
     ],
 )
 def test_why_tc_did_not(tc, mode, kind, words):
@@ -158,7 +201,7 @@ def test_why_tc_did_not(tc, mode, kind, words):
         driver = await TcNetem.open(tc.options())
         tc.mode(mode)
         with pytest.raises(kind, match=words) as caught:
-            await driver.limit(LinkLimits(delay=0.1))
+            await driver.limit(LinkLimits(delay=0.1, loss=0.02))
         assert mode != "permission" or "setcap cap_net_admin" in caught.value.hint
         await driver.close()
 

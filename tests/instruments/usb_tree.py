@@ -16,7 +16,7 @@ class UsbTree:
         self.classes = self.sys / "class" / "tty"
         self.bus = self.sys / "bus" / "usb" / "devices"
         for made in (self.dev, self.classes, self.bus):
-            made.mkdir(parents=True)
+            made.mkdir(parents=True, exist_ok=True)
 
     def device(self, place: str) -> Path:
         """Plug a device in; return its folder, with the file ``authorized``."""
