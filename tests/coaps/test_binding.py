@@ -105,6 +105,8 @@ def test_a_live_poll_costs_330_bytes_of_ip(pki: Pki, tmp_path: Path) -> None:
         pytest.param("40 01 0001 d1 16 78", "a5", id="Proxy-Uri"),
         pytest.param("40 01 0001", "45", id="root"),
         pytest.param("40 01 0001 bb 2e77656c6c2d6b6e6f776e 04 636f7265", "45", id="well-known-core"),
+        pytest.param("40 01 0001 bb 2e77656c6c2d6b6e6f776e 04 636f7265 61 28", "45", id="wants-links"),
+        pytest.param("40 01 0001 bb 2e77656c6c2d6b6e6f776e 04 636f7265 61 32", "86", id="wants-links-in-JSON"),
         pytest.param("40 02 0001 bb 2e77656c6c2d6b6e6f776e 04 636f7265", "85", id="POST-to-well-known-core"),
         pytest.param("40 02 0001 b4 67736d61 04 72737032 04 61736e31 d1 03 0f ff 00", "80", id="block-of-2048"),
         pytest.param("40 02 0001 b4 67736d61 04 72737032 04 61736e31 d1 03 16 ff 00", "88", id="block-1-without-0"),

@@ -215,6 +215,36 @@ def test_what_is_too_old_or_too_weak_is_refused(option: str, bench: Bench) -> No
     assert b"CONNECTION ESTABLISHED" not in said.stderr
 
 
+@pytest.mark.parametrize(("limit", "block"), [(512, 256), (1024, 512), (2048, 1024), (4096, 1024)])
+def test_a_client_whose_records_are_small_gets_blocks_that_fit(limit: int, block: int, pki: Pki) -> None:
+    """max_fragment_length (RFC 6066): a message is one record, and OpenSSL writes none that is longer than agreed."""
+    need("openssl")
+    arguments = ("s_client", "-dtls1_2", "-quiet", "-maxfraglen", str(limit))
+    exponent = block.bit_length() - 5
+
+    async def work() -> None:
+        async with serving(pki) as (_, port):
+            process = await asyncio.create_subprocess_exec(
+                "openssl", *arguments, "-connect", f"127.0.0.1:{port}",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                # GET of the whole, then the next block of 1024 bytes: its first part, numbered in blocks that fit
+                for number, asked in (0, ""), (1024 // block, "c1 16"):
+                    process.stdin.write(bytes.fromhex(f"40 01 {number:04x} b1 61 {asked}"))
+                    head = await process.stdout.readuntil(b"\xff")
+                    assert head[:4] == bytes.fromhex(f"60 45 {number:04x}")
+                    assert bytes([number << 4 | 8 | exponent]) in head, head.hex()
+                    got = await process.stdout.readexactly(block)
+                    assert got == (bytes(range(256)) * 16)[number * block : (number + 1) * block]
+            finally:
+                process.kill()
+                await process.wait()
+
+    play(work)
+
+
 # --- our client -------------------------------------------------------------------------------------------------------
 
 
