@@ -61,6 +61,7 @@ def run(
     again with 'bench show last'. Exit code: 0 pass, 1 fail, 2 configuration, 3 bench-error, 4 error in the recipe,
     5 inconclusive, 130 aborted.
     """
+    from bench.cli.answers import Answers
     from bench.client import StartOptions, follow, start
 
     options = StartOptions(
@@ -85,12 +86,19 @@ def run(
         printer = Printer(quiet=as_json)
         with contextlib.suppress(BrokenPipeError):
             printer.head(handle.folder)
+            answers = Answers(handle.folder, _complain, show=as_json) if options.attended else None
             for event in follow(handle.folder):
                 printer.event(event)
+                if answers is not None:
+                    answers.event(event)
         code = handle.wait()
     if as_json:
         print_json(printer.summary(handle.folder, code))
     sys.exit(3 if code is None else code)
+
+
+def _complain(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def pairs(texts: tuple[str, ...]) -> dict[str, object]:

@@ -136,17 +136,24 @@ Look = Callable[[Mapping[str, Any]], Awaitable[list[Check]]]
 
 
 def services(config: BenchConfig, *, with_eim: Look | None = None) -> list[Check]:
-    """Start eIM and SM-DP+ as a run would, and end them again; ``with_eim`` while the eIM runs."""
+    """Start eIM and SM-DP+ as a run would, and end them again; ``with_eim`` while the eIM runs.
+
+    The lab's own are looked at, and left as they are.
+    """
     return asyncio.run(_services(config, with_eim))
 
 
 async def _services(config: BenchConfig, with_eim: Look | None) -> list[Check]:
+    from bench.client.doctor_external import external
+
     eim, smdpp = config.eim, config.smdpp
     eim_options = {"host": eim.listen, "port": eim.port, "fqdn": eim.advertise, **eim.options}
     smdpp_options = {"host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise, **smdpp.options}
     found = await asyncio.gather(
-        _service(config.home, "eim", eim_options, eim.origin, with_eim),
-        _service(config.home, "smdpp", smdpp_options, smdpp.origin),
+        external("eim", eim, with_eim)
+        if eim.external
+        else _service(config.home, "eim", eim_options, eim.origin, with_eim),
+        external("smdpp", smdpp) if smdpp.external else _service(config.home, "smdpp", smdpp_options, smdpp.origin),
     )
     return [item for items in found for item in items]
 

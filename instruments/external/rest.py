@@ -213,7 +213,9 @@ class RestConnection:
         shown = self._scrubbed(raw)
         self._lane.record(Direction.RECEIVED, shown, comment=f"{operation.name}: HTTP {status}")
         if 200 <= status < 300 or status in operation.accept:
-            return Answer(operation, self._document(operation, raw, where), where)
+            answer = Answer(operation, self._document(operation, raw, where), where)
+            self._require_success(operation, answer, shown)
+            return answer
         raise self._refusal(operation, status, headers, shown, where)
 
     def _lost(self, operation: Operation, what: str, where: str) -> _Again:
@@ -229,8 +231,25 @@ class RestConnection:
         hint = "a slow server needs a longer 'timeout' in [server]; its own log says what it did"
         return _Again(InstrumentTimeout(what, where=where, hint=hint), harmless=False)
 
+    def _require_success(self, operation: Operation, answer: Answer, shown: bytes) -> None:
+        """Raise InstrumentError when the body of a good status says that the call failed, as ES2+ does."""
+        server = self.template.server
+        if not server.success:
+            return
+        try:
+            told = pointer.find(answer.document, pointer.parse(server.success))
+        except pointer.NotThere:
+            return
+        if str(told) not in server.success_is:
+            reason = self._reason_of(shown)
+            raise InstrumentError(
+                f"the {self._title} refused '{operation.name}' ({str(told)[:80]}" + (f": {reason})" if reason else ")"),
+                where=answer.where,
+                hint=f"does the request fit what it expects? {operation.origin}",
+            )
+
     def _document(self, operation: Operation, raw: bytes, where: str) -> Any:
-        if not operation.answer:
+        if not operation.answer and not (self.template.server.success and raw):
             return None
         try:
             return json.loads(raw)

@@ -127,6 +127,8 @@ class Server:
     retry_after: Annotated[float, Bounds(0.0, 60.0, "s")] = 0.5
     settle: Annotated[float, Bounds(0.0, 600.0, "s")] = 10.0
     reason: str = ""
+    success: str = ""
+    success_is: tuple[str, ...] = ()
     origin: str = ""
 
 
@@ -255,8 +257,13 @@ def _server(table: object, document: Document, base: Path) -> Server | None:
         document.complain((*path, "token_form"), "the token has no place in it", 'such as "Bearer {token}"')
     if not re.fullmatch(r"[A-Za-z0-9-]{1,60}", server.token_header):
         document.complain((*path, "token_header"), f"'{server.token_header[:60]}' is no header", "Authorization")
-    if server.reason:
-        _pointer(server.reason, (*path, "reason"), document)
+    for key in ("reason", "success"):
+        if getattr(server, key):
+            _pointer(getattr(server, key), (*path, key), document)
+    if bool(server.success) != bool(server.success_is):
+        document.complain(
+            (*path, "success"), "success and success_is belong together", "a pointer, and its good values"
+        )
     files: dict[str, Any] = {}
     for key in ("ca", "client_certificate", "client_key", "token_file"):
         value = getattr(server, key)

@@ -19,6 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bench.errors import ConfigurationError
 from bench.station import services
 
 TOKEN = "foreign-token-0123456789abcdef"
@@ -42,6 +43,7 @@ class Foreign:
         self.requests: list[dict[str, str]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
         self.by_request: dict[str, str] = {}
+        self.prepared: dict[str, dict[str, Any]] = {}
         self._once: set[str] = set()
 
     def application(self) -> web.Application:
@@ -78,8 +80,9 @@ class Foreign:
             self._once.add(place)
             return web.json_response({}, status=503, headers={"Retry-After": "0"})
         answer = await handler(request)
-        if self.fault == "lost-answers" and request.method == "POST" and place not in self._once:
-            self._once.add(place)
+        key = request.headers.get("X-Request-Id", "")
+        if self.fault == "lost-answers" and request.method == "POST" and key not in self._once:
+            self._once.add(key)
             assert request.transport is not None
             request.transport.abort()
         return answer
@@ -97,7 +100,7 @@ class Foreign:
     async def device(self, request: web.Request) -> web.Response:
         try:
             found = await self.eim.euicc(request.match_info["eid"])
-        except Exception:
+        except ConfigurationError:
             return web.json_response({"problem": {"detail": "no such device"}}, status=404)
         return web.json_response({"device": {"enrolled": "yes", "counters": {"polls": found["polls"]}}})
 
@@ -125,7 +128,7 @@ class Foreign:
             ref = f"J-{len(self.jobs) + 1}/{kind}"  # a slash, that paths be encoded
             self.jobs[ref] = {"kind": kind, "order": None}
             self.by_request[key] = ref
-            if not (self.fault == "swallow-enable" and kind == "enable"):
+            if not (self.fault == "swallow-enable" and parameters.get("rollback")):
                 order = await self.eim.order(request.match_info["eid"], kind, parameters, key=key or None)
                 self.jobs[ref]["order"] = order.order_id
         ref = self.by_request[key]
@@ -160,11 +163,17 @@ class Foreign:
     async def prepare(self, request: web.Request) -> web.Response:
         given = await request.json()
         assert given["product"] == "IOT-1"
-        made = await self.smdpp.order("operational", eid=given.get("target", ""))
-        return web.json_response({"result": [{"icc": made.iccid, "token": made.matching_id, "ttl": None}]})
+        key = request.headers.get("X-Request-Id", "")
+        if key not in self.prepared:
+            made = await self.smdpp.order("operational", eid=given.get("target", ""))
+            self.prepared[key] = {"icc": made.iccid, "token": made.matching_id, "ttl": None}
+        return web.json_response({"result": [self.prepared[key]]})
 
     async def profile(self, request: web.Request) -> web.Response:
-        found = await self.smdpp.state(request.match_info["token"])
+        try:
+            found = await self.smdpp.state(request.match_info["token"])
+        except ConfigurationError:
+            return web.json_response({"problem": {"detail": "no such profile"}}, status=404)
         events = [{"what": str(item["event"]).upper(), "no": item["seq"]} for item in found.notifications]
         return web.json_response({"profile": {"phase": found.state.upper()}, "events": events})
 

@@ -124,6 +124,8 @@ operational = "IOT-1"
 [operations.order]
 method = "POST"
 path = "/profiles"
+headers = {{ "X-Request-Id" = "{{key}}" }}
+repeat = "{repeat}"
 body = {{ product = "{{profile}}", target = "{{eid}}" }}
 answer = {{ iccid = "/result/0/icc", matching_id = "/result/0/token" }}
 
