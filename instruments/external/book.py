@@ -51,6 +51,8 @@ class Book:
         self.path = home / "external" / f"{role}-{digest}.jsonl"
         self._entries: dict[str, Entry] = {}
         self._lines = 0
+        self._begin = b"\n"
+        """Before the first line: whatever a crash has cut off ends here."""
         self._read()
 
     def begin(self, eid: str, kind: str, ordered: Mapping[str, Any], *, key: str = "") -> Entry:
@@ -64,7 +66,7 @@ class Book:
         """Note what is known now, durably. Raises BenchError."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            line = json.dumps(asdict(entry)).encode() + b"\n"
+            line = self._begin + json.dumps(asdict(entry)).encode() + b"\n"
             fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 os.write(fd, line)
@@ -75,6 +77,7 @@ class Book:
             raise BenchError(
                 f"the orders cannot be kept: {error.strerror}", where=str(self.path), hint="free space, or BENCH_HOME"
             ) from error
+        self._begin = b""
         self._lines += 1
 
     def of(self, eid: str) -> list[Entry]:

@@ -116,7 +116,7 @@ class RestEim(ExternalEim):
         while True:
             shown = await self._shown(entry)
             # A state between sent and done may be the server's own delay: it has the result, and works on it.
-            if shown.state in FINAL or shown.state in ("held", "pending") or time.monotonic() >= until:
+            if shown.state in FINAL or shown.state in ("held", "pending", LOST) or time.monotonic() >= until:
                 return self._end(entry, shown)
             await asyncio.sleep(_AGAIN)
 

@@ -323,6 +323,8 @@ class RestConnection:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
+            if hasattr(self._session, "_retry_connection"):  # 'repeat' alone says what is sent again, also of PUT
+                self._session._retry_connection = False
         return self._session
 
 
