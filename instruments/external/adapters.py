@@ -80,7 +80,7 @@ class Ask:
         if role == "smdpp":
             AskSmdpp(config, AdapterContext(Path(), NullLane, lambda text: None))
         else:
-            options_of(config, "timeout")
+            options_of(config, "timeout", "judge_without")
 
 
 REST: ServerAdapter = Rest()

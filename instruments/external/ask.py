@@ -42,6 +42,10 @@ def options_of(config: ServerConfig, *known: str) -> dict[str, Any]:
     timeout = config.options.get("timeout")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout < 1):
         raise ConfigurationError(f"'timeout' is {timeout!r}, seconds are due", where=config.origin)
+    waived = config.options.get("judge_without", [])
+    if not isinstance(waived, list) or any(item not in ("state", "notifications") for item in waived):
+        hint = 'a list of "state", "notifications"'
+        raise ConfigurationError(f"'judge_without' is {waived!r}", where=config.origin, hint=hint)
     return dict(config.options)
 
 
@@ -82,8 +86,9 @@ class AskEim(ExternalEim):
         told = announcement("eim", config)
         book = Book(context.home, "eim", f"ask {told['eim_id']}")
         super().__init__(told["eim_id"], told["fqdn"], EIM_OFFERS, book)
-        timeout = options_of(config, "timeout").get("timeout")
-        self._person = Person(context.lane("ask:eim"), config.origin, timeout)
+        options = options_of(config, "timeout", "judge_without")
+        self.judge_without = tuple(options.get("judge_without", ()))
+        self._person = Person(context.lane("ask:eim"), config.origin, options.get("timeout"))
 
     @property
     def asker(self) -> Asker | None:
@@ -169,7 +174,8 @@ class AskSmdpp:
 
     def __init__(self, config: ServerConfig, context: AdapterContext) -> None:
         self.address = config.advertise
-        options = options_of(config, "timeout", "codes")
+        options = options_of(config, "timeout", "codes", "judge_without")
+        self.judge_without = tuple(options.get("judge_without", ()))
         codes = options.get("codes")
         if not isinstance(codes, str) or not codes:
             raise ConfigurationError(

@@ -12,7 +12,8 @@ from bench.station.model import ServerConfig
 from bench.trace.lane import NullLane
 from instruments.external import credentials
 from instruments.external.rest import NotFound, RestConnection
-from instruments.external.template import RULES, Template, load
+from instruments.external.rules import RULES
+from instruments.external.template import Template, load
 
 _NOBODY: Final = "89000000000000000000000000000000"
 """An EID digits of which no card has: 89, then zeros, and the check digits that fit."""

@@ -18,7 +18,8 @@ from bench.errors import InstrumentError, InstrumentTimeout
 from bench.trace.lane import Direction, Lane
 from instruments.external import credentials, pointer
 from instruments.external.filling import fill, fill_path
-from instruments.external.template import RULES, Operation, Template
+from instruments.external.rules import RULES
+from instruments.external.template import Operation, Template
 
 if TYPE_CHECKING:
     import aiohttp

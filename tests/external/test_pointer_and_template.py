@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.errors import ConfigurationError
 from bench.station.tables import Document
-from instruments.external import filling, pointer, template
+from instruments.external import filling, pointer, rules, template
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 NAMES = st.text(max_size=8)
@@ -147,13 +147,13 @@ def test_examples_to_copy_are_whole_and_name_every_key() -> None:
     for role in ("eim", "smdpp"):
         text = (RECIPES / f"external_{role}.toml").read_text()
         found = read(text, role)
-        assert set(template.REQUIRED[role]) <= set(found.operations)
-        for name in template.RULES[role]:
+        assert set(rules.REQUIRED[role]) <= set(found.operations)
+        for name in rules.RULES[role]:
             assert name in text, name
     both = "".join((RECIPES / f"external_{role}.toml").read_text() for role in ("eim", "smdpp"))
     for key in template.Server.__dataclass_fields__:
         assert key == "origin" or key in both, key
-    for word in (*template.EIM_STATES, *template.SMDPP_STATES, *template.EVENTS):
+    for word in (*rules.EIM_STATES, *rules.SMDPP_STATES, *rules.EVENTS):
         assert word in both, word
 
 
@@ -246,7 +246,7 @@ def test_any_table_is_a_template_or_a_complaint(role: str, changes: list[tuple[l
         assert "t.toml:" in str(error)
         return
     for operation in found.operations.values():
-        values = dict.fromkeys(template.RULES[role][operation.name].values, "1")
+        values = dict.fromkeys(rules.RULES[role][operation.name].values, "1")
         filled = {**values, **found.values}
         filling.fill_path(operation.path, filled, "here")
         json.dumps(filling.fill(operation.body, filled))
