@@ -51,6 +51,41 @@ def test_the_document_has_every_call_and_role() -> None:
     assert DOCUMENT["security"] == [{"token": []}]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "schema", "given_"),
+    [
+        ("get", "/orders", "state", ""),
+        ("get", "/orders", "state", "finished"),
+        ("get", "/audit", "order", ""),
+        ("get", "/export", "eid", ""),
+        ("post", "/orders/batch", None, {"orders": []}),
+        ("post", "/tokens", None, {"name": "", "role": "view"}),
+        ("post", "/misbehaviour", None, {"name": ""}),
+        ("put", "/misbehaviour", None, {"misbehaviours": [], "more": 42}),
+        ("put", "/routes/a", None, {"target": ""}),
+        ("post", "/orders", None, {"eid": EID, "kind": "enable", "iccid": "8900101000000000019", "retry_after": 1e16}),
+    ],
+)
+def test_what_is_refused_is_refused_by_the_document_too(
+    method: str, path: str, schema: str | None, given_: Any, pki: Pki, tmp_path: Path
+) -> None:
+    """A client that is made of the document, such as schemathesis, sends nothing that it cannot know to be wrong."""
+
+    async def use() -> None:
+        async with side(pki, tmp_path, known="0560") as made:
+            target, body = (path, given_) if schema is None else (f"{path}?{schema}={given_}", None)
+            status, answer = await made.call(method.upper(), target, body)
+            assert status == 400, answer
+
+    asyncio.run(use())
+    operation = DOCUMENT["paths"]["/routes/{name}" if path.startswith("/routes") else path][method]
+    if schema is None:
+        found = operation["requestBody"]["content"]["application/json"]["schema"]
+    else:
+        found = next(one["schema"] for one in operation["parameters"] if one["name"] == schema)
+    assert not validator(found).is_valid(given_)
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=names)
 def test_answers_are_what_the_document_says(variant: Any, pki: Pki, tmp_path: Path) -> None:
     call = variant[0]
