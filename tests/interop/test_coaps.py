@@ -139,6 +139,29 @@ def test_datagrams_that_are_lost_on_the_servers_side(pki: Pki, body: bytes, tmp_
     play(work)
 
 
+def test_sixty_kilobytes_by_get_with_datagrams_lost_on_either_side(pki: Pki, tmp_path: Path) -> None:
+    need(*CLIENTS)
+
+    async def work() -> None:
+        expected = (await echo_get()).payload
+        async with serving(pki) as (_, port):
+
+            async def losing(program: str, side: str, number: int) -> None:
+                got = tmp_path / f"{program}-{side}{number}"
+                rules = {} if side == "client" else {side: lambda count, data: int(count != number)}
+                async with way(port, **rules) as between:
+                    uri = f"coaps://127.0.0.1:{between.port}/a"
+                    own = ("-l", number) if side == "client" else ()
+                    _, answer, said = await libcoap(program, "-m", "get", "-C", pki.ci_files, *own, "-o", got, uri)
+                    assert len(between.seen_down) > len(expected) // 1024
+                assert answer == expected, f"{program} without {side} {number}: {said[:2000]}"
+
+            cases = [("client", 1), ("client", 9), ("up", 2), ("up", 30), ("down", 4), ("down", 8), ("down", 50)]
+            await asyncio.gather(*(losing(program, *case) for program in CLIENTS for case in cases))
+
+    play(work)
+
+
 @pytest.mark.parametrize("program", CLIENTS)
 def test_a_client_that_trusts_another_ca_gets_nothing(program: str, pki: Pki, tmp_path: Path) -> None:
     need(program)
@@ -204,6 +227,20 @@ def test_openssl_shakes_hands_with_one_suite_and_resumes(suite: str, bench: Benc
     assert f"Cipher is {suite}".encode() in first.stdout and b"Verify return code: 0 (ok)" in first.stdout
     again = run(*arguments, "-cipher", f"{suite}:@SECLEVEL=0", "-sess_in", session)
     assert f"Reused, TLSv1.2, Cipher is {suite}".encode() in again.stdout, again.stdout
+
+
+def test_openssl_checks_the_dtls_side_as_strictly_as_it_can(bench: Bench, tmp_path: Path) -> None:
+    address, ca = eim(bench)
+    arguments = ("openssl", "s_client", "-dtls1_2", "-brief", "-connect", address.removeprefix("coaps://"))
+    name = ("-servername", "eim.bench.example", "-verify_hostname", "eim.bench.example", "-verify_return_error")
+    strict = ("-x509_strict", "-purpose", "sslserver", "-auth_level", "3", "-no-CApath", "-no-CAstore")
+    good = run(*arguments, *name, *strict, "-CAfile", ca)
+    assert b"Verification: OK" in good.stdout + good.stderr
+    other = Pki.open(tmp_path / "other").ci_files
+    refused = run(*arguments, *name, *strict, "-CAfile", other, ok=(1,))
+    assert b"verify error" in refused.stderr
+    refused = run(*arguments, "-verify_return_error", "-verify_hostname", "x.example", "-CAfile", ca, ok=(1,))
+    assert b"hostname mismatch" in refused.stderr.lower()
 
 
 @pytest.mark.parametrize("option", ["-dtls1", "-dtls1_2"])

@@ -35,6 +35,34 @@ def test_the_chain_verifies_with_the_announced_ca(bench: Bench, service: str, op
 
 
 @pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("option", ["-tls1_2", "-tls1_3"])
+def test_the_strictest_checks_that_openssl_has(bench: Bench, service: str, option: str) -> None:
+    """RFC 5280 to the letter, only this purpose, 128 bits of security, no CA but the announced one."""
+    strict = ("-x509_strict", "-purpose", "sslserver", "-auth_level", "3", "-verify_depth", "1", "-no-CApath")
+    said = s_client(bench, service, option, *strict, "-no-CAstore")
+    assert "Verification: OK" in said
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_curl_with_strict_checks_and_without_the_ca_or_the_name(bench: Bench, service: str, tmp_path: Path) -> None:
+    name, port = bench.server(service)
+    other = tmp_path / "other.pem"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    run("openssl", "req", "-x509", *curve, "-nodes", "-subj", "/CN=x", "-keyout", tmp_path / "key", "-out", other)
+
+    def ask(host: str, ca: Path | str, *, ok: tuple[int, ...] = (0,)) -> bytes:
+        known = ("--resolve", f"{host}:{port}:127.0.0.1", "--cacert", ca, "--capath", tmp_path / "none")
+        strict = ("-sS", "--noproxy", "*", "--tlsv1.2", "--proto", "=https", "--max-time", "10")
+        done = run("curl", *strict, *known, "-o", tmp_path / "got", "-w", "%{ssl_verify_result}", f"https://{host}:{port}/",
+                   ok=ok)  # fmt: skip
+        return done.stdout + done.stderr
+
+    assert ask(name, bench.ca).strip() == b"0"
+    assert b"certificate" in ask(name, other, ok=(60,))
+    assert b"subject name" in ask(f"not-{name}", bench.ca, ok=(60,))
+
+
+@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_suites_of_small_devices(bench: Bench, service: str, suite: str) -> None:
     """A device with one suite and one curve, as the fact sheet names them (C.5)."""
