@@ -12,20 +12,8 @@ from fixtures.eim.bindings import Bindings
 from fixtures.pki import Pki
 
 from .parties import EID, FakeSmdpp, Lab, down, get_package, metadata, parts, provide, tlv
-from .test_bindings import (
-    MINIMIZE,
-    OID_OF_DP,
-    POINT,
-    RESOURCE,
-    asn1,
-    b64,
-    begin,
-    euicc_signed1,
-    first_session,
-    run,
-    signature,
-    with_key,
-)
+from .test_bindings import POINT, asn1, b64, begin, run
+from .test_compact import MINIMIZE, OID_OF_DP, RESOURCE, euicc_signed1, first_session, signature, with_key
 from .test_download import SIGNATURE, TXID
 
 HASH_CC = tlv("04", b"\x77" * 32)
