@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import EimOrder, PollResult
 from recipes import start
+from recipes.device_ipa_bootstrap_to_operational import device_ipa_bootstrap_to_operational
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job
-from recipes.parameters import Deadlines, Hold, Profiles
+from recipes.parameters import DeviceDeadlines, Hold, Profiles
 
 
 @recipe(
     title="Bootstrap to operational",
     needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
+    by_device=BY_DEVICE,
 )
 async def bootstrap_to_operational(
     station: Station,
     profiles: Profiles = Profiles(),
     hold: Hold = 2.0,
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Take the device from its bootstrap profile to an operational profile and prove it at every layer.
 
@@ -28,8 +33,20 @@ async def bootstrap_to_operational(
     Success is read back: ICCID and IMSI from the card through the modem, a PDP context and an HTTPS exchange on the
     new profile, the eUICC's signed result at the eIM, its notifications at the SM-DP+.
     ``bootstrap_iccid`` names the bootstrap profile where the card holds more than one other profile; empty RAT and
-    PLMN accept any. SGP.32 sections 3.2.3.2 and 3.4.1.
+    PLMN accept any. Where the device polls by itself this is ``device-ipa-bootstrap-to-operational``.
+    SGP.32 sections 3.2.3.2 and 3.4.1.
     """
+    if by_device(station):
+        await device_ipa_bootstrap_to_operational(
+            station,
+            profile=profiles.profile,
+            bootstrap_iccid=profiles.bootstrap_iccid,
+            bootstrap_plmn=profiles.bootstrap_plmn,
+            operational_plmn=profiles.operational_plmn,
+            hold=hold,
+            **asdict(deadlines),
+        )
+        return
     job = Job(station, profiles, deadlines)
     begin = await start.reach(job)
     target = begin.target

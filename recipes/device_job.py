@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 from bench.engine.observe import Observation
-from bench.engine.recipe import Range, Station, Unit
+from bench.engine.recipe import Station
 from bench.errors import BenchError, DeviceFailure, InstrumentError
 from bench.station.dut_parts import Console, CountsPolls
 from bench.station.interfaces import EimOrder, is_external, offers
 from recipes.words import require_success, results_of
 
-PollWithin = Annotated[float, Unit("s"), Range(5, 86_400)]
-"""Within which the device polls its eIM: its own interval, with what its network needs."""
 _LOOK = 2.0
 """Seconds of station time between two questions to the eIM about an order."""
 _EID_AGAIN = 5.0
@@ -158,7 +155,7 @@ class DeviceJob:
             station.note(f"the device must be associated with eIM {station.eim.eim_id} already")
             return
         mark = console.mark()
-        configuration = await station.eim.initial_configuration()
+        configuration = await station.eim.initial_configuration(self.eid)  # with the counter of this card
         await console.command("add_eim", configuration=configuration.hex())
         if console.knows("eim"):
             found = await console.wait("eim", timeout=self.boot_within, after=mark)
@@ -192,8 +189,8 @@ class DeviceJob:
 
     # --- orders ---------------------------------------------------------------------------------------------------
 
-    async def ended(self, order: EimOrder, what: str, *, within: float) -> EimOrder:
-        """Wait for the end of an order; require the eUICC's verified, good result. ``within`` in station seconds."""
+    async def final(self, order: EimOrder, what: str, *, within: float) -> EimOrder:
+        """Wait until an order is final, whatever became of it. ``within`` in station seconds."""
         eim, clock = self.station.eim, self.station.clock
         until = clock.now() + within
         while not (shown := await eim.show(order.order_id)).final:
@@ -204,6 +201,11 @@ class DeviceJob:
                     hint="the device did not poll" if shown.state == "pending" else "the device did not finish it",
                 )
             await clock.sleep(_LOOK)
+        return shown
+
+    async def ended(self, order: EimOrder, what: str, *, within: float) -> EimOrder:
+        """Wait for the end of an order; require the eUICC's verified, good result. ``within`` in station seconds."""
+        shown = await self.final(order, what, within=within)
         require_success(shown, None, what)
         return shown
 

@@ -7,9 +7,10 @@ from typing import Annotated
 from bench.engine.recipe import Choices, Station, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import PollResult, ProfileState
-from recipes import start
+from recipes import device_turns, start
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job
-from recipes.parameters import Deadlines, Profiles
+from recipes.parameters import DeviceDeadlines, Profiles
 from recipes.words import listing, reason
 
 
@@ -29,13 +30,14 @@ from recipes.words import listing, reason
         "smdpp:notifications",
     ),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
+    by_device=BY_DEVICE,
 )
 async def direct_download(
     station: Station,
     source: Annotated[str, Choices("activation-code", "default-smdp")] = "activation-code",
     enable: bool = True,
     profiles: Profiles = Profiles(),
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Let the eIM trigger a direct download, and require that IPA, card, eIM and SM-DP+ have done their parts.
 
@@ -45,6 +47,9 @@ async def direct_download(
     names no activation code. ``enable``: the profile is then enabled by a signed package, and the device registers with
     it. SGP.32 section 3.2.3.1.
     """
+    if by_device(station):
+        await device_turns.direct_download(station, source, enable, profiles, deadlines)
+        return
     job = Job(station, profiles, deadlines)
     begin = await start.reach(job)
     target = begin.target

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import EimOrder
-from recipes import start
+from recipes import device_turns, start
+from recipes.agreement import LAST_EIM_DELETED, require_refused
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job
-from recipes.parameters import Deadlines, Profiles
-from recipes.words import order_failed, reason, results_of
-
-_LAST_EIM_DELETED = 2
+from recipes.parameters import DeviceDeadlines, Profiles
+from recipes.words import reason, results_of
 
 
 @recipe(
@@ -31,12 +31,13 @@ _LAST_EIM_DELETED = 2
         "eim:configuration",
     ),
     effects=("removes-eim", "switches-profile", "deletes-profile"),
+    by_device=BY_DEVICE,
 )
 async def eim_configuration(
     station: Station,
     second_eim: str = "second-eim.bench.example",
     profiles: Profiles = Profiles(),
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Run every eIM configuration operation by signed packages, each read back from the card itself.
 
@@ -45,6 +46,9 @@ async def eim_configuration(
     former key, by its signature; the second eIM is deleted, then this one (lastEimDeleted), and AddInitialEim begins
     anew, after which an old package is refused still. SGP.32 sections 2.11.1.1.3, 3.5 and 5.9.4.
     """
+    if by_device(station):
+        await device_turns.eim_configuration(station, second_eim, profiles, deadlines)
+        return
     job = Job(station, profiles, deadlines)
     own = station.eim.eim_id
     await start.reach(job)
@@ -69,7 +73,7 @@ async def eim_configuration(
     await _delete(job, "delete-second", second_eim)
     await _list(job, "list-one", own)
     last = await _delete(job, "delete-last", own)
-    if results_of(last)[-1].get("code") != _LAST_EIM_DELETED:
+    if results_of(last)[-1].get("code") != LAST_EIM_DELETED:
         raise DeviceFailure(
             f"the card answered {results_of(last)[-1].get('text')} to the deletion of its last eIM, not lastEimDeleted",
             where=f"eIM order {last.order_id}",
@@ -128,13 +132,5 @@ async def _refused(job: Job, name: str, executed: EimOrder, error: str) -> None:
     order = await job.station.eim.order_replay(executed.order_id)
     poll = await job.poll(name)
     shown = await job.station.eim.show(order.order_id)
-    if shown.state == "done" or results_of(shown):
-        raise DeviceFailure(
-            "the card executed a package a second time",
-            where=f"eIM orders {executed.order_id} and {order.order_id}",
-            hint="counterValue is not checked: anybody who recorded a package can repeat it",
-        )
-    refusal = "unsigned" if shown.error.get("unsigned") else str(shown.error.get("name", ""))
-    if shown.state != "failed" or refusal != error or (error != "unsigned" and not shown.verified):
-        raise order_failed(shown, poll, f"the refusal ({error}) of a package that was executed before")
+    require_refused(executed, shown, error, poll)
     job.station.note(f"refused: {reason(shown.error)}")

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
-from recipes import start
+from recipes import device_turns, start
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job
-from recipes.parameters import Deadlines, Profiles
+from recipes.parameters import DeviceDeadlines, Profiles
 from recipes.words import listing
 
 _LOOK_AGAIN = 1.0
@@ -31,13 +32,14 @@ _LOOK_AGAIN = 1.0
         "eim:state-changes",
     ),
     effects=("switches-profile", "consumes-profile"),
+    by_device=(*BY_DEVICE, "network"),
 )
 async def fallback_to_bootstrap(
     station: Station,
     operational_cell: Annotated[int, Range(1, 16)] = 2,
     lost_within: Annotated[float, Unit("s"), Range(5, 3600)] = 120.0,
     profiles: Profiles = Profiles(),
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Give the bootstrap profile the Fallback Attribute, switch to the operational one, take its network away.
 
@@ -46,6 +48,9 @@ async def fallback_to_bootstrap(
     back ReturnFromFallback brings it to the operational profile again. The attribute is taken away at the end. The
     bootstrap profile's metadata must allow fallback. SGP.32 sections 3.4.6 and 3.4.7.
     """
+    if by_device(station):
+        await device_turns.fallback_to_bootstrap(station, operational_cell, lost_within, profiles, deadlines)
+        return
     job = Job(station, profiles, deadlines)
     begin = await start.reach(job, installed=True, network=True)
     home, away = begin.bootstrap.iccid, begin.target.iccid

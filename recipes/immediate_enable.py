@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure
-from recipes import start
+from recipes import device_turns, start
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job
-from recipes.parameters import Deadlines, Profiles
+from recipes.parameters import DeviceDeadlines, Profiles
 from recipes.words import listing
 
 
@@ -24,11 +25,12 @@ from recipes.words import listing
         "eim:state-changes",
     ),
     effects=("switches-profile", "deletes-profile", "consumes-profile"),
+    by_device=BY_DEVICE,
 )
 async def immediate_enable(
     station: Station,
     profiles: Profiles = Profiles(),
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Configure immediate enabling by a signed package, download a profile, and require that it is enabled at once.
 
@@ -37,6 +39,9 @@ async def immediate_enable(
     SM-DP+ has the notifications of install and enable. Immediate enabling is switched off at the end. SGP.32 sections
     3.4.4 and 5.9.17.
     """
+    if by_device(station):
+        await device_turns.immediate_enable(station, profiles, deadlines)
+        return
     job = Job(station, profiles, deadlines)
     begin = await start.reach(job)
     target = begin.target

@@ -23,6 +23,9 @@ Download = Annotated[float, Unit("s"), Range(1, 7200)]
 Switch = Annotated[float, Unit("s"), Range(1, 3600)]
 """Within which the modem has taken over a switched profile."""
 
+PollWithin = Annotated[float, Unit("s"), Range(5, 86_400)]
+"""Within which a device polls its eIM by itself: its own interval, with what its network needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class BootstrapProfile:
@@ -62,3 +65,10 @@ class Deadlines(DownloadDeadlines):
     """The same, and within which it must have taken over a switched profile."""
 
     switch_within: Switch = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDeadlines(Deadlines):
+    """The same, for recipes that also know devices with an IPA of their own: within which such a one polls."""
+
+    poll_within: PollWithin = 600.0

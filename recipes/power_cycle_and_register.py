@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from bench.engine.recipe import FROM_RAT, Choices, Range, Station, Unit, recipe
+from recipes import device_turns
+from recipes.device_profiles import by_device
 
 
-@recipe(title="Power-cycle and register", needs=("power", "modem"), effects=())
+@recipe(title="Power-cycle and register", needs=("power", "modem"), by_device=("power", "device-ipa"))
 async def power_cycle_and_register(
     station: Station,
     hold: Annotated[float, Unit("s"), Range(0.5, 900)] = 2.0,
@@ -17,7 +19,11 @@ async def power_cycle_and_register(
     """Remove power until the rail is dead, restore it, and require registration.
 
     ``graceful``: the modem is told to switch itself off first. The inrush peak is measured where the supply records.
+    A device that polls by itself is asked nothing: console and emulator tell of it.
     """
+    if by_device(station):
+        await device_turns.power_cycle_and_register(station, hold, register_within, kind)
+        return
     async with station.step("power-cycle") as step:
         await station.card_to("modem")  # where a SIM switch moves it
         graceful = kind == "graceful" and await station.power.output()

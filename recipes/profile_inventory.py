@@ -8,9 +8,11 @@ from typing import Any
 from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import CardProfile
-from recipes import start
+from recipes import device_turns, start
+from recipes.agreement import eim_agrees
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job
-from recipes.parameters import Deadlines, Profiles
+from recipes.parameters import DeviceDeadlines, Profiles
 from recipes.words import listing, results_of
 
 _FIELDS = ("enabled", "name", "provider", "profile_class", "aid", "fallback")
@@ -31,11 +33,12 @@ _FIELDS = ("enabled", "name", "provider", "profile_class", "aid", "fallback")
         "smdpp:notifications",
     ),
     effects=("switches-profile", "consumes-profile"),
+    by_device=BY_DEVICE,
 )
 async def profile_inventory(
     station: Station,
     profiles: Profiles = Profiles(),
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Compare the signed listProfileInfo with GetProfilesInfo, with what eIM and SM-DP+ know, and with the modem.
 
@@ -44,6 +47,9 @@ async def profile_inventory(
     eIM must lead to the same state; the SM-DP+ must have the profile as installed; and EF.ICCID, read by the modem,
     must be of the one profile that is enabled. SGP.32 section 2.11.1.1.2, SGP.22 section 5.7.15.
     """
+    if by_device(station):
+        await device_turns.profile_inventory(station, profiles, deadlines)
+        return
     job = Job(station, profiles, deadlines)
     begin = await start.reach(job, installed=True)
     order = await station.eim.order_package(job.eid, psmos=[{"listProfileInfo": {"tags": _TAGS}}])
@@ -55,7 +61,7 @@ async def profile_inventory(
         step.note(listing(on_card))
         step.measure("profiles", len(on_card))
     async with station.step("eim-agrees"):
-        await _eim_agrees(job, on_card)
+        await eim_agrees(station, job.eid, on_card)
     async with station.step("server-agrees") as step:
         if not begin.matching_id:
             step.inconclusive(f"no download of {begin.target.iccid} is known: the SM-DP+ cannot be asked about it")
@@ -100,32 +106,3 @@ def _compare(signed: Sequence[Mapping[str, Any]], on_card: Sequence[CardProfile]
 
 def _names(profiles: Mapping[str, object]) -> str:
     return ", ".join(sorted(profiles)) or "none"
-
-
-async def _eim_agrees(job: Job, on_card: Sequence[CardProfile]) -> None:
-    """Require that the notifications the eIM received lead to the state that the card has."""
-    there: dict[str, bool] = {}
-    enabled: dict[str, bool] = {}
-    found = await job.station.eim.notifications(job.eid)
-    for item in sorted(found, key=lambda item: int(str(item.get("seq")))):
-        iccid, event = str(item.get("iccid")), str(item.get("event"))
-        if event == "install" and item.get("installed") is False:
-            continue
-        there[iccid] = event != "delete"
-        enabled[iccid] = event == "enable"
-    card = {item.iccid: item for item in on_card}
-    for iccid, expected in there.items():
-        if expected != (iccid in card):
-            what = "is not on it" if expected else "is on it"
-            raise DeviceFailure(
-                f"by its notifications to the eIM the card differs: {iccid} {what}",
-                where="eIM",
-                hint="was the card used with another eIM or LPA since? 'bench euicc profiles' shows it",
-            )
-        if expected and enabled[iccid] != card[iccid].enabled:
-            state = "enabled" if card[iccid].enabled else "disabled"
-            raise DeviceFailure(
-                f"by its notifications to the eIM the card differs: {iccid} is {state}",
-                where="eIM",
-                hint="was the card used with another eIM or LPA since? 'bench euicc profiles' shows it",
-            )

@@ -7,21 +7,23 @@ from typing import Annotated
 from bench.engine.recipe import Range, Station, recipe
 from bench.errors import DeviceFailure, EimUnreachable
 from bench.station.interfaces import EimOrder
-from recipes import start
+from recipes import device_turns, start
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job, Phase
-from recipes.parameters import Deadlines, Profiles
+from recipes.parameters import DeviceDeadlines, Profiles
 
 
 @recipe(
     title="Profile switch",
     needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa"),
     effects=("switches-profile", "consumes-profile"),
+    by_device=BY_DEVICE,
 )
 async def profile_switch(
     station: Station,
     repetitions: Annotated[int, Range(1, 10_000)] = 1,
     profiles: Profiles = Profiles(),
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Enable the operational profile and the bootstrap profile in turn by signed packages, ``repetitions`` times each.
 
@@ -29,6 +31,9 @@ async def profile_switch(
     modem, data flows, and the eUICC's signed result is verified at the eIM. The profile is downloaded when the card
     does not have it yet. SGP.32 section 3.4.1.
     """
+    if by_device(station):
+        await device_turns.profile_switch(station, repetitions, profiles, deadlines)
+        return
     job = Job(station, profiles, deadlines)
     begin = await start.reach(job, installed=True)
     home, away = begin.bootstrap.iccid, begin.target.iccid

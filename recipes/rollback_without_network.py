@@ -7,9 +7,10 @@ from typing import Annotated
 from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import EimOrder
-from recipes import start
+from recipes import device_turns, start
+from recipes.device_profiles import BY_DEVICE, by_device
 from recipes.job import Job
-from recipes.parameters import Deadlines, Profiles
+from recipes.parameters import DeviceDeadlines, Profiles
 from recipes.words import not_verified, reason, results_of
 
 
@@ -17,13 +18,14 @@ from recipes.words import not_verified, reason, results_of
     title="Rollback without network",
     needs=("power", "modem", "card", "data", "eim", "smdpp", "ipa", "network", "eim:results"),
     effects=("switches-profile", "consumes-profile"),
+    by_device=(*BY_DEVICE, "network"),
 )
 async def rollback_without_network(
     station: Station,
     operational_cell: Annotated[int, Range(1, 16)] = 2,
     patience: Annotated[float, Unit("s"), Range(5, 3600)] = 60.0,
     profiles: Profiles = Profiles(),
-    deadlines: Deadlines = Deadlines(),
+    deadlines: DeviceDeadlines = DeviceDeadlines(),
 ) -> None:
     """Enable the operational profile while its network (``operational_cell`` of the emulator) is off; require rollback.
 
@@ -31,6 +33,9 @@ async def rollback_without_network(
     (ES10b.ProfileRollback), the device registers with the profile it left, and the eIM has the eUICC's signed result of
     the rollback for the order, instead of one of the enable. SGP.32 sections 3.3.2 and 3.4.1.
     """
+    if by_device(station):
+        await device_turns.rollback_without_network(station, operational_cell, patience, profiles, deadlines)
+        return
     job = Job(station, profiles, deadlines)
     begin = await start.reach(job, installed=True, network=True)
     home, away = begin.bootstrap.iccid, begin.target.iccid
