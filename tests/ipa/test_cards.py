@@ -12,7 +12,7 @@ from bench.errors import ConfigurationError
 from bench.rsp.forms import Form
 from bench.rsp.interpretation import Interpretation
 from fixtures.ipa import inventory
-from fixtures.ipa.messages import DataRequest
+from fixtures.ipa.requests import DataRequest
 
 from .fakes import Tls
 from .lab import BOOTSTRAP, OPERATIONAL, Lab, scene

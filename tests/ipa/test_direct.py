@@ -17,7 +17,7 @@ from by_hand import tlv
 from bench.rsp import packages
 from bench.rsp import tlv as walk
 from bench.station.clock import RealClock
-from fixtures.ipa import inventory, messages
+from fixtures.ipa import inventory, requests
 from fixtures.ipa.direct import is_direct
 from fixtures.ipa.errors import EimUnreachable
 from fixtures.ipa.hostpath import HostDataPath
@@ -205,7 +205,7 @@ def test_a_code_that_nobody_has_given(
 def test_who_speaks_to_the_smdp(trigger_with_data: str, old: bool, direct: bool) -> None:
     options = IpaOptions.read({"trigger_with_data": trigger_with_data})
     for source, able in (("activation-code", True), ("default-smdp", True), ("eim", False), ("smds", False)):
-        trigger = messages.Trigger(source, "", None)
+        trigger = requests.Trigger(source, "", None)
         assert is_direct(trigger, options, old=old) is (direct and able)
 
 

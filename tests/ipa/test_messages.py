@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.rsp import tlv
 from bench.rsp.errors import DecodeError
-from fixtures.ipa import inventory, messages
+from fixtures.ipa import inventory, messages, requests
 from fixtures.ipa.errors import EsipaError
 
 EID = "89044045930000000000002153893210"
@@ -94,17 +94,17 @@ def test_packages() -> None:
     ],
 )
 def test_triggers(raw: str, trigger: tuple[str, str, bytes | None]) -> None:
-    assert messages.read_trigger(bytes.fromhex(raw)) == messages.Trigger(*trigger)
+    assert requests.read_trigger(bytes.fromhex(raw)) == requests.Trigger(*trigger)
 
 
 def test_data_requests() -> None:
-    found = messages.read_data_request(bytes.fromhex("bf52135c07bf20bf22a5a6a883080102030405060708"))
+    found = requests.read_data_request(bytes.fromhex("bf52135c07bf20bf22a5a6a883080102030405060708"))
     assert found.tags == (0xBF20, 0xBF22, 0xA5, 0xA6, 0xA8)
     assert found.transaction_id == TX
-    searched = messages.read_data_request(
+    searched = requests.read_data_request(
         bytes.fromhex("bf5216" + "5c02a0a2" + "0402aabb" + "a10481020780" + "a203800109" + "830107")
     )
-    assert searched == messages.DataRequest((0xA0, 0xA2), b"\xaa\xbb", None, 0x80, 9, b"\x07")
+    assert searched == requests.DataRequest((0xA0, 0xA2), b"\xaa\xbb", None, 0x80, 9, b"\x07")
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ READERS: list[tuple[int, Callable[[bytes], object]]] = [
     (0xBF3B, messages.read_client_authentication),
     (0xBF3A, messages.read_bound_profile_package),
     (0xBF41, messages.read_cancellation),
-    (0xBF54, messages.read_trigger),
-    (0xBF52, messages.read_data_request),
+    (0xBF54, requests.read_trigger),
+    (0xBF52, requests.read_data_request),
 ]
 TAGS = [0xA0, 0xA1, 0xA2, 0x30, 0xBF53, 0xBF25, 0xBF36, 0x80, 0x81, 0x82, 0x83, 0x02, 0x04, 0x0C, 0x5C, 0x5F37]
 
@@ -182,7 +182,7 @@ def test_any_bytes_are_read_or_refused(reader: tuple[int, Callable[[bytes], obje
 @given(st.binary(max_size=40))
 def test_any_tag_list_is_read_or_refused(raw: bytes) -> None:
     try:
-        tags = messages.read_tags(raw)
+        tags = requests.read_tags(raw)
     except DecodeError:
         return
     assert b"".join(tlv.tag_bytes(tag) for tag in tags) == raw
