@@ -150,10 +150,10 @@ class Plugin:
         self.deselected = False
         self._observers: dict[int, Observer] = {}
         self._undo: Callable[[], None] | None = None
-        coverage_messages.NOTE[:] = [self._note]
-        self._others = (coverage_smdpp.Watch(self._note), coverage_esipa.Watch(self._note))
+        self._others = (coverage_smdpp.Watch(self.note), coverage_esipa.Watch(self.note))
 
-    def _note(self, item: str) -> None:
+    def note(self, item: str) -> None:
+        """Note what the test that runs has shown."""
         if self.test:
             self.table.note(item, self.test)
 
@@ -347,4 +347,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Plugin(config), "sgp32-coverage")
+    plugin = Plugin(config)
+    coverage_messages.NOTE[:] = [plugin.note]
+    config.pluginmanager.register(plugin, "sgp32-coverage")
