@@ -36,7 +36,7 @@ TRANSPORTS = (
 
 @recipe(
     title="ESipa transports compared",
-    needs=("power", "modem", "card", "data", "radio", "eim", "smdpp", "ipa", "eim:listProfileInfo"),
+    needs=("power", "modem", "card", "data", "radio", "eim", "smdpp", "ipa", "eim:listProfileInfo", "eim:coaps"),
     effects=("switches-profile", "deletes-profile"),
 )
 async def esipa_transport_compare(

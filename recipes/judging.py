@@ -6,7 +6,7 @@ operator's side is known: that counts where the card agrees, and a contradiction
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.engine.recipe import Station
 from bench.engine.steps import current
@@ -44,9 +44,10 @@ def _signed(poll: PollResult) -> bool | None:
 
 
 def _codes(result: object) -> list[object]:
-    """Return the result codes of a package that are not 0."""
-    found = result.get("results", ()) if hasattr(result, "get") else ()
-    return [item for item in found if isinstance(item, tuple) and len(item) == 2 and item[1] not in (0, None)]
+    """Return the results of a package that are codes other than 0; listProfileInfo and getRAT give lists."""
+    found = result.get("results", ()) if isinstance(result, Mapping) else ()
+    items = found if isinstance(found, Sequence) else ()
+    return [item for item in items if isinstance(item, tuple) and isinstance(item[-1], int) and item[-1] != 0]
 
 
 def judge(

@@ -166,7 +166,9 @@ def refuse_unfit(recipe: str, needs: Collection[str], eim: EimConfig, smdpp: Smd
                 where=config.origin,
                 hint='run it from a terminal with --attended, or give the server an adapter = "rest"',
             )
-        offered = found.abilities(role, config)
+        offered = set(found.abilities(role, config))
+        if isinstance(config, EimConfig) and config.reach_coaps:
+            offered.add("coaps")
         wanted = [need.partition(":")[2] for need in needs if need.startswith(f"{role}:")]
         missing = [word for word in wanted if word not in offered]
         if missing:
@@ -178,7 +180,9 @@ def refuse_unfit(recipe: str, needs: Collection[str], eim: EimConfig, smdpp: Smd
 
 
 def _remedy(role: Role, missing: Sequence[str], config: ServerConfig) -> str:
-    only = {"misbehaviour", "replay", "packages", "emulation", "results", "certificates"}
+    if "coaps" in missing:
+        return 'reach_coaps = "host:5684" in [eim] says where its CoAPS side is, if it has one'
+    only = {"misbehaviour", "replay", "packages", "emulation", "results"}
     if only.intersection(missing) or config.adapter != "rest":
         return f'the bundled {TITLES[role]} does: [{role}] kind = "bundled"'
     return f"add [operations.{missing[0]}] to {config.template}, or use the bundled one"

@@ -33,6 +33,8 @@ class RestEim(ExternalEim):
         self._rest = RestConnection(template, "eIM", context.lane("rest:eim"))
         self._warn = context.warn
         self._known: set[str] = set()
+        self._eid = ""
+        """Of the eUICC that was registered last: whom a configuration is for when nobody says it."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -54,6 +56,7 @@ class RestEim(ExternalEim):
 
         Raises InstrumentError when it does not know the eUICC and cannot be told.
         """
+        self._eid = eid
         if eid in self._known:
             return
         asked, known = self._rest.has("euicc"), False
@@ -76,7 +79,7 @@ class RestEim(ExternalEim):
         """Return the EimConfigurationData (DER, tag 30) that the eIM gives out. Raises NotOffered, InstrumentError."""
         if not self._rest.has("configuration"):
             raise self._without("configuration")
-        answer = await self._numbered("configuration", {"eid": eid})
+        answer = await self._numbered("configuration", {"eid": eid or self._eid})
         found = _der(answer.text("configuration", needed=True))
         if found is None:
             raise answer.wrong("configuration", "no DER with tag 30", "EimConfigurationData in hex or base64")

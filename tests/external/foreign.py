@@ -233,7 +233,7 @@ async def main(home: Path, folder: Path) -> None:
         "url": f"https://127.0.0.1:{port}",
         "certificate": str(pem),
         "eim": {"reach": told["https"].removeprefix("https://"), "ca": told["ca"], "eim_id": told["eim_id"],
-                "fqdn": told["fqdn"]},
+                "fqdn": told["fqdn"], "coaps": told["coaps"].removeprefix("coaps://")},
         "smdpp": {"reach": target, "ca": offered["ca"], "address": offered["address"]},
     }  # fmt: skip
     print(json.dumps(announcement), flush=True)

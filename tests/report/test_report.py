@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,8 +17,11 @@ from hypothesis import strategies as st
 from bench.errors import BenchError
 from bench.report.facts import gather
 from bench.report.html import REPORT, render, write
+from bench.report.lanes import scan
 from bench.run import folder as places
 from bench.run.journal import Journal
+from bench.trace.lane import Direction
+from bench.trace.writer import TraceWriter
 
 from .folders import Page, check_page, run_folder
 
@@ -295,3 +299,35 @@ def test_a_report_is_quick(tmp_path: Path) -> None:
     began = time.perf_counter()
     write(folder)
     assert time.perf_counter() - began < 0.5
+
+
+def test_es2plus_is_counted_as_operators_and_server_write_it(tmp_path: Path) -> None:
+    """Functions of both directions: what operators order, and what they are told (lane of fixtures.smdpp)."""
+    trace = TraceWriter.open(tmp_path / places.TRACE, run_id="r")
+    lane = trace.lane("es2plus")
+    for comment in ("downloadOrder request", "handleDownloadProgressInfo request to mno"):
+        lane.record(Direction.RECEIVED, b"{}", comment=comment)
+    lane.record(Direction.SENT, b"{}", comment="downloadOrder response: Failed 8.2.5/3.7")
+    lane.record(Direction.SENT, b"", comment="handleDownloadProgressInfo response: HTTP 204")
+    trace.close()
+    found = {(each.interface, each.name): each for each in scan(tmp_path / places.TRACE).functions}
+    assert set(found) == {("ES2+", "downloadOrder"), ("ES2+", "handleDownloadProgressInfo")}
+    assert all(each.count == each.answered == 1 for each in found.values())
+    assert found["ES2+", "downloadOrder"].last == "Failed 8.2.5/3.7"
+    assert found["ES2+", "handleDownloadProgressInfo"].last == "HTTP 204"
+
+
+def test_lanes_that_the_set_up_cannot_record_are_named(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, end=False)
+    assert "Lanes not recorded" not in page_of(folder).text
+    with contextlib.closing(Journal.open(folder / places.JOURNAL)) as journal:
+        journal.write("lane-missing", {"lane": "esipa", "why": "the lab's own eIM <eim.lab> ends the TLS"})
+        journal.write("lane-missing", {"lane": ["odd"], "why": None})
+        journal.write("service-external", {"name": "eim", "adapter": "rest", "announcement": {"fqdn": "eim.lab"}})
+    facts = gather(folder)
+    assert facts.result["lanes_not_recorded"]["esipa"] == "the lab's own eIM <eim.lab> ends the TLS"
+    text = page_of(folder).text
+    assert "Lanes not recorded: esipa – the lab's own eIM <eim.lab> ends the TLS" in text
+    assert "eim: the lab's own, eim.lab, by adapter rest" in text
+    (folder / places.TRACE).unlink()
+    assert "Lanes not recorded: esipa" in page_of(folder).text

@@ -34,7 +34,7 @@ EIM_COMMANDS: Final = (
 """PSMOs and eCOs that can be ordered one by one (SGP.32 section 2.11.1.1)."""
 EIM_ABILITIES: Final = (
     "download", "direct-download", *EIM_COMMANDS, "package", "replay", "cancel", "configuration", "notifications",
-    "state-changes", "results", "misbehaviour", "emulation", "certificates",
+    "state-changes", "results", "misbehaviour", "emulation", "coaps",
 )  # fmt: skip
 """What an eIM may offer beyond placing an order and showing it. ``package``: several commands at once; ``results``:
 each command's own result; ``emulation``: consumer eUICCs."""
