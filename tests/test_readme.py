@@ -98,6 +98,8 @@ def test_a_table_in_a_sentence_is_taken(span: str, tmp_path: Path) -> None:
 def test_files_and_programs() -> None:
     for name in re.findall(r"(\.ci/\w+)", TEXT):
         assert (ROOT / name).exists(), name
+    for name in (span for span in SPANS if re.fullmatch(r"(?:recipes|bench|tests)/[\w/.]+", span)):
+        assert (ROOT / name).exists(), name
     for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT):
         assert (ROOT / name).exists(), name
     done = subprocess.run(
