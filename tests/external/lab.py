@@ -184,7 +184,8 @@ class Lab:
             at = self.told["eim"]
             tables.append(
                 f'[eim]\nkind = "external"\nadapter = "rest"\ntemplate = "eim.toml"\nadvertise = "{at["fqdn"]}"\n'
-                f'eim_id = "{at["eim_id"]}"\nreach = "{at["reach"]}"\nreach_coaps = "{at["coaps"]}"\nca = "{at["ca"]}"\n'
+                f'eim_id = "{at["eim_id"]}"\nreach = "{at["reach"]}"\nreach_coaps = "{at["coaps"]}"\n'
+                f'ca = "{at["ca"]}"\n'
             )
         if smdpp:
             at = self.told["smdpp"]
