@@ -206,8 +206,8 @@ class DeviceJob:
     async def ended(self, order: EimOrder, what: str, *, within: float) -> EimOrder:
         """Wait for the end of an order; require the eUICC's verified, good result. ``within`` in station seconds.
 
-        The word of an eIM of the lab is a note: the recipe goes on to observe the device, and where nobody can tell what
-        it did, that step is inconclusive.
+        The word of an eIM of the lab is a note: the recipe goes on to observe the device, and where nobody can tell
+        what it did, that step is inconclusive.
         """
         shown = await self.final(order, what, within=within)
         if is_external(self.station.eim) and shown.state == "done" and shown.verified is None:
