@@ -69,7 +69,10 @@ POST = "b1 61"  # Uri-Path: a
         pytest.param("40 02 1234 31 61 01 62 81 61", "60 82 1234", id="two-Uri-Hosts"),
         pytest.param("40 02 1234 b1 61 61 2a 01 2a", "60 82 1234", id="two-Accepts"),
         pytest.param("40 02 1234 b1 61 11 2a 01 32 ff 70", "60 44 1234 ff 70", id="two-Content-Formats"),
-        # RFC 7959 section 2.2
+        # RFC 7959 section 2.2; section 2.4: a GET may ask for any block at once, a POST has none but its own
+        pytest.param("40 01 1234 b1 61 c2 0ea4", "60 45 1234", id="GET-of-block-234"),
+        pytest.param("40 01 1234 b1 61 c2 ffe0", "60 80 1234", id="GET-of-a-block-beyond-the-end"),
+        pytest.param("40 02 1234 b1 61 c1 10 ff 70", "60 88 1234", id="POST-that-asks-for-block-1"),
         pytest.param("40 02 1234 b1 61 c1 07 ff 70", "60 80 1234", id="Block2-of-2048-bytes"),
     ],
 )

@@ -200,6 +200,7 @@ def test_the_eim_answers_a_poll_and_lets_itself_be_looked_at(program: str, bench
         return got.read_bytes() if got.exists() else b""
 
     assert b"</gsma/rsp2/asn1>" in ask("/.well-known/core")
+    assert ask("/.well-known/core", "-b", "1,16") == ask("/.well-known/core")[16:32]  # RFC 7959 section 2.4
     assert ask("/") == b"eIM\n"
     answer = ask("/gsma/rsp2/asn1", "-m", "post", "-f", tmp_path / "poll")
     assert answer.startswith(bytes.fromhex("bf4f03")), answer.hex()  # eidNotFound, or no package
