@@ -16,12 +16,30 @@ from bench.errors import BenchError, DeviceFailure
 from bench.station.interfaces import CardProfile, EimOrder, PollResult
 from recipes.words import listing
 
-APDUS = 2000
-"""Beyond these one row's polls are a loop, whatever was asked."""
 REQUESTS = 16
 """Requests of one function in one row, retries included."""
 
 Work = Literal["enable", "list", "download"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one poll may cost at most; beyond it an exchange goes on without end, whatever it is.
+
+    ``octets``: of ESipa bodies, both ways, where the poll came to an end that tells them. ``seconds``: station time.
+    """
+
+    apdus: int
+    octets: int
+    seconds: float
+
+
+BUDGETS: Mapping[Work, Budget] = {
+    "enable": Budget(60, 8_000, 60.0),
+    "list": Budget(60, 8_000, 60.0),
+    "download": Budget(120, 16_000, 120.0),
+}
+"""About twice of what the dearest row of each kind costs over any way (requests in blocks, CoAP's retransmissions)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +67,24 @@ class Row:
     """State of the SM-DP+'s order in the end; empty: not looked at."""
     requests: int = REQUESTS
     """At most so many of one function."""
+    costs: Budget | None = None
+    """Where it is another one than that of its work."""
+
+    @property
+    def budget(self) -> Budget:
+        """What its first poll may cost."""
+        return self.costs or BUDGETS[self.work]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the card holds: profiles, eIMs, and what waits for delivery (events)."""
+    """What the card holds: profiles, eIMs, what waits for delivery (events), and how much memory is left."""
 
     profiles: tuple[CardProfile, ...]
     eims: tuple[str, ...]
     waiting: tuple[str, ...] = ()
+    memory: int = 0
+    """Free non-volatile memory in bytes, 0 where nobody tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +106,8 @@ class Seen:
     second: PollResult | None = None
     requests: Mapping[str, int] = field(default_factory=dict)
     apdus: int = 0
+    octets: int = 0
+    seconds: float = 0.0
     server: str = ""
     target: str = ""
     """ICCID of the profile that the row is about."""
@@ -109,8 +138,13 @@ def judge(row: Row, seen: Seen) -> list[str]:
         for name, count in sorted(seen.requests.items())
         if count > row.requests
     ]
-    if seen.apdus > APDUS:
-        problems.append(f"{seen.apdus} APDUs, at most {APDUS} are due: an exchange without end")
+    spent = (("APDUs", seen.apdus, row.budget.apdus), ("bytes", seen.octets, row.budget.octets),
+             ("seconds", seen.seconds, row.budget.seconds))  # fmt: skip
+    problems += [
+        f"{value:g} {unit}, at most {most:g} are due: an exchange without end"
+        for unit, value, most in spent
+        if value > most
+    ]
     return problems
 
 
@@ -128,6 +162,8 @@ def _card(row: Row, seen: Seen) -> list[str]:
             )
         if card.eims != seen.before.eims:
             problems.append(f"the card's eIMs changed: {', '.join(card.eims) or 'none'} {when}")
+    if not installs and seen.end.memory != seen.before.memory:
+        problems.append(f"the card has {seen.end.memory} bytes left in the end, before {seen.before.memory}")
     new = [item for item in seen.end.profiles if item.iccid == seen.target]
     if installs and [item.enabled for item in new] != [False]:
         problems.append(f"{seen.target} is not on the card once and disabled in the end: {listing(seen.end.profiles)}")

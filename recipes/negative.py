@@ -67,6 +67,8 @@ class Negative:
                 problems = judge(row, seen)
                 step.measure("apdus", seen.apdus)
                 step.measure("requests", sum(seen.requests.values()), source="server")
+                step.measure("bytes", seen.octets, unit="B", source="ipa")
+                step.measure("duration", seen.seconds, unit="s")
                 step.note(f"order {seen.final.state}: {seen.final.error.get('what', 'no error')}")
                 if seen.error is not None:
                     step.note(f"the poll ended with: {seen.error}")
@@ -110,7 +112,8 @@ class Negative:
     async def _card(self) -> Card:
         ipa = await self.job.ipa()
         waiting = tuple(f"{item.event} {item.iccid}".strip() for item in await ipa.notifications())
-        return Card(tuple(await ipa.profiles()), tuple(await ipa.eims()), waiting)
+        memory = (await ipa.memory()).free_non_volatile
+        return Card(tuple(await ipa.profiles()), tuple(await ipa.eims()), waiting, memory)
 
     async def _order(self, row: Row) -> EimOrder:
         job, eim = self.job, self.job.station.eim
@@ -127,8 +130,9 @@ class Negative:
         order = await self._order(row)
         await self.server.misbehave(*row.told)
         ipa = await self.job.ipa()
-        apdus = ipa.apdus
+        apdus, begun = ipa.apdus, station.clock.now()
         first, error = await self._poll()
+        seconds = station.clock.now() - begun
         if first is not None and first.profile_changed:
             await self.job.refresh(self.job.operational)
         apdus = ipa.apdus - apdus
@@ -158,6 +162,8 @@ class Negative:
             second=second,
             requests=dict(requests) if isinstance(requests, dict) else {},
             apdus=apdus,
+            octets=first.bytes_sent + first.bytes_received if first is not None else 0,
+            seconds=seconds,
             server=state.state if state is not None else "",
             target=self.target.iccid,
         )

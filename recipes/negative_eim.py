@@ -5,13 +5,17 @@ from __future__ import annotations
 from bench.engine.recipe import Station, recipe
 from recipes import start
 from recipes.job import Job
-from recipes.misbehaviours import Row
+from recipes.misbehaviours import Budget, Row
 from recipes.negative import Negative, chosen, misbehaves
 from recipes.parameters import Deadlines, Profiles
 
 _POLL, _RESULT = "getEimPackage", "provideEimPackageResult"
 _INITIATE, _AUTHENTICATE, _BIND = "initiateAuthentication", "authenticateClient", "getBoundProfilePackage"
 _UNSIGNED = ("unsigned error",)
+_BROKE = "connection broke|association ended"
+"""Over HTTPS, over CoAPS."""
+_NO_MESSAGE = "no TLV|has the tag|no JSON"
+"""In the ASN.1 binding, in the JSON binding."""
 
 
 def _package(name: str, kind: str, *words: str, **parameters: object) -> Row:
@@ -35,7 +39,8 @@ TABLE = (
     _package("old-counter-always", "wrong-counter", "replayError", count=0),
     _package("counter-too-high-always", "wrong-counter", "counterValueOutOfRange", counter="beyond", count=0),
     _package("truncated-package", "truncated-package", "invalidPackageFormat"),
-    _package("oversized-package", "oversized-package", "sizeOverflow"),
+    Row("oversized-package", ({"name": "oversized-package"},), "enable", "failed", ("sizeOverflow",),
+        costs=Budget(300, 100_000, 120.0)),  # 40 kB to the card, in chains of 255 bytes
     _package("two-lists", "two-lists", *_UNSIGNED),
     _package("unknown-command", "unknown-command", "unknownOrDamagedCommand"),
     _package("unknown-package", "unknown-package", "unknownPackage"),
@@ -50,42 +55,51 @@ TABLE = (
     Row("foreign-acknowledgement", ({"name": "foreign-acknowledgement"},), "list", "done", waits=True),
     Row("result-refused", ({"name": "error", "function": _RESULT},), "list", "done"),
     Row("result-unheard", ({"name": "drop", "function": _RESULT, "when": "before", "count": 0},), "list", "done",
-        poll="connection broke", at_once=False, waits=True),
+        poll=_BROKE, at_once=False, waits=True),
     Row("result-unanswered", ({"name": "drop", "function": _RESULT},), "list", "done"),
     # --- the poll and its connection
     Row("late", ({"name": "delay", "seconds": 0.2},), "list", "done"),
     Row("drop-once", ({"name": "drop"},), "list", "done"),
-    Row("drop-always", ({"name": "drop", "count": 0},), "list", "done", poll="connection broke", at_once=False),
+    Row("drop-always", ({"name": "drop", "count": 0},), "list", "done", poll=_BROKE, at_once=False),
     Row("busy-once", ({"name": "http-status", "status": 503, "function": _POLL},), "list", "done"),
     Row("not-found", ({"name": "http-status", "status": 404, "function": _POLL},), "list", "done",
-        poll="HTTP 404", at_once=False),
+        poll="HTTP 404|CoAP 4.04", at_once=False),
     Row("cut-answer", ({"name": "cut", "function": _POLL},), "list", "done"),
     Row("truncated-answer", ({"name": "truncated", "function": _POLL},), "list", "done",
-        poll="no TLV", at_once=False),
+        poll=_NO_MESSAGE, at_once=False),
     Row("oversized-answer", ({"name": "oversized", "function": _POLL},), "list", "done",
         poll="longer than", at_once=False),
-    Row("garbage", ({"name": "garbage", "function": _POLL},), "list", "done", poll="no TLV|has the tag",
+    Row("garbage", ({"name": "garbage", "function": _POLL},), "list", "done", poll=_NO_MESSAGE,
         at_once=False),
-    Row("empty-answer", ({"name": "empty", "function": _POLL},), "list", "done", poll="no TLV", at_once=False),
+    Row("empty-answer", ({"name": "empty", "function": _POLL},), "list", "done", poll=_NO_MESSAGE, at_once=False),
     Row("eid-not-found", ({"name": "error", "function": _POLL, "code": 2},), "list", "done",
         poll="eidNotFound", at_once=False),
     Row("unknown-error", ({"name": "error", "function": _POLL, "code": 99},), "list", "done",
         poll="answered 99", at_once=False),
+    Row("another-media-type", ({"name": "content-type", "function": _POLL},), "list", "done"),
+    Row("stale-answer", ({"name": "stale-answer", "function": _POLL},), "list", "done", at_once=False),
+    Row("expired-certificate", ({"name": "expired-certificate", "count": 0},), "list", "done"),  # the key is pinned
     Row("foreign-certificate", ({"name": "foreign-certificate", "count": 0},), "list", "done",
         poll="not trusted", at_once=False),
     # --- the eIM between IPA and SM-DP+
     _download("relay-changes-server-signed", "relay-changed", _INITIATE, "AuthenticateServer: invalidSignature"),
     _download("relay-changes-smdp-signed", "relay-changed", _AUTHENTICATE, "PrepareDownload: invalidSignature"),
     _download("relay-changes-package", "relay-changed", _BIND, "loadProfileElements: scp03tSecurityError"),
+    _download("initiation-of-another-session", "wrong-transaction-id", _INITIATE,
+              "the eIM answered for the transaction"),
+    _download("authentication-of-another-session", "wrong-transaction-id", _AUTHENTICATE,
+              "the eIM answered for the transaction", "cancelled the session"),
+    _download("package-of-another-session", "wrong-transaction-id", _BIND,
+              "the eIM answered for the transaction", "cancelled the session"),
     _download("matching-id-refused", "error", _AUTHENTICATE, "matchingIdRefused", code=6),
     _download("metadata-mismatch", "error", _BIND, "cancelled the session: metadataMismatch", code=50),
-    _download("truncated-bpp", "truncated", _BIND, "no TLV", "cancelled the session", octets=500),
+    _download("truncated-bpp", "truncated", _BIND, _NO_MESSAGE, "cancelled the session", octets=500),
     _download("oversized-bpp", "oversized", _BIND, "longer than", "cancelled the session"),
     Row("download-refused-once", ({"name": "error", "function": _INITIATE},), "download", "done", ("undefinedError",)),
     Row("drop-in-authentication", ({"name": "drop", "function": _AUTHENTICATE},), "download", "done",
-        poll="connection broke", at_once=False),
+        poll=_BROKE, at_once=False),
     Row("drop-before-package", ({"name": "drop", "function": _BIND},), "download", "done",
-        poll="connection broke", at_once=False),
+        poll=_BROKE, at_once=False),
     Row("notification-unanswered", ({"name": "drop", "function": "handleNotification"},), "download", "done"),
 )  # fmt: skip
 

@@ -98,6 +98,7 @@ TABLE = (
     _done("bare-values", "bare-values", count=0),
     _done("late", "delay", seconds=0.2),
     _done("drop-once", "drop", _INITIATE),
+    _done("authentication-unanswered", "drop", _AUTHENTICATE),
     _done("package-unanswered", "drop", _BIND),
     _done("notification-unanswered", "drop", "handleNotification"),
     _done("notification-refused", "status", "handleNotification"),

@@ -12,7 +12,7 @@ from bench.station.interfaces import CardProfile, EimOrder, PollResult
 from fixtures.eim import misbehaviour as eim
 from fixtures.service.misbehaviour import KINDS, read
 from recipes import negative_eim, negative_smdp
-from recipes.misbehaviours import APDUS, Card, Row, Seen, judge
+from recipes.misbehaviours import Card, Row, Seen, judge
 from recipes.negative import chosen
 
 ROWS = [(side, row) for side, table in (("eim", negative_eim.TABLE), ("smdpp", negative_smdp.TABLE)) for row in table]
@@ -39,7 +39,7 @@ def as_due(row: Row) -> Seen:
         first=None if row.poll else PollResult(1),
         second=PollResult(0 if row.at_once else 1),
         requests={"getEimPackage": 3},
-        apdus=100,
+        apdus=40,
         server=row.server,
         target=TARGET,
     )
@@ -88,7 +88,9 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "the poll ended with: something else",
     ),
     "a function without end": (lambda row, seen: replace(seen, requests={"getEimPackage": 17}), "without end"),
-    "APDUs without end": (lambda row, seen: replace(seen, apdus=APDUS + 1), "without end"),
+    "APDUs without end": (lambda row, seen: replace(seen, apdus=row.budget.apdus + 1), "APDUs, at most"),
+    "bytes without end": (lambda row, seen: replace(seen, octets=row.budget.octets + 1), "bytes, at most"),
+    "time without end": (lambda row, seen: replace(seen, seconds=row.budget.seconds + 0.1), "seconds, at most"),
     "the server does not recover": (lambda row, seen: replace(seen, second=None), "although the server behaved"),
 }
 
@@ -121,6 +123,9 @@ def test_each_row_needs_each_part_of_its_reaction(side: str, row: Row) -> None:
     if row.at_once:
         handed_out: Change = lambda row, seen: replace(seen, second=PollResult(1))  # noqa: E731
         broken["it goes round"] = (handed_out, "after the order had ended")
+    if not (row.work == "download" and row.ends == "done"):
+        full: Change = lambda row, seen: replace(seen, end=replace(seen.end, memory=-1))  # noqa: E731
+        broken["memory is lost"] = (full, "bytes left in the end")
     if row.work == "download":
         there = row.ends == "done"
         bare: Change = lambda row, seen: replace(  # noqa: E731
@@ -147,11 +152,7 @@ def test_every_misbehaviour_is_in_a_table(side: str) -> None:
     told = {str(item["name"]) for of, row in ROWS for item in row.told if of == side}
     known = {name for name, kind in KINDS.items() if side in kind.sides}
     rest = known - told
-    assert rest == (
-        {"cut", "content-type", "encoding", "wrong-transaction-id", "stale-answer", "expired-certificate"} - told
-        if side == "eim"
-        else {"content-type", "order-answer"}
-    )
+    assert rest == ({"cut", "encoding"} - told if side == "eim" else {"content-type", "order-answer"})
 
 
 def test_rows_are_chosen_by_name() -> None:
