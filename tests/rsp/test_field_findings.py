@@ -1,7 +1,7 @@
 """Other encodings and behaviours seen in the field: each is injected by a name, and tolerated or refused by a test.
 
 One row a line of the notes on the field. ``injected``: how any party of the bench is made to do it, by the name of a
-wire form (bench.rsp.forms), of an option of the interpretation log, or of a misbehaviour; ``shown``: the tests that hold
+wire form (bench.rsp.forms), an option of the interpretation log, or a misbehaviour; ``shown``: the tests that hold
 our parties to what is said. The names are checked against the code, so that no row outlives what it speaks of.
 """
 
