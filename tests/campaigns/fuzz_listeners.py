@@ -444,17 +444,25 @@ class Campaign:
         """Send what is no whole request, or no TLS, and go away."""
         listener.count("broken")
         tls = listener.tls if self.chance.randrange(2) else None
-        data = (
-            mutated_bytes(sent, self.chance) if self.chance.randrange(2) else sent[: self.chance.randrange(len(sent))]
-        )
-        with contextlib.suppress(OSError, TimeoutError, ssl.SSLError):
+        cut = not self.chance.randrange(2)
+        data = sent[: self.chance.randrange(len(sent))] if cut else mutated_bytes(sent, self.chance)
+        taken = False
+        with contextlib.suppress(OSError, TimeoutError, ssl.SSLError, asyncio.IncompleteReadError, ValueError):
             async with asyncio.timeout(self.hang):
                 name = "localhost" if tls is not None else None
-                _, writer = await asyncio.open_connection("127.0.0.1", listener.port, ssl=tls, server_hostname=name)
+                reader, writer = await asyncio.open_connection(
+                    "127.0.0.1", listener.port, ssl=tls, server_hostname=name
+                )
                 writer.write(data)
                 await writer.drain()
+                if not cut and (tls is not None or listener.tls is None):
+                    # It may be a good request all the same: only its answer says so, and that it was carried out.
+                    with contextlib.suppress(TimeoutError, asyncio.LimitOverrunError):
+                        async with asyncio.timeout(1.0):
+                            status, body, _ = await answer_of(reader, "POST")
+                            taken = listener.taken(status, body)
                 writer.transport.abort()
-        self.look(listener, sent, taken=False)
+        self.look(listener, sent, taken=taken)
 
     def datagram(self, listener: Listener) -> None:
         """Send a datagram that is no DTLS, or nearly a ClientHello."""

@@ -17,9 +17,9 @@ pcscd = pytest.mark.skipif(shutil.which("pcscd") is None, reason="pcscd is not i
 TABLES = {"negative-eim": negative_eim.TABLE, "negative-smdp": negative_smdp.TABLE}
 SAME_WITHOUT = {
     "negative-eim": {"result-refused", "result-unanswered", "late", "drop-once", "busy-once", "cut-answer",
-                     "notification-unanswered"},
-    "negative-smdp": {"bare-values", "late", "drop-once", "package-unanswered", "notification-unanswered",
-                      "notification-refused"},
+                     "notification-unanswered", "another-media-type", "expired-certificate"},
+    "negative-smdp": {"bare-values", "late", "drop-once", "authentication-unanswered", "package-unanswered",
+                      "notification-unanswered", "notification-refused"},
 }  # fmt: skip
 """What is tolerated or tried again at once comes to the same as if nothing had been wrong."""
 
