@@ -15,10 +15,10 @@ from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure
 from bench.station.interfaces import EimOrder, Misbehaves, ProfileOrder
 from recipes import negative_eim, negative_smdp
-from recipes.device_job import DeviceJob, Listed, PollWithin
+from recipes.device_job import DeviceJob, Listed
 from recipes.misbehaviours import Row
 from recipes.negative import chosen, misbehaves
-from recipes.parameters import Boot, Hold
+from recipes.parameters import Boot, Hold, PollWithin
 from recipes.servers import cancel_open_orders, forwarded
 from recipes.start import bootstrap_of
 
