@@ -15,15 +15,20 @@ PROBE: Final = 2.0
 """Seconds a modem is given at opening to show who it is; a device without power shows nothing, which is no error."""
 
 
+def _other(what: str, *, where: str, remedy: str, untouched: bool = True) -> WrongInstrument:
+    """Return the error for another one than pinned. ``untouched``: the station is only being opened."""
+    return WrongInstrument(what, where=where, hint=f"nothing was switched: {remedy}" if untouched else remedy)
+
+
 def check_serial(options: DriverOptions, identity: Identity) -> None:
     """Compare the serial number that was read back with the pinned one. Raises WrongInstrument."""
     if not options.serial or identity.serial.strip() == options.serial.strip():
         return
-    raise WrongInstrument(
+    raise _other(
         f"{options.name} at {options.resource or options.port} is {identity.manufacturer} {identity.model} with serial "
         f"number '{identity.serial}', not '{options.serial}'",
         where=options.origin,
-        hint=f"nothing was switched: correct '{'resource' if options.resource else 'port'}' or 'serial'",
+        remedy=f"correct '{'resource' if options.resource else 'port'}' or 'serial'",
     )
 
 
@@ -48,8 +53,7 @@ async def look_at_modem(opened: OpenStation) -> None:
     try:
         await modem.wait_ready(timeout=PROBE)
     except WrongInstrument as error:
-        error.hint = f"nothing was switched: {error.hint}"
-        raise
+        raise _other(error.what, where=error.where, remedy=error.hint) from error
     except (BenchError, TimeoutError):
         pass  # a device that does not boot is the recipe's matter
     if not modem.imei:
@@ -57,10 +61,10 @@ async def look_at_modem(opened: OpenStation) -> None:
     opened.identities["modem"] = modem.identity
     pinned = config.modem
     if pinned is not None and pinned.imei and modem.imei != pinned.imei:
-        raise WrongInstrument(
+        raise _other(
             f"the modem's IMEI is {modem.imei}, not {pinned.imei}",
             where=pinned.origin,
-            hint="nothing was switched: correct 'port' or 'imei'",
+            remedy="correct 'port' or 'imei'",
         )
     if config.eid and opened.card is not None and opened.reader is None:
         await check_eid(opened.card, config, opening=True)
@@ -85,9 +89,10 @@ async def check_eid(card: CardAccess, config: StationConfig, *, opening: bool = 
             return ""
         raise
     if config.eid and eid != config.eid:
-        raise WrongInstrument(
+        raise _other(
             f"the card's EID is {eid}, not {config.eid}",
             where=config.card.origin if config.card else config.origin,
-            hint=f"{'nothing was switched: ' if opening else ''}put the right card in, or correct 'eid'",
+            remedy="put the right card in, or correct 'eid'",
+            untouched=opening,
         )
     return eid

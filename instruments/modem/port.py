@@ -344,7 +344,7 @@ class AtPort:
                 return
             if self._fd < 0:
                 raise self._gone()
-            if running.forgiven:
+            if running.forgiven and attempt:  # once may be an earlier command's end, and the mark late itself
                 self._dirty = False
                 return
             if attempt == len(_MARKS) - 1:

@@ -10,7 +10,7 @@ from bench.station.interfaces import Identity
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _UNITS = frozenset({"V", "A", "W", "VA", "S", "HZ", "OHM", "DB", "DBM", "C", "%"})
-_ERROR = re.compile(r"\s*([+-]?\d{1,9})\s*[, ]?\s*(.*)", re.DOTALL)
+_ERROR = re.compile(r"\s*([+-]?\d{1,9})\s*(?:[, ]\s*([A-Za-z\"'].*))?", re.DOTALL)
 _SOCKET = re.compile(r"TCPIP\d*::(?P<host>[^:\s]+|\[[0-9a-f:]+\])::(?P<port>\d{1,5})::SOCKET", re.IGNORECASE)
 _NOT_A_NUMBER = 9.9e37  # 9.91E37 is SCPI's NaN, 9.9E37 its infinity (SCPI-99 volume 1, 7.2.1.4 and 7.2.1.5)
 _YES = frozenset({"1", "ON", "YES", "+1"})
@@ -73,11 +73,14 @@ def boolean(answer: str) -> bool:
 
 
 def error(answer: str) -> tuple[int, str]:
-    """Read an entry of the error queue: ``0,"No error"``, ``+0,"No error"``, ``0  No Error``. Raises AnswerError."""
+    """Read an entry of the error queue: ``0,"No error"``, ``+0,"No error"``, ``0  No Error``, ``0``.
+
+    Numbers where the text should be are an answer to another question. Raises AnswerError.
+    """
     found = _ERROR.fullmatch(answer)
     if found is None:
         raise AnswerError(f"'{_short(answer)}' is no entry of an error queue")
-    return int(found.group(1)), found.group(2).strip().strip('"')
+    return int(found.group(1)), (found.group(2) or "").strip().strip('"')
 
 
 def done(answer: str) -> None:

@@ -186,7 +186,8 @@ class SerialLines:
                         where=self._where,
                         hint="this port has no such lines",
                     ) from error
-                self._let_go()
+                if self._port is port:  # a call that was given up ends when another port is open
+                    self._let_go()
                 raise InstrumentError(
                     f"{line.upper()} cannot be {what}: {error}", where=self._where, hint="was the adapter unplugged?"
                 ) from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,17 @@ class Armed:
     def part(self, answer: bytes) -> bytes:
         """Return the beginning of an answer, torn off anywhere."""
         return answer[: self._chance.randrange(1, max(len(answer), 2))]
+
+    async def pieces(self, answer: bytes, late: float) -> AsyncIterator[bytes]:
+        """Yield an answer byte by byte; what is left after a good part of the client's patience, in one piece."""
+        until = time.monotonic() + late / 3
+        for at in range(min(len(answer), 60)):
+            if time.monotonic() > until:
+                yield answer[at:]
+                return
+            yield answer[at : at + 1]
+            await asyncio.sleep(0.0005)
+        yield answer[60:]
 
 
 _BEAT, _MISSED = 0.02, 0.15

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import random
+import time
 import tty
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -137,13 +138,13 @@ class FaultyPort(Armed):
             case "surplus":
                 self._write(answer + self._chance.choice(self._garbage))
             case "fragmented":
-                for at in range(len(answer)):
-                    self._write(answer[at : at + 1])
-                    await asyncio.sleep(0.0005)
+                async for piece in self.pieces(answer, self._late):
+                    self._write(piece)
             case "flood":
-                for _ in range(20):  # 1 000 lines a second
-                    self._write(self.noise * 5)
+                began = time.monotonic()
+                while (told := time.monotonic() - began) < self._late / 3:  # 1 000 lines a second
                     await asyncio.sleep(0.005)
+                    self._write(self.noise * round((time.monotonic() - began - told) * 1000))
                 self._write(answer)
             case "silent":
                 pass
@@ -176,4 +177,4 @@ class FaultyPort(Armed):
         self.here.set()
 
     async def _too_long(self) -> None:
-        await asyncio.sleep(self._late * self._chance.uniform(1.1, 2.0))
+        await asyncio.sleep(self._late * self._chance.uniform(1.1, 1.7))

@@ -21,6 +21,8 @@ FAULTS: Final = (
     "garbage-before-answer", "surplus", "fragmented", "reboot", "second-client", "exchanged",
 )  # fmt: skip
 """What happens on any wire; with the last three the instrument is not there, or not for this client, for a while."""
+ANSWERS: Final = (b'-410,"Query INTERRUPTED"\n',)
+"""Garbage that is an answer, if to another question: no client can tell when one comes and the right one after it."""
 QUEUED: Final = (*FAULTS, "refused-in-queue")
 """And on one to an instrument with an error queue, which puts an error into it and says nothing."""
 
@@ -225,16 +227,14 @@ class FaultyWire(Armed):
             case "garbage":
                 to.write(self._chance.choice(self._garbage))
             case "garbage-before-answer":
-                to.write(self._chance.choice(self._garbage))
+                to.write(self._chance.choice([line for line in self._garbage if line not in ANSWERS]))
                 await asyncio.sleep(self._chance.choice((0.0, 0.001, 0.005)))
                 to.write(answer)
             case "surplus":
                 to.write(answer + self._chance.choice(self._garbage))
             case "fragmented":
-                for at in range(min(len(answer), 60)):
-                    to.write(answer[at : at + 1])
-                    await asyncio.sleep(0.0005)
-                to.write(answer[60:])
+                async for piece in self.pieces(answer, self._late):
+                    to.write(piece)
             case "silent":
                 pass
             case "refused-in-queue":
@@ -246,7 +246,7 @@ class FaultyWire(Armed):
                 raise AssertionError(fault)
 
     async def _too_long(self) -> None:
-        await asyncio.sleep(self._late * self._chance.uniform(1.1, 2.0))
+        await asyncio.sleep(self._late * self._chance.uniform(1.1, 1.7))
 
     def _leave(self, fault: str) -> None:
         """Go away for up to 0.4 s: restarted with its settings lost, held by another client, or another instrument."""

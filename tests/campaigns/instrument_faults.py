@@ -1,7 +1,7 @@
 """Randomised exchanges of every instrument driver with its simulated instrument, over a wire on which all goes wrong.
 
     python tests/campaigns/instrument_faults.py [--driver NAME ...] [--exchanges 10000] [--share 0.2] [--seed 1]
-        [--into FOLDER] [--jobs 4] [--at-once 10]
+        [--into FOLDER] [--jobs 3] [--at-once 10]
     python tests/campaigns/instrument_faults.py --table
 
 ``--exchanges`` is for each driver (every entry point of the group ``bench.drivers``; ``ask`` has no wire: a person is
@@ -116,7 +116,7 @@ def impatient(folder: Path) -> Iterator[None]:
         (scpi_emulator, "SWITCH", 0.5), (scpi_emulator, "POLL", 0.02), (mt8821c, "POLL", 0.02), (mt8821c, "_BUSY", 0.3),
         (at_port, "deadline", lambda line: AT_PATIENCE), (usb, "SYS", tree.classes), (usb, "DEV", tree.dev),
         (usb_port, "RUN_WITHIN", RUN_PATIENCE), (usb_port, "SYSFS", tree.bus), (netem, "WITHIN", RUN_PATIENCE),
-        (lines, "_WITHIN", PATIENCE), (pcsc, "_OPEN", 3.0), (pcsc, "_RESET", 3.0), (pcsc, "_CLOSE", 1.0),
+        (lines, "_WITHIN", PATIENCE), (pcsc, "_OPEN", 4.0), (pcsc, "_RESET", 4.0), (pcsc, "_CLOSE", 1.0),
         (pcsc, "_LOOK", 2.0),
     ]  # fmt: skip
     kept = [(module, name, getattr(module, name)) for module, name, _ in usual]
@@ -195,7 +195,7 @@ def main() -> int:
     parser.add_argument("--exchanges", type=int, default=10_000, help="of each driver")
     parser.add_argument("--share", type=float, default=0.2, help="of the exchanges that a fault is to meet")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=4, help="drivers at a time")
+    parser.add_argument("--jobs", type=int, default=3, help="drivers at a time")
     parser.add_argument("--at-once", type=int, default=10, help="instruments of each driver")
     parser.add_argument("--into", type=Path, help="folder that keeps the figures of each driver")
     parser.add_argument("--table", action="store_true", help="print which fault meets which driver where")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import ClassVar
@@ -189,7 +190,9 @@ class ConsoleSubject(Subject):
     async def opened(self, folder: Path) -> AsyncIterator[None]:
         garbage = (b"\xff\xfe\x80", b"value: \r\n", b"\0\0\0", b"\x1b[31m", b"value 1\r\n", b"value: -\n", b"ask\r")
         link = folder / "console"
-        self._typed, self._failed = b"", False
+        self._typed = b""
+        self._said: deque[bytes] = deque(maxlen=3)
+        """What was said in the exchanges before."""
         self.wire = faulty_port.FaultyPort(link, self.chance, garbage=garbage, late=PATIENCE, take=self._take)
         extra = {"patterns": {"value": r"^value: (?P<n>\d+)$"}, "commands": {"ask": "ask {n}"}}
         self.driver = await load_driver("console").open(DriverOptions(name="app", port=str(link), extra=extra))
@@ -212,11 +215,11 @@ class ConsoleSubject(Subject):
 
     async def _ask(self) -> str:
         # An answer that nobody waited for any longer may be read only now.
-        earlier, self.wire.written = self.wire.written if self._failed else b"", b""
-        wanted, after, self._failed = str(100_000 + self.number), self.driver.mark(), True
+        self._said.append(self.wire.written)
+        self.wire.written = b""
+        wanted, after = str(100_000 + self.number), self.driver.mark()
         await self.driver.command("ask", n=wanted)
         found = await self.driver.wait("value", timeout=PATIENCE, after=after)
-        self._failed = False
-        said = earlier + self.wire.written
+        said = b"".join((*self._said, self.wire.written))
         whole = f"value: {found.values['n']}\r".encode()  # CR alone ends a line, too
         return "" if whole in said else f"{found.values} is nothing that was said, but {said!r}"

@@ -27,11 +27,11 @@ from instruments.reader.pcsc_link import DaemonGone, PcscLink
 
 READERS: Final = 8
 """Of one daemon, one in each copy of vpcd, whose two slots wait for each other; a process speaks to no other daemon."""
-PATIENCE: Final = 0.5
+PATIENCE: Final = 1.0
 """Seconds for one APDU, which goes through pcscd, a process of its own."""
 NOTICED: Final = 1.0
 """Seconds after which pcscd has seen another card in any case."""
-DEADLINE: Final = 9.0
+DEADLINE: Final = 12.0
 """Seconds for one exchange: a card looked for, taken, asked three times and given back."""
 _LEFT: Final = ("silent", "half-and-silent", "closed", "closed-mid-answer", "removed", "exchanged")
 
@@ -209,12 +209,12 @@ class FaultyReader(Armed):  # type: ignore[misc]
                 self._later(self._return(fault))
 
     async def _too_late(self, line: Any, data: bytes) -> None:
-        await asyncio.sleep(PATIENCE * self._chance.uniform(1.1, 2.0))
+        await asyncio.sleep(PATIENCE * self._chance.uniform(1.1, 1.7))
         if line in self.slot._lines:
             line._send(data)
 
     async def _return(self, fault: str) -> None:
-        await asyncio.sleep(PATIENCE * self._chance.uniform(1.1, 2.0))
+        await asyncio.sleep(PATIENCE * self._chance.uniform(1.1, 1.7))
         if fault in ("silent", "half-and-silent"):
             card = self.slot.card
             self.slot.remove()  # all that helps
@@ -304,6 +304,7 @@ class ReaderSubject(Subject):  # type: ignore[misc]
                 await self.wire.close()
 
     def change(self) -> None:
+        self.daemon = self.pool.made.daemon.pid
         self.wire.said.clear()
         if time.monotonic() - self.wire.changed > NOTICED:
             self.wire.atrs = {self.wire.slot.card.atr} if self.wire.slot.card else set()

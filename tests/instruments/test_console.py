@@ -33,13 +33,13 @@ class Port:
 
     def plug(self, *, other_than: str = "") -> None:
         """Plug in, under another name than ``other_than`` whoever opens and closes terminals meanwhile."""
-        held: list[int] = []
-        self.master, self.slave = os.openpty()
-        while os.ttyname(self.slave) == other_than:
-            held += (self.master, self.slave)
+        with contextlib.ExitStack() as held:
             self.master, self.slave = os.openpty()
-        for fd in held:
-            os.close(fd)
+            while os.ttyname(self.slave) == other_than:
+                for fd in (self.master, self.slave):
+                    held.callback(os.close, fd)
+                self.master = self.slave = -1
+                self.master, self.slave = os.openpty()
         tty.setraw(self.slave)
         self.link.unlink(missing_ok=True)
         self.link.symlink_to(os.ttyname(self.slave))

@@ -32,7 +32,9 @@ with open({log!r}, "a") as log:
 mode = pathlib.Path({mode!r}).read_text() if os.path.exists({mode!r}) else ""
 if mode == "slow":
     time.sleep(0.6)
-if arguments == ["-V"]:
+if mode == "binary":
+    sys.stdout.buffer.write(bytes((255, 254, 0)))
+elif arguments == ["-V"]:
     print("tc utility, iproute2-6.1.0")
 elif arguments[:3] == ["-json", "qdisc", "show"]:
     print(state.read_text() if state.exists() else "[]")
@@ -274,6 +276,27 @@ def test_the_radio_is_refused_and_limits_are_checked(tc):
         await driver.close()
 
     run(body)
+
+
+def test_safe_takes_any_bytes_of_tc(tc):
+    """It raised UnicodeDecodeError, and no result."""
+    tc.state.write_text(json.dumps([{"kind": "netem", "handle": "bec1:", "root": True}]))
+    tc.mode("binary")
+    action = SafeAction("network.off", "tc-netem", {"resource": "eth7", "tc": str(tc.program)})
+    result = TcNetem.make_safe(action, deadline=5.0)
+    assert not result.verified and "LIMITS NOT TAKEN AWAY" in result.message
+
+
+def test_a_qdisc_that_came_meanwhile_is_not_replaced(tc):
+    async def body():
+        driver = await TcNetem.open(tc.options())
+        tc.state.write_text(json.dumps([{"kind": "htb", "handle": "1:", "root": True}]))
+        with pytest.raises(Refused, match=r"eth7 has a qdisc htb 1: that the bench did not set"):
+            await driver.limit(LinkLimits(delay=0.1))
+        await driver.close()
+
+    run(body)
+    assert "htb" in tc.state.read_text()
 
 
 def test_safe_ends_at_its_deadline_though_tc_does_not(tc):

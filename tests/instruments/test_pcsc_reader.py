@@ -30,6 +30,7 @@ from bench.apdu.errors import CardGone, NoSuchApplication
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout, Refused
 from bench.station.clock import RealClock
 from bench.trace.lane import Direction
+from fixtures.sim.pcsc_vpcd import frame
 from instruments.reader import pcsc_link
 from instruments.reader.owner import Owner
 from instruments.reader.pcsc import PcscReader
@@ -273,6 +274,47 @@ def test_a_card_that_answers_no_more_is_given_up_at_its_deadline() -> None:
             again = await opened.card().open_channel(ISD_R)
             assert await again.transmit(GET_EID) == b"\x90\x00"
             await again.close()
+
+    run(test)
+
+
+def test_a_card_whose_answer_came_too_late_is_free_again() -> None:
+    """The context that was given up held it: every later channel was refused, as if another program had the card."""
+
+    async def test() -> None:
+        card = ScriptedCard()
+        async with readers(card) as made, reader(made) as opened:
+            channel = await opened.card().open_channel(ISD_R)
+            made.slots[0].muted = True
+            with pytest.raises(InstrumentTimeout):
+                await channel.transmit(GET_EID, timeout=0.2)
+            made.slots[0].muted = False
+            (line,) = made.slots[0]._lines
+            line._send(frame(b"\x90\x00"))
+            again = await opened.card().open_channel(ISD_R)
+            assert await again.transmit(GET_EID) == b"\x90\x00"
+            await again.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("answer", ["1702", "0B1702", "90", "0000", "FFFF"])
+def test_bytes_without_a_status_word_are_no_answer(answer: str) -> None:
+    """vpcd hands on what came of an answer before its connection broke."""
+
+    async def test() -> None:
+        card = ScriptedCard()
+        async with readers(card) as made, reader(made) as opened:
+            channel = await opened.card().open_channel(ISD_R)
+            made.slots[0].muted = True
+            count = made.slots[0].count
+            task = asyncio.ensure_future(channel.transmit(GET_EID))
+            await until(lambda: made.slots[0].count > count)
+            (line,) = made.slots[0]._lines
+            line._send(frame(bytes.fromhex(answer)))
+            with pytest.raises(CardGone, match=r"no status word|not even a status word"):
+                await task
+            made.slots[0].muted = False
 
     run(test)
 

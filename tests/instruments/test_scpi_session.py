@@ -403,6 +403,12 @@ def test_error_queue_entries(answer, entry):
     assert parse.error(answer) == entry
 
 
+@pytest.mark.parametrize("answer", ["", "volts", "9.91E37", "0x", "3.8.1", "1 2 3", "1,2", "+3.80000000E+00", "0,0"])
+def test_an_answer_to_another_question_is_no_entry_of_the_error_queue(answer):
+    with pytest.raises(AnswerError, match="no entry of an error queue"):
+        parse.error(answer)
+
+
 @pytest.mark.parametrize(
     ("resource", "address"),
     [

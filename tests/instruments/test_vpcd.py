@@ -237,22 +237,32 @@ def test_further_eids_are_valid_and_different() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "remedy"),
+    ("uid", "folder", "unshare", "remedy"),
     [
-        ("unshare: unshare failed: Operation not permitted", "sudo mkdir /run/pcscd"),
-        ("LIBPATH is missing", "--foreground --debug"),
+        (1000, False, "exit 1", "sudo mkdir /run/pcscd"),
+        (1000, False, "exit 0", "--foreground --debug"),
+        (1000, True, "exit 1", "--foreground --debug"),
+        (0, False, "exit 1", "--foreground --debug"),
     ],
 )
-def test_a_daemon_that_ends_at_once_is_told_with_its_remedy(tmp_path: Path, said: str, remedy: str) -> None:
+def test_a_daemon_that_ends_at_once_is_told_with_the_remedy_for_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, folder: bool, unshare: str, remedy: str
+) -> None:
+    """Whatever it wrote: an 'unshare' in its last words is no cause."""
     need_pcsc()
+    (tmp_path / "unshare").write_text(f"#!/bin/sh\n{unshare}\n")
+    (tmp_path / "unshare").chmod(0o700)
 
     async def test() -> None:
         daemon = pcsc_daemon.Daemon(tmp_path / "pcscd", "ends", "127.0.0.1", [9], lambda what, **fields: None)
         try:
+            monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+            monkeypatch.setattr(pcsc_daemon, "IPC_FOLDER", tmp_path if folder else tmp_path / "nowhere")
+            monkeypatch.setattr(os, "getuid", lambda: uid)
             waiting = asyncio.create_task(daemon.ready([asyncio.Event()]))
             await asyncio.sleep(0)
-            daemon.failed(f"pcscd ends with code 1 as soon as it is started:\n{said}")
-            with pytest.raises(InstrumentError, match=said) as told:
+            daemon.failed("pcscd ends with code 1 as soon as it is started:\nunshare of libraries: LIBPATH is missing")
+            with pytest.raises(InstrumentError, match="LIBPATH") as told:
                 await waiting
             assert remedy in told.value.hint
         finally:
