@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, InstrumentError
@@ -72,13 +73,15 @@ class Armed:
         yield answer[60:]
 
 
-_BEAT, _MISSED = 0.02, 0.15
+_BEAT, _MISSED, _WAITED = 0.02, 0.15, 0.1
+_SCHEDULED = Path("/proc/self/schedstat")
 
 
 class Pauses:
     """When this process did not run although it could: stopped, or without a core. Nothing is judged by its time then.
 
-    A thread of its own looks at the clock, so that a driver which blocks the event loop is no pause.
+    A thread of its own looks at the clock, so that a driver which blocks the event loop is no pause; and the kernel
+    tells for how long the event loop's thread was ready and did not get a core (proc_pid_schedstat(5)).
     """
 
     def __init__(self) -> None:
@@ -94,6 +97,18 @@ class Pauses:
             if now - before > _BEAT + _MISSED:
                 self.last = now
             before = now
+
+    @staticmethod
+    def waited() -> float:
+        """Return the seconds that this process's first thread has waited for a core so far; 0 where nobody tells."""
+        try:
+            return int(_SCHEDULED.read_text().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
+
+    def since(self, began: float, waited: float) -> bool:
+        """Whether there was a pause since ``began`` (monotonic), when ``waited`` was what it had waited."""
+        return self.last >= began - _MISSED or self.waited() - waited > _WAITED
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[Pauses]:
@@ -172,7 +187,7 @@ class Outcome:
         happened, or after none.
         """
         self.exchanges += 1
-        began = time.monotonic()
+        began, waited = time.monotonic(), pauses.waited()
         raised: BaseException | None = None
         try:
             if wrong := await kind():
@@ -182,7 +197,7 @@ class Outcome:
             raised = error
         elapsed = time.monotonic() - began
         happened = fault if disarm() and fault else ""
-        paused = pauses.last >= began - _MISSED
+        paused = pauses.since(began, waited)
         self.paused += paused
         self.longest = max(self.longest, 0.0 if paused else elapsed)
         if elapsed > deadline and not paused:

@@ -244,11 +244,11 @@ def test_what_a_dead_run_left_is_taken_away_at_opening(tc):
 def test_safe_takes_the_limits_away_and_reads_it_back(tc):
     tc.state.write_text(json.dumps([{"kind": "netem", "handle": "bec1:", "root": True}]))
     action = SafeAction("network.off", "tc-netem", {"resource": "eth7", "tc": str(tc.program)})
-    assert TcNetem.make_safe(action, deadline=5.0).verified
+    assert TcNetem.make_safe(action, deadline=20.0).verified
     assert not tc.state.exists()
     tc.state.write_text(json.dumps([{"kind": "netem", "handle": "bec1:", "root": True}]))
     tc.mode("permission")
-    assert not TcNetem.make_safe(action, deadline=5.0).verified
+    assert not TcNetem.make_safe(action, deadline=20.0).verified
 
 
 @pytest.mark.parametrize("name", ["", "eth0; rm", "a" * 16, "../x"])
@@ -283,7 +283,7 @@ def test_safe_takes_any_bytes_of_tc(tc):
     tc.state.write_text(json.dumps([{"kind": "netem", "handle": "bec1:", "root": True}]))
     tc.mode("binary")
     action = SafeAction("network.off", "tc-netem", {"resource": "eth7", "tc": str(tc.program)})
-    result = TcNetem.make_safe(action, deadline=5.0)
+    result = TcNetem.make_safe(action, deadline=20.0)
     assert not result.verified and "LIMITS NOT TAKEN AWAY" in result.message
 
 
