@@ -128,8 +128,13 @@ class Recipe(Generic[P]):
         return self.signature.parameters
 
     def needs_on(self, station: StationConfig) -> tuple[str, ...]:
-        """Return what it needs on a station: ``by_device``, if declared, where the device's own firmware polls."""
-        return self.by_device if self.by_device and station.ipa == "device" else self.needs
+        """Return what it needs on a station: ``by_device``, if declared, where the device's own firmware polls.
+
+        What it needs of the servers it needs everywhere.
+        """
+        if not self.by_device or station.ipa != "device":
+            return self.needs
+        return (*self.by_device, *(need for need in self.needs if ":" in need))
 
     def bind(self, given: Mapping[str, object] | Sequence[str]) -> Bound:
         """Return the values of a run. Raises ConfigurationError that names everything that is wrong."""
