@@ -20,7 +20,7 @@ from bench.station.interfaces import (
     Registration,
     is_external,
 )
-from recipes.judging import judge
+from recipes.judging import judge, settled
 from recipes.parameters import Deadlines, Profiles
 from recipes.servers import missing_events
 from recipes.serving import serve
@@ -230,11 +230,12 @@ class Job:
 
         With the lab's own eIM the card is asked, and the eIM's word compared with it (``recipes.judging``).
         """
-        shown = await self.station.eim.show(order.order_id)
         if is_external(self.station.eim):
+            shown = await settled(self.station, order.order_id)
             polls = self.polls if poll is None or poll in self.polls else [*self.polls, poll]
             judge(self.station, shown, what, polls, await self.profiles())
         else:
+            shown = await self.station.eim.show(order.order_id)
             require_success(shown, poll, what)
         return shown
 

@@ -6,6 +6,8 @@ operator's side is known: that counts where the card agrees, and a contradiction
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 from bench.engine.recipe import Station
@@ -13,6 +15,9 @@ from bench.engine.steps import current
 from bench.errors import DeviceFailure
 from bench.station.interfaces import CardProfile, EimOrder, PollResult
 from recipes.words import listing, not_verified, order_failed, reason
+
+_LOOK_AGAIN = 0.5
+"""Real seconds between two questions about an order that the eIM works on."""
 
 
 def on_card(order: EimOrder, polls: Sequence[PollResult], profiles: Sequence[CardProfile]) -> bool | None:
@@ -48,6 +53,16 @@ def _codes(result: object) -> list[object]:
     found = result.get("results", ()) if isinstance(result, Mapping) else ()
     items = found if isinstance(found, Sequence) else ()
     return [item for item in items if isinstance(item, tuple) and isinstance(item[-1], int) and item[-1] != 0]
+
+
+async def settled(station: Station, order_id: str) -> EimOrder:
+    """Return an order as the lab's own eIM shows it, when it has had its time (``settle``) to work on a result."""
+    until = time.monotonic() + float(getattr(station.eim, "settle", 0.0))
+    while True:
+        shown = await station.eim.show(order_id)
+        if shown.state not in ("sent", "running") or time.monotonic() >= until:
+            return shown
+        await asyncio.sleep(_LOOK_AGAIN)
 
 
 def judge(

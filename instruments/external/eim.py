@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from bench.errors import InstrumentError
 from bench.station.external import AdapterContext, announcement
 from bench.station.interfaces import EimOrder
 from bench.station.model import ServerConfig
 from instruments.external.book import Book, Entry
-from instruments.external.orders import FINAL, LOST, ExternalEim, made
+from instruments.external.orders import LOST, ExternalEim, made
 from instruments.external.rest import Answer, NotFound, RestConnection, Unsure
 from instruments.external.template import Template
-
-_AGAIN: Final = 0.5
-"""Real seconds between two questions about an order that may be settled by itself."""
 
 
 class RestEim(ExternalEim):
@@ -44,6 +39,11 @@ class RestEim(ExternalEim):
     def judge_without(self) -> tuple[str, ...]:
         """What the lab has said that the bench is to judge without."""
         return self._template.judge_without
+
+    @property
+    def settle(self) -> float:
+        """Real seconds that it may take from a card's result to the order's end."""
+        return self._template.server.settle
 
     @property
     def _operations(self) -> frozenset[str]:
@@ -115,13 +115,7 @@ class RestEim(ExternalEim):
     async def _look(self, entry: Entry) -> EimOrder:
         if not entry.order_id:
             return await self._found_again(entry)
-        until = time.monotonic() + self._template.server.settle
-        while True:
-            shown = await self._shown(entry)
-            # A state between sent and done may be the server's own delay: it has the result, and works on it.
-            if shown.state in FINAL or shown.state in ("held", "pending", LOST) or time.monotonic() >= until:
-                return self._end(entry, shown)
-            await asyncio.sleep(_AGAIN)
+        return self._end(entry, await self._shown(entry))
 
     async def _shown(self, entry: Entry) -> EimOrder:
         try:
