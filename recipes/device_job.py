@@ -159,7 +159,10 @@ class DeviceJob:
         await console.command("add_eim", configuration=configuration.hex())
         if console.knows("eim"):
             found = await console.wait("eim", timeout=self.boot_within, after=mark)
-            station.note(f"{console.name}: {found.line}")
+            if found.values.get("error", "").startswith("associatedEimAlreadyExists"):
+                station.note("the card has an eIM already, and takes no other one so (SGP.32 section 5.9.4)")
+            else:
+                station.note(f"{console.name}: {found.line}")
 
     # --- polling --------------------------------------------------------------------------------------------------
 

@@ -136,29 +136,24 @@ class DeviceProfiles(DeviceJob):
             # The result comes on the new profile only: with it the device has registered there and reached its eIM.
             shown = await self.ended(enable, "the switch", within=self.poll_within + self.switch_within)
             step.measure("duration", self.station.clock.now() - began, unit="s", source="eim")
-            seen = await self.observe(
+            await self.observe(
                 "switched",
                 timeout=self.switch_within,
                 since=began,
                 values=imsi(plmn, known),
                 order=enable.order_id,
             )
-            if seen is not None:
-                step.note(f"switched ({seen.source}): {seen.text}")
         return shown
 
     # --- what is required -----------------------------------------------------------------------------------------
 
     async def identity(self, name: str, iccid: str, plmn: str, *, since: float | None = None, known: str = "") -> str:
         """Have the device seen with the identity of a profile; return the IMSI where the source tells it."""
-        async with self.station.step(name) as step:
+        async with self.station.step(name):
             values = {"iccid": iccid, **imsi(plmn, known)}
             begin = self.booted if since is None else since
             seen = await self.observe("identity", timeout=self.register_within, since=begin, values=values)
-            if seen is None:
-                return ""
-            step.note(f"{seen.text} ({seen.source})")
-            return seen.values.get("imsi", "")
+            return "" if seen is None else seen.values.get("imsi", "")
 
     async def listed(self, name: str, *, enabled: str, installed: str = "") -> list[Listed]:
         """Require of the eUICC's signed list that one profile is enabled, and another there and disabled."""

@@ -166,7 +166,8 @@ class Evidence:
         if recipe == OWN:
             ways = {"https asn1", "coaps asn1"}
             return "" if ways <= set(self.messages) else f"it compared {dict(self.messages)}"
-        others = {kind: count for kind, count in self.messages.items() if kind != due}
+        transport = due.split(maxsplit=1)[0]
+        others = {kind: count for kind, count in self.messages.items() if kind not in (due, f"{transport} garbled")}
         if others:
             return f"ESipa messages that are not {due}: {others}"
         table = config.load(bench_toml).station(station)
@@ -188,8 +189,9 @@ def speaks_esipa(recipe: str, needs: tuple[str, ...]) -> bool:
 
 
 def kind_of(comment: str, data: bytes) -> str:
-    """Return transport and binding of an observed ESipa message."""
-    return f"{'coaps' if comment.endswith(', CoAPS') else 'https'} {'json' if data[:1] == b'{' else 'asn1'}"
+    """Return transport and binding of an observed ESipa message; ``garbled`` for what a misbehaving eIM made of one."""
+    binding = {b"{": "json", b"\xbf": "asn1"}.get(data[:1], "garbled")
+    return f"{'coaps' if comment.endswith(', CoAPS') else 'https'} {binding}"
 
 
 def evidence(folder: Path, home: Path, station: str) -> Evidence:

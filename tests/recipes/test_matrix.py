@@ -63,6 +63,8 @@ def test_a_way_that_was_not_taken_is_seen(tmp_path: Path) -> None:
     assert "not coaps asn1" in wrong
     mixed = Counter({"coaps asn1": 4, "coaps json": 1})
     assert "not coaps asn1" in cells.Evidence(mixed).wrong("profile-switch", "sim-pcsc", "coaps", toml)
+    garbled = cells.Evidence(Counter({"coaps asn1": 4, "coaps garbled": 1, "https garbled": 1}))
+    assert "https garbled" in garbled.wrong("negative-eim", "sim-pcsc", "coaps", toml)
     assert "no ESipa message" in cells.Evidence().wrong("profile-switch", "sim-pcsc", "json", toml)
     said = cells.Evidence(Counter({"coaps asn1": 4}), Counter({"tcp 443": 2}))
     assert "the device's link" in said.wrong("profile-switch", "sim", "coaps", toml)
