@@ -134,8 +134,8 @@ class DeviceNegative:
         final = await self._final(order)
         if row.work == "download":
             await forwarded(station, job.eid)
-        said = "\n".join(self._since(heard))
         after = self._listed = await job.profiles("profiles-after")
+        said = "\n".join(self._since(heard))  # with the poll for the list, the one before it has told how it ended
         problems, unseen = self._judged(row, before, after, shown, final, said, has_console=bool(station.consoles))
         misbehaviours, requests = told.get("misbehaviours"), told.get("requests")
         if not isinstance(misbehaviours, list) or not any(int(item["done"]) for item in misbehaviours):
