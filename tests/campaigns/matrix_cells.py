@@ -57,7 +57,7 @@ GIVEN: Mapping[str, Given] = {
     "attach-reject-sweep": Given(sets=("causes=3,8,11,12,15,17,22,25,42,96",), own=True),
     "brown-out-sweep": Given(sets=("depths=2", "widths=2")),
     "device-flash": Given(sets=("image={folder}/meter.bin", "version=1.5.0"), own=True, flash=True),
-    "esipa-transport-compare": Given(sets=("live_limit=250",), world=("rat=lte", "fixed=true")),
+    "esipa-transport-compare": Given(sets=("live_limit=330",), world=("rat=lte", "fixed=true")),
     "euicc-apdu": Given(sets=("apdus=80E2910006BF3E035C015A",)),
     "euicc-download": Given(sets=("activation_code={code}",), own=True, outside="smdpp"),
     "euicc-download-bundled": Given(sets=("profile=operational",), own=True),

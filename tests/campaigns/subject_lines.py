@@ -55,6 +55,7 @@ class Adapter(faulty_port.FaultyPort):  # type: ignore[misc]
             self._loop.call_soon_threadsafe(self._leave, fault)
             return errno.EIO, 0
         if fault == "hang":
+            self._loop.call_soon_threadsafe(self._hangs)
             return None
         if fault == "wrong":
             request = {termios.TIOCMBIS: termios.TIOCMBIC, termios.TIOCMBIC: termios.TIOCMBIS}.get(request, request)
@@ -69,6 +70,15 @@ class Adapter(faulty_port.FaultyPort):  # type: ignore[misc]
             self.register |= bits & _BOTH
         elif request == termios.TIOCMBIC:
             self.register &= ~bits
+
+    def _hangs(self) -> None:
+        """Be away until the call that hangs has ended: one that was opening the port holds it until then."""
+        self.here.clear()
+        self._loop.call_later(modem_lines.LATE + 0.1, self._back)
+
+    def _back(self) -> None:
+        if self._master >= 0:
+            self.here.set()
 
     def _leave(self, fault: str) -> None:
         self.unplug()
