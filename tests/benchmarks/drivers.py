@@ -56,12 +56,13 @@ def modem(master: int) -> None:
 
 def supply(server: socket.socket) -> None:
     """Answer every query line at once, one connection after the other."""
+    answers = {b"*IDN?": b"Double,Supply,1,1\n", b"SYST:ERR?": b'+0,"No error"\n'}
     while True:
         client, _ = server.accept()
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while data := client.recv(65536):
             for line in data.splitlines():
-                client.sendall(b"Double,Supply,1,1\n" if line == b"*IDN?" else b"+3.80000000E+00\n")
+                client.sendall(answers.get(line, b"+3.80000000E+00\n"))
 
 
 async def rate(once: Callable[[], Awaitable[object]], seconds: float) -> float:
