@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from bench.engine import derived
 from bench.run import folder as places
@@ -20,14 +21,6 @@ def folder_of(runs: Path) -> Path:
     journal.write("run-end", {"device": "pass", "bench": "pass", "exit_code": 0})
     journal.close()
     return folder
-
-
-def wait_for(path: Path) -> str:
-    deadline = time.monotonic() + 15
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return path.read_text()
 
 
 def test_a_short_record_has_its_report_at_once(tmp_path: Path) -> None:

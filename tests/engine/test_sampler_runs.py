@@ -7,6 +7,8 @@ import os
 import signal
 import time
 
+from waiting import wait_for
+
 from bench.run.samples import read
 
 from .conftest import Bench
@@ -47,9 +49,6 @@ def test_a_killed_runner_leaves_its_samples_and_gets_its_report(bench: Bench) ->
     os.kill(bench.runner(handle.folder), signal.SIGKILL)
     assert handle.wait(15) == 3
     assert read(handle.folder / "power-supply.f32").times
-    while not (handle.folder / "report.html").exists():  # by a process of its own: it may come after the exit
-        assert time.monotonic() < deadline + 10
-        time.sleep(0.01)
-    page = (handle.folder / "report.html").read_text()
+    page = wait_for(handle.folder / "report.html")  # by a process of its own: it may come after the exit
     assert "killed by SIGKILL" in page
     assert "bench-error" in page

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from bench import client
 from bench.client import doctor, doctor_station
@@ -82,7 +83,7 @@ def test_without_one_the_station_is_unsafe_and_the_next_command_turns_it_off_fir
     assert switched[0]["on"] is False
     assert client.stale(lab.bench.folder / "runs") == []
     assert events_of(list(read(handle.folder / "journal.jsonl")), "safe")[0]["verified"] is True
-    report = (handle.folder / "report.html").read_text()
+    report = wait_for(handle.folder / "report.html")  # by a process of its own
     assert "host death leaves the output on" in report
 
 
