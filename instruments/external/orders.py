@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ class NotOffered(Refused):
     """The server of the lab does not offer what a recipe asks of it."""
 
 
-class ExternalEim:
+class ExternalEim(ABC):
     """The recipe's side of ``bench.station.interfaces.EimService``; who asks the server, a subclass knows."""
 
     external = True
@@ -30,17 +31,18 @@ class ExternalEim:
         self.abilities = abilities
         self._book = book
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - one that asks the person has nothing to close
         """Close what is open."""
 
     # --- what a subclass does ---------------------------------------------------------------------------------------
 
+    @abstractmethod
     async def _place(self, operation: str, eid: str, ordered: Mapping[str, Any]) -> EimOrder:
-        raise NotImplementedError
+        """Place an order for the eUICC ``eid`` and return it; ``operation`` is one of the template's."""
 
+    @abstractmethod
     async def _look(self, entry: Entry) -> EimOrder:
         """Return an order as the server shows it now."""
-        raise NotImplementedError
 
     # --- orders -----------------------------------------------------------------------------------------------------
 
