@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import os
 import re
+import select
 import termios
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ from bench.station.clock import Clock
 from bench.trace.lane import Direction, Lane
 from instruments.modem.errors import ModemError, ModemHung, PortGone, error_of
 from instruments.modem.lines import Expectation, Kind, classify, deadline, expect
+from instruments.promptness import LOOK_MS, Promptness
 
 _LINE = re.compile(rb"[\r\n]*[^\r\n]+(?:\r+\n?|\n)")
 _PRINTABLE = re.compile(r"[ -~]+")
@@ -81,6 +84,8 @@ class AtPort:
         self._clock = clock
         self._serial: Any = None
         self._fd = -1
+        self._poll = select.poll()
+        self._promptness = Promptness()
         self._counter: Any = None
         self._counter_path = ""
         self._buffer = b""
@@ -112,6 +117,9 @@ class AtPort:
             self._serial = None
             raise _cannot_open(path, error, self.name) from error
         self._fd = self._serial.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
+        self._promptness = Promptness()
         self._counter_path = self._counted_as or path
         self._counter = self._clock.port(self._counter_path)
         self._buffer = b""
@@ -220,16 +228,21 @@ class AtPort:
     # --- writing --------------------------------------------------------------------------------------------------
 
     def _put(self, data: bytes) -> None:
-        """Write; what does not fit now follows when the port can take it."""
-        self._lane.record(Direction.SENT, data)
+        """Write; what does not fit now follows when the port can take it.
+
+        Recorded while the modem is at it, with the time of before.
+        """
+        when = time.time_ns()
         try:
             count = os.write(self._fd, data)
         except (BlockingIOError, InterruptedError):
             count = 0
         except (OSError, termios.error) as error:
+            self._lane.record(Direction.SENT, data, time_ns=when, comment="not sent: the port is gone")
             self._vanished(getattr(error, "strerror", None) or str(error))
             raise self._gone() from error
         self._counter.sent(count)
+        self._lane.record(Direction.SENT, data, time_ns=when)
         if count < len(data):
             self._put_rest(data[count:])
 
@@ -289,8 +302,7 @@ class AtPort:
             raise
         self._until = self._clock.now() + seconds
         try:
-            async with self._clock.timeout(seconds):
-                answer = await running.future
+            answer = await self._answer(running, seconds)
         except TimeoutError:
             if self._running is running:
                 self._running = None
@@ -301,6 +313,26 @@ class AtPort:
         if answer:
             raise error_of(answer, f"{self.name}: {_shown(line)}")
         return running.information
+
+    async def _answer(self, running: _Exchange, seconds: float) -> str:
+        """Wait for the end of a command that was just sent. Raises TimeoutError, PortGone."""
+        began = time.perf_counter()
+        if self._promptness.worth_a_look:
+            until = began + LOOK_MS / 1000  # events must not prolong the look
+            while self._fd >= 0 and not running.future.done():
+                if time.perf_counter() >= until or not self._poll.poll(LOOK_MS):
+                    self._promptness.in_vain()
+                    break
+                self._readable()
+            if running.future.done():
+                self._promptness.answered(time.perf_counter() - began)
+                if self._promptness.found():
+                    await asyncio.sleep(0)
+                return running.future.result()
+        async with self._clock.timeout(seconds):
+            answer = await running.future
+        self._promptness.answered(time.perf_counter() - began)
+        return answer
 
     async def _left_over(self, seconds: float) -> None:
         """Wait for the end of a command whose caller was cancelled: most firmwares abort it on any character.

@@ -161,14 +161,32 @@ class VisaLink:
         until = time.monotonic() + timeout
         if self._socket is None:
             return self._read_blocking(line, timeout)
-        self._await_line(line, until, timeout)
-        return self._take(line)
+        return self._take(line, self._await_line(line, until, timeout))
 
-    def _await_line(self, line: str, until: float, timeout: float) -> None:
+    def look(self, line: str, milliseconds: int) -> bytes | None:
+        """Return the answer to ``line`` if it is there within this time, else None: then ``read`` it."""
+        if self._socket is None or self._poll is None or self._pending:
+            return None
+        if not self._poll.poll(milliseconds):
+            return None
+        try:
+            seen = self._socket.recv(_PEEK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return None  # what is wrong is said by ``read``
+        end = seen.find(b"\n") + 1
+        return self._take(line, end) if end else None
+
+    @property
+    def _pending(self) -> bool:
+        """PyVISA-py has read more than it has returned."""
+        return bool(getattr(self._session, "_pending_buffer", None))
+
+    def _await_line(self, line: str, until: float, timeout: float) -> int:
+        """Wait for a line; return its length, 0 for one that PyVISA is to put together."""
         watched, poll = self._socket, self._poll
         assert watched is not None and poll is not None
-        if getattr(self._session, "_pending_buffer", None):
-            return
+        if self._pending:
+            return 0
         while True:
             if self._abandon:
                 self.close()
@@ -189,16 +207,21 @@ class VisaLink:
             if not seen:
                 self.close()
                 raise ConnectionLost("the instrument closed the connection", where=self._where(line))
-            if b"\n" in seen or len(seen) >= _PEEK:
-                return
+            end = seen.find(b"\n") + 1
+            if end or len(seen) >= _PEEK:
+                return end
             if events[0][1] & _HANGS_UP:
                 self.close()
                 raise ConnectionLost("the instrument closed the connection in its answer", where=self._where(line))
             time.sleep(_PART)
 
-    def _take(self, line: str) -> bytes:
+    def _take(self, line: str, length: int) -> bytes:
+        """Return a line of ``length`` bytes that is there; 0: as long as it is."""
         try:
-            answer: bytes = self._instrument.read_raw()
+            if length and self._socket is not None:
+                answer = self._socket.recv(length, socket.MSG_DONTWAIT)
+            else:
+                answer = self._instrument.read_raw()
         except Exception as error:
             self.close()
             raise ConnectionLost(f"the answer broke off: {_reason(error)}", where=self._where(line)) from error

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.eim import notifications
 from fixtures.eim.notifications import MAX_REFUSALS
 from fixtures.eim.store import Store
 from fixtures.pki import Pki, valid_eid
@@ -77,6 +78,53 @@ def test_what_is_stored_is_acknowledged_and_forwarded_afterwards(pki: Pki, tmp_p
             lab.esipa.forwarder.now()
         await until(lab, lambda: lab.context.store.notifications(EID)[0].state == "forwarded")
         assert [unbase64(request, "pendingNotification") for _, request in server.requests] == [sent]
+
+    run(pki, tmp_path, server, use, forward_wait=0.0)
+
+
+@pytest.mark.parametrize(("quiet", "latest"), [(0.0, 3600.0), (3600.0, 0.0)])
+def test_forwarding_begins_when_no_ipa_talks_and_at_the_latest_time(
+    quiet: float, latest: float, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "QUIET", quiet)
+    monkeypatch.setattr(notifications, "LATEST", latest)
+
+    async def use(lab: Lab) -> None:
+        assert (await lab.answer(handle(lab.card.notification("0640")))).status == 204
+        await until(lab, lambda: lab.context.store.notifications(EID)[0].state == "forwarded")
+
+    run(pki, tmp_path, accepting(), use, forward_wait=0.0)
+
+
+def test_messages_of_ipas_put_forwarding_off(pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message begins the silence anew. The test fires the timer itself, so that nothing depends on speed."""
+    server = accepting()
+    asked: list[float] = []
+
+    async def use(lab: Lab) -> None:
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def noted(delay: float, callback: Callable[..., object], *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+            if "_when_quiet" in getattr(callback, "__name__", ""):
+                asked.append(delay)
+                fired.append(callback)
+                return call_later(3600.0, lambda: None)
+            return call_later(delay, callback, *args, **kwargs)
+
+        fired: list[Callable[..., object]] = []
+        monkeypatch.setattr(loop, "call_later", noted)
+        monkeypatch.setattr(notifications, "QUIET", 600.0)
+        monkeypatch.setattr(notifications, "LATEST", 3600.0)
+        for event in ("0640", "0520"):
+            assert (await lab.answer(handle(lab.card.notification(event)))).status == 204
+        assert len(fired) == 1  # one timer for all that wait
+        fired.pop()()
+        assert 599.0 < asked[-1] <= 600.0  # somebody was heard since: later
+        monkeypatch.setattr(notifications, "QUIET", 0.0)
+        fired.pop()()
+        await until(lab, lambda: all(row.state == "forwarded" for row in lab.context.store.notifications(EID)))
+        assert len(server.requests) == 2
 
     run(pki, tmp_path, server, use, forward_wait=0.0)
 

@@ -13,6 +13,13 @@ from bench.errors import ConfigurationError, Refused
 from bench.station.drivers import DriverOptions
 from instruments.modem.errors import ModemError, ModemHung, PortGone
 from instruments.modem.modem import AtModem
+from instruments.promptness import Promptness
+
+
+@pytest.fixture(autouse=True, params=["loop", "look"])
+def promptness(request, monkeypatch):
+    """Wait for answers by the event loop, and by looking for them at once."""
+    monkeypatch.setattr(Promptness, "worth_a_look", request.param == "look")
 
 
 @pytest.fixture

@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 from instrument_doubles import MemoryLane, ScpiDouble, listener_that_is_closed
 
 from bench.errors import BenchError, InstrumentError, InstrumentTimeout
+from instruments.promptness import Promptness
 from instruments.scpi import parse
 from instruments.scpi.link import Abandoned, ConnectionLost
 from instruments.scpi.parse import AnswerError, ScpiError
 from instruments.scpi.session import ScpiSession
+
+
+@pytest.fixture(autouse=True, params=["loop", "look"])
+def promptness(request, monkeypatch):
+    """Wait for answers by the event loop, and by looking for them at once."""
+    monkeypatch.setattr(Promptness, "worth_a_look", request.param == "look")
 
 
 @pytest.fixture
