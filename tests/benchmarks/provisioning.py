@@ -10,9 +10,11 @@ Prints JSON, in milliseconds, for each flow: from the first APDU of its first po
 - ``..._live``: the same on the TLS connection of the poll before; without it every poll makes one of its own;
 - ``download_process``, ``empty_process``: the wall time of a whole process that does it, from exec to exit.
 
-The card is in this process (``--card here``), or in a reader behind a private pcscd (``--card reader``).
+The card is in this process (``--card here``), or in a reader behind a private pcscd (``--card reader``). Nothing of it
+goes on at the same time, so that a machine that wakes an idle CPU slowly (a virtual one, say) measures little else:
+``--cpu N`` keeps all processes on one. ``wake_us`` says what it costs: a byte to another process and back.
 
-    python tests/benchmarks/provisioning.py [--runs 20] [--card here|reader] [--home FOLDER] [--profile FILE]
+    python tests/benchmarks/provisioning.py [--runs 20] [--card here|reader] [--cpu N] [--home FOLDER] [--profile FILE]
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import asyncio
 import contextlib
 import cProfile
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -316,6 +319,27 @@ def once(home: Path, route: Mapping[str, str]) -> None:
     print(json.dumps({"ok": all(report["installed"] for report in result.downloads)}))
 
 
+def wake_us() -> float:
+    """Microseconds that a byte takes to another process and back, the other one waiting: the median of many."""
+    there, back = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(there[1])
+        while byte := os.read(there[0], 1):
+            os.write(back[1], byte)
+        os._exit(0)
+    taken = []
+    for _ in range(3000):
+        began = time.perf_counter()
+        os.write(there[1], b"x")
+        os.read(back[0], 1)
+        taken.append(time.perf_counter() - began)
+    for descriptor in (*there, *back):
+        os.close(descriptor)
+    os.waitpid(child, 0)
+    return round(statistics.median(taken) * 1e6, 1)
+
+
 async def measure(home: Path, runs: int, where: str, profile: str) -> dict[str, Any]:
     """Return the figures of every flow."""
     async with lab(home, where) as made:
@@ -349,6 +373,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--card", choices=("here", "reader"), default="here")
+    parser.add_argument("--cpu", type=int, help="keep all processes on this CPU")
     parser.add_argument("--home", type=Path)
     parser.add_argument("--profile", default="", help="write cProfile statistics of this process to a file")
     parser.add_argument("--once", help=argparse.SUPPRESS)
@@ -356,6 +381,9 @@ def main() -> int:
     if options.once:
         once(options.home, json.loads(options.once))
         return 0
+    if options.cpu is not None:
+        os.sched_setaffinity(0, {options.cpu})  # what is started inherits it
+    wake = wake_us()
     with tempfile.TemporaryDirectory() as folder:
         home = options.home or Path(folder) / "home"
         figures = asyncio.run(measure(home, options.runs, options.card, options.profile))
@@ -363,6 +391,8 @@ def main() -> int:
         "benchmark": "provisioning",
         "unit": "ms",
         "card": options.card,
+        "cpu": options.cpu,
+        "wake_us": wake,
         "runs": options.runs,
         "at": datetime.now().astimezone().isoformat(timespec="seconds"),
         **figures,
