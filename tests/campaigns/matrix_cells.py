@@ -164,7 +164,7 @@ class Evidence:
         options = WAYS[way]
         due = f"{options.get('transport', 'https')} {options.get('binding', 'asn1')}"
         if recipe == OWN:
-            ways = {"https asn1", "coaps asn1"}
+            ways = {f"{transport} {options.get('binding', 'asn1')}" for transport in ("https", "coaps")}
             return "" if ways <= set(self.messages) else f"it compared {dict(self.messages)}"
         transport = due.split(maxsplit=1)[0]
         others = {kind: count for kind, count in self.messages.items() if kind not in (due, f"{transport} garbled")}

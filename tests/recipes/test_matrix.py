@@ -71,6 +71,9 @@ def test_a_way_that_was_not_taken_is_seen(tmp_path: Path) -> None:
     said.links["udp 5684"] = 1
     assert said.wrong("profile-switch", "sim", "coaps", toml) == ""
     assert cells.Evidence().wrong("fplmn-recovery", "sim", "coaps", toml) == "", "it does not speak ESipa"
+    compared = cells.Evidence(Counter({"https json": 4, "coaps json": 4}))
+    assert compared.wrong(cells.OWN, "sim", "json", toml) == ""
+    assert "it compared" in compared.wrong(cells.OWN, "sim", "coaps", toml)
     assert (cells.kind_of("GetEimPackage request, CoAPS", b"\xbf"), cells.kind_of("", b"{")) == (
         "coaps asn1",
         "https json",
