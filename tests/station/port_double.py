@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import threading
 import tty
@@ -19,10 +20,13 @@ def port(answer: Callable[[bytes], bytes]) -> Iterator[str]:
     """
     master, slave = os.openpty()
     tty.setraw(slave)
+    ended, end = os.pipe()
 
     def serve() -> None:
         line = b""
         while True:
+            if ended in select.select([master, ended], [], [])[0]:
+                return
             try:
                 byte = os.read(master, 1)
             except OSError:
@@ -32,12 +36,15 @@ def port(answer: Callable[[bytes], bytes]) -> Iterator[str]:
                 os.write(master, answer(line.strip()))
                 line = b""
 
-    threading.Thread(target=serve, daemon=True).start()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
     try:
         yield os.ttyname(slave)
     finally:
-        os.close(slave)
-        os.close(master)
+        os.close(end)
+        thread.join()  # before the numbers of its descriptors are another double's
+        for descriptor in (slave, master, ended):
+            os.close(descriptor)
 
 
 NUMATO = {b"ver": b"ver\n\r00000008\n\r>", b"id get": b"id get\n\rAB12CD34\n\r>"}
