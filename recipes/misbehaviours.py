@@ -34,14 +34,10 @@ class Budget:
     seconds: float
 
 
-_LOST = 90.0
-"""Seconds that one lost datagram may cost: the air takes the alert that ends a DTLS connection, nobody repeats it, and
-the IPA waits for its answer until its own deadline (60 s by default)."""
-
 BUDGETS: Mapping[Work, Budget] = {
-    "enable": Budget(60, 8_000, 60.0 + _LOST),
-    "list": Budget(60, 8_000, 60.0 + _LOST),
-    "download": Budget(120, 16_000, 120.0 + _LOST),
+    "enable": Budget(60, 8_000, 60.0),
+    "list": Budget(60, 8_000, 60.0),
+    "download": Budget(120, 16_000, 120.0),
 }
 """About twice of what the dearest row of each kind costs over any way (requests in blocks, CoAP's retransmissions)."""
 
