@@ -330,17 +330,23 @@ class ScpiSession:
             link.write(command)
             return link.read(command, seconds), time.time_ns()
 
+        turn_due = False
         if self._promptness.worth_a_look:
-            raw, when = await self._looked(command, seconds)
+            raw, when, turn_due = await self._looked(command, seconds)
         else:
             self._sent(command)
             raw, when = await self._step(exchange)
         self._promptness.answered(time.perf_counter() - began)
         self._lane.record(Direction.RECEIVED, raw + b"\n", time_ns=when)
+        if turn_due:  # after the record: who is cancelled here has had the answer all the same
+            await asyncio.sleep(0)
         return raw.decode("latin-1").strip()
 
-    async def _looked(self, command: str, seconds: float) -> tuple[bytes, int]:
-        """Exchange without the owner thread, which rests while this task has its turn: the answer is there at once."""
+    async def _looked(self, command: str, seconds: float) -> tuple[bytes, int, bool]:
+        """Exchange without the owner thread, which rests while this task has its turn: the answer is there at once.
+
+        Return answer, time in ns, and whether the event loop is due a turn.
+        """
         link, sent = self._link, time.time_ns()
         try:
             link.write(command)
@@ -348,11 +354,9 @@ class ScpiSession:
             self._sent(command, sent)
         raw, when = link.look(command, LOOK_MS), time.time_ns()
         if raw is not None:
-            if self._promptness.found():
-                await asyncio.sleep(0)
-            return raw, when
+            return raw, when, self._promptness.found()
         self._promptness.in_vain()
-        return await self._step(lambda: (link.read(command, seconds), time.time_ns()))
+        return *await self._step(lambda: (link.read(command, seconds), time.time_ns())), False
 
     async def _understood(self, command: str, answer: str, read: Callable[[str], T]) -> T:
         """Return what ``read`` makes of an answer; when it is none, nobody knows what comes next on this connection."""

@@ -10,7 +10,7 @@ import pytest
 from at_bench import with_modem
 from hypothesis import given
 from hypothesis import strategies as st
-from instrument_doubles import PtyModem, ScpiDouble
+from instrument_doubles import MemoryLane, PtyModem, ScpiDouble
 
 from instruments.modem.errors import ModemHung
 from instruments.modem.modem import AtModem
@@ -89,6 +89,27 @@ def test_others_have_their_turn_between_scpi_answers(monkeypatch: pytest.MonkeyP
     async def run(resource: str) -> None:
         session = await ScpiSession.open(resource)
         await others_have_turns(lambda: session.query("OUTP? (@1)"), monkeypatch)
+        await session.close()
+
+    with ScpiDouble() as double:
+        asyncio.run(run(double.resource))
+
+
+def test_who_is_cancelled_in_the_others_turn_has_the_answer_on_the_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cancelled(_: float) -> None:
+        raise asyncio.CancelledError
+
+    async def run(resource: str) -> None:
+        lane = MemoryLane()
+        session = await ScpiSession.open(resource, lane=lane)
+        monkeypatch.setattr(Promptness, "worth_a_look", True)
+        monkeypatch.setattr(Promptness, "found", lambda self: True)
+        with monkeypatch.context() as patched:
+            patched.setattr("instruments.scpi.session.asyncio.sleep", cancelled)
+            with pytest.raises(asyncio.CancelledError):
+                await session.query("OUTP? (@1)")
+        assert (lane.sent()[-1], lane.received()[-1]) == (b"OUTP? (@1)\n", b"0\n")
+        assert await session.query("OUTP? (@1)") == "0"
         await session.close()
 
     with ScpiDouble() as double:
