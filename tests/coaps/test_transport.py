@@ -11,6 +11,7 @@ import pytest
 from aiocoap.numbers import codes
 
 from fixtures.coaps import records
+from fixtures.coaps.blockwise import Reply
 from fixtures.coaps.contexts import Cookies
 from fixtures.coaps.errors import CoapError, DtlsError
 from fixtures.coaps.server import Limits
@@ -349,6 +350,43 @@ def test_a_server_that_closes_says_goodbye(pki: Pki) -> None:
             await until(lambda: not made.up)
             with pytest.raises(DtlsError, match="goodbye"):
                 await post(made)
+
+    play(work)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_an_alert_that_is_lost_is_sent_again_when_the_client_goes_on(pki: Pki, lost: int) -> None:
+    """RFC 6347 section 4.2.7; without it a client hears nothing until its own deadline."""
+    ended = []
+
+    async def cut(request: Any, body: bytes) -> Reply:
+        ended.append(body)
+        return Reply(codes.CHANGED, b"", cut=0)
+
+    def down(number: int, data: bytes) -> int:
+        if data[0] == records.ALERT:
+            alerts.append(data)
+            return int(len(alerts) > lost)
+        return 1
+
+    alerts: list[bytes] = []
+
+    async def work() -> None:
+        async with (
+            serving(pki, cut) as (server, port),
+            way(port, down=down) as between,
+            client(between.port, trusting(pki)) as made,
+        ):
+            with pytest.raises(DtlsError, match="the server said goodbye"):
+                await post(made)
+            assert len(ended) == 1  # it was not carried out again
+            assert server.counts.farewells == lost
+            assert len(set(alerts)) == 1
+            assert not any(len(alert) > len(between.seen_up[-1]) for alert in alerts)
+            ignored = server.counts.ignored
+            next(iter(between.sockets.values())).sendto(alerts[0])  # an alert is not answered
+            await until(lambda: server.counts.ignored > ignored)
+            assert server.counts.farewells == lost
 
     play(work)
 
