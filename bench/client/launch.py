@@ -52,6 +52,10 @@ class StartOptions:
     """Free text kept in run.json."""
     world: Mapping[str, object] = field(default_factory=dict)
     """Further options of the simulated world, such as a fault time line."""
+    with_secrets: bool = False
+    """The trace has the secrets of TLS and DTLS sessions, so that Wireshark decrypts what went over the data link."""
+    trace_part: int = 0
+    """Bytes after which the trace goes on in another file; 0: ``bench.trace.writer.PART_SIZE``."""
 
 
 class RunHandle:
@@ -227,6 +231,8 @@ def _order(
         on_hangup=options.on_hangup,
         label=options.label,
         world=dict(options.world),
+        with_secrets=options.with_secrets,
+        trace_part=options.trace_part,
         simulated=table.simulated,
         by=_me(),
         command=tuple(sys.argv),

@@ -95,13 +95,14 @@ class Equipment:
         """Start the processes that recipe and station need, all at once; their announcements are awaited later."""
         world = self.station.world
         if world is not None:
-            self._start(_WORLD, world.service, world.options, world.origin)
+            self._start(_WORLD, world.service, {**world.options, "observe": observe}, world.origin)
+        told = {"observe": observe, **({"secrets": True} if self._order.with_secrets else {})}
         eim, smdpp = self._config.eim, self._config.smdpp
         if "eim" in self._needs and not eim.external:
-            options = {"observe": observe, "host": eim.listen, "port": eim.port, "fqdn": eim.advertise}
+            options = {**told, "host": eim.listen, "port": eim.port, "fqdn": eim.advertise}
             self._start("eim", "eim", {**options, **eim.options}, eim.origin)
         if "smdpp" in self._needs and not smdpp.external:
-            options = {"observe": observe, "host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise}
+            options = {**told, "host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise}
             self._start("smdpp", "smdpp", {**options, **smdpp.options}, smdpp.origin)
 
     def _start(self, role: str, name: str, options: Mapping[str, object], where: str) -> None:
