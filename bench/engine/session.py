@@ -221,6 +221,7 @@ class Session:
         sampled = config.sample > 0
         if not sampled and not hasattr(opened.power, "foreign_change"):
             return
+        from bench.engine.power_lane import PowerLane
         from bench.engine.sampler import WATCHED, Sampler, writer_for
 
         writer = writer_for(self.folder, config, opened.power.identity, simulated=self.equipment.station.simulated)
@@ -231,6 +232,7 @@ class Session:
             writer=writer if sampled else None,
             warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),
             foreign=self._foreign_change,
+            lane=PowerLane(self.trace.lane("power"), config.instrument or "supply"),
         )
         station.provide("power", self.sampler.supply)
 
