@@ -18,6 +18,7 @@ from bench.station import routes, services
 from bench.station.config import BenchConfig, StationConfig
 from bench.station.drivers import Tell, load_service, warm_driver
 from bench.station.dut_parts import AsksPerson
+from bench.station.interfaces import TappedPath
 from bench.trace.lane import NullLane
 
 if TYPE_CHECKING:
@@ -199,6 +200,9 @@ class Equipment:
         world = self.services.get(_WORLD)
         announced = world.announcement if world is not None else _by_itself(self.station)
         await routes.connect_routes(announced, self._server("eim"), self._server("smdpp"))
+        if isinstance(self.open.data, TappedPath) and self.open.data.proxy is None:
+            name = "host" if isinstance(self.open.data, HostPath) else self.open.data.bearer.rpartition(":")[2]
+            self.open.data.lane = self._lanes(f"ip:{name}")
         if isinstance(self.open.data, HostPath):
             self.open.data.routes = routes.names(*(self._announced(role) for role in ("eim", "smdpp")))
         if "ipa" in self._needs:
