@@ -77,6 +77,8 @@ class Equipment:
             station = replace(station, modem=None, card=None, switch=None)
         if "network" not in self._needs:
             station = replace(station, attenuator=None)  # the radio is left as it is
+        if order.passive:
+            station = replace(station, modem=None, card=None, switch=None, network=None)
         if station.world is not None:
             options = dict(order.world)
             if order.clock is not None:

@@ -185,6 +185,8 @@ class Session:
         await equipment.provide(station)
         self._sample_power(station)
         assert equipment.open is not None
+        if order.passive:
+            return station  # nothing is switched, neither by the recipe nor at the end
         # Every instrument is the one it should be: only now may the safe sequence switch it, and only now the recipe.
         await self.leash.plan(equipment.open.safe_plan, equipment.world_process())
         self.planned = True
@@ -330,6 +332,9 @@ class Session:
         told = (
             f"stopped by {op}" + (f" of {by}" if by not in ("", "signal") else "") + (f": {reason}" if reason else "")
         )
+        if self.recipe is not None and self.recipe.until_stopped and self.station is not None:
+            self.station.stopping.set()
+            return
         self.interrupt(Cause(Verdict.ABORTED, told))
 
     def _supervisor_gone(self) -> None:
