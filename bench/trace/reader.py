@@ -202,7 +202,7 @@ def read(path: str | os.PathLike[str]) -> Iterator[Packet]:
         raise TraceError("no such trace", where=str(path))
     reader = TraceReader(path)
     yield from reader.packets_now()
-    if reader.damage is not None and reader.blocks == 0:
+    if reader.damage is not None and reader.blocks == 0 and reader.part == 1:
         raise TraceError(f"not a pcapng trace: {reader.damage}", where=str(path))
 
 
