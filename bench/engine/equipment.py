@@ -67,6 +67,8 @@ class Equipment:
         self._external: dict[str, ExternalService] = {}
         """The lab's own servers."""
         self._lanes: Callable[[str], Any] = NullLane
+        self._observe: Path | None = None
+        """Where services and world tell what they see."""
         self._made_ipa: Any = None
         """The IPA in the bench, when the recipe has used it."""
 
@@ -96,6 +98,7 @@ class Equipment:
 
     def start_services(self, observe: Path) -> None:
         """Start the processes that recipe and station need, all at once; their announcements are awaited later."""
+        self._observe = observe
         world = self.station.world
         if world is not None:
             self._start(_WORLD, world.service, {**world.options, "observe": observe}, world.origin)
@@ -202,6 +205,8 @@ class Equipment:
         world = self.services.get(_WORLD)
         announced = world.announcement if world is not None else _by_itself(self.station)
         await routes.connect_routes(announced, self._server("eim"), self._server("smdpp"))
+        if world is None and announced is not None and self._observe is not None:  # its link's packets come here now
+            await routes.ask_world(announced["control"], [{"op": "observe", "path": str(self._observe)}])
         if isinstance(self.open.data, TappedPath) and self.open.data.proxy is None:
             name = "host" if isinstance(self.open.data, HostPath) else self.open.data.bearer.rpartition(":")[2]
             self.open.data.lane = self._lanes(f"ip:{name}")
