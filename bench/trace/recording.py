@@ -84,7 +84,8 @@ class TraceLane:
             self._packet(direction, piece, time_ns, f"[part {part + 1}/{count}] {comment}", PLAIN)
 
     def _packet(self, direction: int, data: bytes, time_ns: int, comment: str, dissector: str | None) -> None:
-        header = self._header(dissector or self._dissector or choose(self.kind, direction, data), direction)
+        name = dissector or self._dissector or choose(self.kind, direction, data)
+        header = self._headers.get((name, direction)) or self._header(name, direction)
         self._put(header, data, time_ns, _commented(comment) if comment else b"")
 
     def _put(self, header: bytes, data: bytes, time_ns: int, options: bytes) -> None:
@@ -96,12 +97,9 @@ class TraceLane:
         )  # fmt: skip
 
     def _header(self, dissector: str, direction: int) -> bytes:
-        key = (dissector, direction)
-        header = self._headers.get(key)
-        if header is None:
-            protocol = COLUMNS.get(self.kind, self.kind) if dissector.startswith("data") else ""
-            header = blocks.exported_pdu_header(dissector, direction=int(direction), protocol=protocol)
-            self._headers[key] = header
+        protocol = COLUMNS.get(self.kind, self.kind) if dissector.startswith("data") else ""
+        header = blocks.exported_pdu_header(dissector, direction=int(direction), protocol=protocol)
+        self._headers[dissector, direction] = header
         return header
 
     def _redact_at(self, _direction: int, data: bytes) -> bytes:

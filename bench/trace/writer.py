@@ -173,12 +173,12 @@ class TraceWriter:
         A packet of a TLS flow whose secrets are still to come is kept for a moment.
         """
         with self._lock:
-            if self._held is not None and lane.link_type == blocks.LINKTYPE_RAW:
-                block = _Block(lane, total, time_ns, length, rest)
-                for each in self._held.offer(rest[:length], block, time.monotonic()):
-                    self._put_locked(*each)
-            else:
+            if self._held is None or lane.link_type != blocks.LINKTYPE_RAW:
                 self._put_locked(lane, total, time_ns, length, rest)
+                return
+            block = _Block(lane, total, time_ns, length, rest)
+            for each in self._held.offer(rest[:length], block, time.monotonic()):
+                self._put_locked(*each)
 
     def _put_locked(self, lane: TraceLane, total: int, time_ns: int, length: int, rest: bytes) -> None:
         if self._part_size and self._size + total > self._part_size:
