@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 MAX_PDU: Final = 250_000
 """Longest packet in bytes. Wireshark refuses a file with a packet over 262 144, so longer data is cut into parts."""
 _MAX_COMMENT: Final = 2000
+_MEMO: Final = 512
+"""Packets of a lane that are kept made."""
+_MEMO_LONGEST: Final = 300
+"""Bytes."""
+_Made = tuple[int, int, bytes]
+"""Length of the block, of what is captured, and the block behind its head."""
 
 _OPTION_HEAD: Final = struct.Struct("<HH")
 _U32: Final = struct.Struct("<I")
@@ -43,6 +49,10 @@ class TraceLane:
         self._writer = writer
         self._dissector = dissector
         self._headers: dict[tuple[str, int], bytes] = {}
+        self._memo: dict[tuple[int, bytes], _Made] = {}
+        """What was made of packets that had nothing to hide, or of what was left of them."""
+        self._repeats = self.kind != "scpi"
+        """What is hidden on this lane depends on the packet alone."""
         self._answer_is_secret = False
         self._filter = {
             "at": self._redact_at,
@@ -71,8 +81,17 @@ class TraceLane:
         if time_ns is None:
             time_ns = time.time_ns()
         data = bytes(data)  # drivers also hand over a bytearray or memoryview; of bytes this makes no copy
+        if self._repeats and comment is None and dissector is None:
+            known = self._memo.get((direction, data))
+            if known is not None:
+                self._writer.put(self, known[0], time_ns, known[1], known[2])
+                return
         if self._filter is not None and not self._writer.secrets:
             data = self._filter(direction, data)
+        if comment is None and dissector is None and len(data) <= _MEMO_LONGEST:
+            made = self._memo.get((direction, data)) or self._made(direction, data)
+            self._writer.put(self, made[0], time_ns, made[1], made[2])
+            return
         if comment is None:
             comment = one_liner(self.name, direction, data)
         if len(data) <= MAX_PDU:
@@ -83,18 +102,25 @@ class TraceLane:
             piece = data[part * MAX_PDU : (part + 1) * MAX_PDU]
             self._packet(direction, piece, time_ns, f"[part {part + 1}/{count}] {comment}", PLAIN)
 
+    def _made(self, direction: int, data: bytes) -> _Made:
+        """Return all of a packet's block that is the same each time; polling repeats itself."""
+        name = self._dissector or choose(self.kind, direction, data)
+        header = self._headers.get((name, direction)) or self._header(name, direction)
+        comment = one_liner(self.name, direction, data)
+        made = _finished(header, data, _commented(comment) if comment else b"")
+        if len(self._memo) >= _MEMO:
+            self._memo.clear()
+        self._memo[direction, data] = made
+        return made
+
     def _packet(self, direction: int, data: bytes, time_ns: int, comment: str, dissector: str | None) -> None:
         name = dissector or self._dissector or choose(self.kind, direction, data)
         header = self._headers.get((name, direction)) or self._header(name, direction)
         self._put(header, data, time_ns, _commented(comment) if comment else b"")
 
     def _put(self, header: bytes, data: bytes, time_ns: int, options: bytes) -> None:
-        length = len(header) + len(data)
-        padding = blocks.PADDING[-length & 3]
-        total = _EPB_FIXED + length + len(padding) + len(options)
-        self._writer.put(
-            self, total, time_ns, length, b"".join((header, data, padding, options, _U32.pack(total)))
-        )  # fmt: skip
+        total, length, rest = _finished(header, data, options)
+        self._writer.put(self, total, time_ns, length, rest)
 
     def _header(self, dissector: str, direction: int) -> bytes:
         protocol = COLUMNS.get(self.kind, self.kind) if dissector.startswith("data") else ""
@@ -143,6 +169,13 @@ class IpLane(TraceLane):
         if self._writer.session_keys:
             keylog.drain()  # before the writer's lock: what comes out of it is written
         self._put(b"", data, time_ns, options)
+
+
+def _finished(header: bytes, data: bytes, options: bytes) -> _Made:
+    length = len(header) + len(data)
+    padding = blocks.PADDING[-length & 3]
+    total = _EPB_FIXED + length + len(padding) + len(options)
+    return total, length, b"".join((header, data, padding, options, _U32.pack(total)))
 
 
 def _commented(comment: str) -> bytes:

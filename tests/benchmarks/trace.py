@@ -4,8 +4,8 @@
 
 ``write``: comment given by the caller, median and best of ten slices, each beside as many bare ``os.write`` of as many
 bytes (``raw``). ``decode``: the writer makes the one-liner of an APDU it has seen (polling) or not (``decode-cold``).
-``apdu``: round trips of the AT driver's card channel on a pty with a peer process that answers at once, in pairs with
-and without a trace; ``through_pcscd`` is the same share of a round trip of a PC/SC reader, where one is installed.
+``apdu``: round trips with and without a trace, in pairs: through pcscd and vpcd to a card of another process (that
+counts for the budget), and of the AT driver's card channel on a pty, whose peer answers at once and is no modem.
 ``show``: a million packets read and printed in a process of its own, with the most memory that it had. ``--scapy``: an
 interpreter that has scapy; its PcapNgWriter writes the same packets in the same run.
 """
@@ -17,6 +17,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import signal
 import statistics
 import subprocess
@@ -127,21 +128,16 @@ async def opened(terminal: str, apdu: Lane, at: Lane) -> tuple[AtModem, LogicalC
     return device, await device.card().open_channel(bytes.fromhex("A0000005591010FFFFFFFF8900000100"))
 
 
-async def round_trips(folder: Path, terminals: list[str], pairs: int) -> dict[str, float]:
+async def compared(plain: LogicalChannel, traced: LogicalChannel, pairs: int) -> dict[str, float]:
     """Return microseconds of an APDU round trip without and with a trace: of the quickest tenth, and the median."""
-    with TraceWriter.open(folder / "apdu.pcapng", run_id="benchmark") as writer:
-        plain = await opened(terminals[0], NullLane(), NullLane())
-        traced = await opened(terminals[1], writer.lane("apdu:card"), writer.lane("at:modem"))
-        times: tuple[list[float], list[float]] = ([], [])
-        for number in range(pairs):
-            order = ((0, plain), (1, traced)) if number % 2 else ((1, traced), (0, plain))
-            for which, (_, channel) in order:
-                begun = time.perf_counter()
-                for _ in range(BATCH):
-                    await channel.transmit(GET_EID)
-                times[which].append((time.perf_counter() - begun) / BATCH)
-        for device, _ in (plain, traced):
-            await device.close()
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(pairs):
+        order = ((0, plain), (1, traced)) if number % 2 else ((1, traced), (0, plain))
+        for which, channel in order:
+            begun = time.perf_counter()
+            for _ in range(BATCH):
+                await channel.transmit(GET_EID)
+            times[which].append((time.perf_counter() - begun) / BATCH)
     quick = [statistics.quantiles(each, n=10)[0] for each in times]
     return {
         "without_us": round(quick[0] * 1e6, 1),
@@ -153,20 +149,63 @@ async def round_trips(folder: Path, terminals: list[str], pairs: int) -> dict[st
     }
 
 
-def apdus(folder: Path, pairs: int) -> dict[str, float]:
-    """Measure round trips with peers on two ptys."""
+def by_modem(folder: Path, pairs: int) -> dict[str, float]:
+    """Measure with peers on two ptys."""
     peers, terminals = [], []
     for _ in range(2):
         master, slave = os.openpty()
         tty.setraw(slave)
         terminals.append(os.ttyname(slave))
         peers.append(child(lambda master=master: modem(master)))  # type: ignore[misc]
+
+    async def measure() -> dict[str, float]:
+        with TraceWriter.open(folder / "at.pcapng", run_id="benchmark") as writer:
+            plain = await opened(terminals[0], NullLane(), NullLane())
+            traced = await opened(terminals[1], writer.lane("apdu:card"), writer.lane("at:modem"))
+            found = await compared(plain[1], traced[1], pairs)
+            for device, _ in (plain, traced):
+                await device.close()
+            return found
+
     try:
-        return asyncio.run(round_trips(folder, terminals, pairs))
+        return asyncio.run(measure())
     finally:
         for pid in peers:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def by_reader(folder: Path, pairs: int) -> dict[str, float]:
+    """Measure with cards of a process of its own in two readers of a private pcscd."""
+    from pcsc import ISD_R, cards
+
+    from instruments.reader.pcsc import PcscReader
+
+    csock = folder / "pcscd"
+    receive, send = os.pipe()
+    peer = child(lambda: cards(csock, send))
+
+    async def measure(names: list[str]) -> dict[str, float]:
+        with TraceWriter.open(folder / "pcsc.pcapng", run_id="benchmark") as writer:
+            lanes: tuple[Lane, ...] = (NullLane(), writer.lane("apdu:card"))
+            extra = {"pcsclite_csock": str(csock)}
+            readers = [
+                await PcscReader.open(DriverOptions(name="reader", resource=name, apdu_lane=lane, extra=extra))
+                for name, lane in zip(names, lanes, strict=False)
+            ]
+            channels = [await reader.card().open_channel(ISD_R) for reader in readers]
+            found = await compared(channels[0], channels[1], pairs)
+            for channel in channels:
+                await channel.close()
+            for reader in readers:
+                await reader.close()
+            return found
+
+    try:
+        return asyncio.run(measure(json.loads(os.read(receive, 65536))))
+    finally:
+        os.kill(peer, signal.SIGTERM)
+        os.waitpid(peer, 0)
 
 
 def shown(folder: Path, packets: int) -> dict[str, Any]:
@@ -225,17 +264,19 @@ def main() -> int:
     given = options.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
-        trips = apdus(folder, given.pairs)  # it forks: before there are threads
+        # They fork: before there are threads.
+        at = by_modem(folder, given.pairs)
+        reader = by_reader(folder, given.pairs) if shutil.which("pcscd") else {}
         found: dict[str, Any] = written(folder, given.packets)
         if given.scapy:
             found["scapy"] = scapy(given.scapy, folder, max(1000, given.packets // 10))
             if "best" in found["scapy"]:
                 found["times_scapy"] = round(found["write"]["median"] / found["scapy"]["median"], 1)
-        found["apdu"] = trips
+        found["apdu"] = {"pcsc": reader or "pcscd is not installed", "at": at}
         found["show"] = shown(folder, given.shown) if given.shown else {}
     ok = {
         "write": found["write"]["best"] >= WRITE,
-        "apdu": trips["ratio"] <= SLOWER,
+        "apdu": (reader or at)["ratio"] <= SLOWER,
         "show": not found["show"] or (found["show"]["memory_mb"] < MEMORY and found["show"]["exit_code"] == 0),
     }
     budget = {"write": WRITE, "apdu_ratio": SLOWER, "show_mb": MEMORY}
