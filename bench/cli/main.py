@@ -11,6 +11,7 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bench.cli.run:run", "Run a recipe on a station and follow it."),
+    "record": ("bench.cli.record:record", "Record every lane of a station, with no recipe, until it is stopped."),
     "recipes": ("bench.cli.recipes:recipes", "List recipes, or explain one with its parameters."),
     "stations": ("bench.cli.stations:stations", "List, reserve and release the stations; who holds them."),
     "discover": ("bench.cli.discover:discover", "Find ports, readers, supplies and relays; propose a bench.toml."),
@@ -19,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
+    "trace": ("bench.cli.trace:trace", "Repair a trace, look into it, compare two of them, hand one on."),
     "euicc": (
         "bench.cli.euicc:euicc",
         "Look into the card of a station; download to it; adopt it for the bundled eIM, give it back.",

@@ -28,6 +28,7 @@ from bench.cli.output import GLYPHS, glyph, mark, measure, print_json, seconds
 @click.option(
     "--world", multiple=True, metavar="NAME=VALUE", help="Option of the simulated world, e.g. faults='[...]'."
 )
+@click.option("--with-secrets", is_flag=True, help="Put TLS and DTLS session secrets into the trace: it decrypts.")
 @click.option("--label", default="", help="Free text kept in run.json.")
 @click.option("--attended/--unattended", default=None, help="Somebody can answer questions (default: a terminal).")
 @click.option(
@@ -49,6 +50,7 @@ def run(
     seed: int | None,
     clock: str | None,
     world: tuple[str, ...],
+    with_secrets: bool,
     label: str,
     attended: bool | None,
     on_hangup: str,
@@ -73,6 +75,7 @@ def run(
         on_hangup="stop" if on_hangup == "stop" else "detach",
         label=label,
         world=world_options(world),
+        with_secrets=with_secrets,
     )
     handle = start(recipe, station, list(parameters), options)
     if detach:

@@ -52,6 +52,12 @@ class StartOptions:
     """Free text kept in run.json."""
     world: Mapping[str, object] = field(default_factory=dict)
     """Further options of the simulated world, such as a fault time line."""
+    with_secrets: bool = False
+    """The trace has the secrets of TLS and DTLS sessions, so that Wireshark decrypts what went over the data link."""
+    passive: bool = False
+    """Nothing is switched, neither by the recipe nor at the end; for ``listen`` alone."""
+    trace_part: int = 0
+    """Bytes after which the trace goes on in another file; 0: ``bench.trace.writer.PART_SIZE``."""
 
 
 class RunHandle:
@@ -145,7 +151,8 @@ def start(
         try:
             order, needs = _order(recipe, station, parameters, options or StartOptions())
             _refuse_reserved(order)
-            _make_stale_safe(order)
+            if not order.passive:
+                _make_stale_safe(order)
             answer = _hand_over(front, {**order.data(), "needs": needs})
         except BaseException:
             front.close()
@@ -227,6 +234,9 @@ def _order(
         on_hangup=options.on_hangup,
         label=options.label,
         world=dict(options.world),
+        with_secrets=options.with_secrets,
+        passive=options.passive,
+        trace_part=options.trace_part,
         simulated=table.simulated,
         by=_me(),
         command=tuple(sys.argv),

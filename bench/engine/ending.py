@@ -19,6 +19,7 @@ from bench.run.events import wall_text
 from bench.run.verdict import Verdict, worst
 from bench.station.drivers import SafeResult
 from bench.station.interfaces import SafeAction
+from bench.trace import keylog
 
 if TYPE_CHECKING:
     from bench.engine.session import Session
@@ -172,6 +173,13 @@ async def finish(session: Session, *, safe: bool, observations: ObservationServe
             now = record.clock.now()
             await record.clock.close()
             session.journal.clock = lambda: now
+    keylog.stop()
+    if session.trace.late_secrets:
+        text = (
+            f"the secrets of {session.trace.late_secrets} TLS sessions came after packets of theirs: "
+            f"bench trace repair --secrets-first {session.folder / places.TRACE} lets Wireshark decrypt them"
+        )
+        record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"})
     try:
         session.trace.close()
     except BenchError as error:

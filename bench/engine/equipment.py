@@ -18,6 +18,7 @@ from bench.station import routes, services
 from bench.station.config import BenchConfig, StationConfig
 from bench.station.drivers import Tell, load_service, warm_driver
 from bench.station.dut_parts import AsksPerson
+from bench.station.interfaces import TappedPath
 from bench.trace.lane import NullLane
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Equipment:
         self._external: dict[str, ExternalService] = {}
         """The lab's own servers."""
         self._lanes: Callable[[str], Any] = NullLane
+        self._observe: Path | None = None
+        """Where services and world tell what they see."""
         self._made_ipa: Any = None
         """The IPA in the bench, when the recipe has used it."""
 
@@ -76,6 +79,8 @@ class Equipment:
             station = replace(station, modem=None, card=None, switch=None)
         if "network" not in self._needs:
             station = replace(station, attenuator=None)  # the radio is left as it is
+        if order.passive:
+            station = replace(station, modem=None, card=None, switch=None, network=None)
         if station.world is not None:
             options = dict(order.world)
             if order.clock is not None:
@@ -93,15 +98,17 @@ class Equipment:
 
     def start_services(self, observe: Path) -> None:
         """Start the processes that recipe and station need, all at once; their announcements are awaited later."""
+        self._observe = observe
         world = self.station.world
         if world is not None:
-            self._start(_WORLD, world.service, world.options, world.origin)
+            self._start(_WORLD, world.service, {**world.options, "observe": observe}, world.origin)
+        told = {"observe": observe, **({"secrets": True} if self._order.with_secrets else {})}
         eim, smdpp = self._config.eim, self._config.smdpp
         if "eim" in self._needs and not eim.external:
-            options = {"observe": observe, "host": eim.listen, "port": eim.port, "fqdn": eim.advertise}
+            options = {**told, "host": eim.listen, "port": eim.port, "fqdn": eim.advertise}
             self._start("eim", "eim", {**options, **eim.options}, eim.origin)
         if "smdpp" in self._needs and not smdpp.external:
-            options = {"observe": observe, "host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise}
+            options = {**told, "host": smdpp.listen, "port": smdpp.port, "address": smdpp.advertise}
             self._start("smdpp", "smdpp", {**options, **smdpp.options}, smdpp.origin)
 
     def _start(self, role: str, name: str, options: Mapping[str, object], where: str) -> None:
@@ -198,6 +205,11 @@ class Equipment:
         world = self.services.get(_WORLD)
         announced = world.announcement if world is not None else _by_itself(self.station)
         await routes.connect_routes(announced, self._server("eim"), self._server("smdpp"))
+        if world is None and announced is not None and self._observe is not None:  # its link's packets come here now
+            await routes.ask_world(announced["control"], [{"op": "observe", "path": str(self._observe)}])
+        if isinstance(self.open.data, TappedPath) and self.open.data.proxy is None:
+            name = "host" if isinstance(self.open.data, HostPath) else self.open.data.bearer.rpartition(":")[2]
+            self.open.data.lane = self._lanes(f"ip:{name}")
         if isinstance(self.open.data, HostPath):
             self.open.data.routes = routes.names(*(self._announced(role) for role in ("eim", "smdpp")))
         if "ipa" in self._needs:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bench.errors import ConfigurationError, DeviceFailure, InstrumentError, InstrumentTimeout
 from bench.station.clock import Clock
 from bench.station.interfaces import ByteStream, DataPath, HttpAnswer
+from bench.trace import keylog
 
 _LIMIT = 16 << 20
 """Longest answer in bytes."""
@@ -73,6 +74,7 @@ class _Tls:
         self._where = where
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        keylog.watch(context)
         for file in trust:
             context.load_verify_locations(cafile=file)
         if not trust:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +13,18 @@ from typing import Any, Final
 from bench.trace.lane import Direction, Lane
 
 LANES: Final = ("esipa", "es9plus", "es2plus")
-"""Lanes a service may write to; what it sends for others is counted as lost."""
+"""Lanes a service may write to, beside ``ip:NAME``; what it sends for others is counted as lost."""
+_IP_LANE: Final = re.compile(r"ip:[A-Za-z0-9_.-]{1,32}")
+_SECRET: Final = re.compile(r"[A-Z0-9_]{1,64} [0-9A-Fa-f]{64} [0-9A-Fa-f]{32,256}")
+"""A line of a TLS key log."""
 LIMIT: Final = 16 << 20
 """Longest line in bytes: a bound profile package in hexadecimal stays far below."""
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """Return an observation with ``lane``, ``direction``, ``data``, ``time_ns`` and ``comment``, or ``dropped``.
+    """Return an observation with ``lane``, ``direction``, ``data``, ``time_ns`` and ``comment``.
 
-    Raises ValueError for anything else.
+    Or ``secret``, a line of a TLS key log, or ``dropped``. Raises ValueError for anything else.
     """
     try:
         raw = json.loads(line)
@@ -31,8 +35,11 @@ def parse(line: bytes) -> dict[str, Any]:
     dropped = raw.get("dropped")
     if isinstance(dropped, int) and not isinstance(dropped, bool) and dropped >= 0:
         return {"dropped": dropped}
+    secret = raw.get("secret")
+    if isinstance(secret, str) and _SECRET.fullmatch(secret):
+        return {"secret": secret.encode("ascii")}
     lane, data, moment, comment = raw.get("lane"), raw.get("data"), raw.get("t_ns"), raw.get("comment")
-    if lane not in LANES or not isinstance(data, str):
+    if not isinstance(lane, str) or not isinstance(data, str) or not (lane in LANES or _IP_LANE.fullmatch(lane)):
         raise ValueError("no lane or no data")
     if not isinstance(moment, int) or isinstance(moment, bool) or not 0 <= moment < 1 << 63:
         raise ValueError("no time")
@@ -48,10 +55,17 @@ def parse(line: bytes) -> dict[str, Any]:
 class ObservationServer:
     """Takes the observations of every service that connects."""
 
-    def __init__(self, lanes: Callable[[str], Lane], lost: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        lanes: Callable[[str], Lane],
+        lost: Callable[[str, int], None],
+        secret: Callable[[bytes], None] = lambda _line: None,
+    ) -> None:
+        """``secret`` takes the secrets of the services' TLS sessions, where they were told to give them."""
         self.received = 0
         self._lanes = lanes
         self._lost = lost
+        self._secret = secret
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -105,6 +119,9 @@ class ObservationServer:
         if "dropped" in found:
             if found["dropped"]:
                 self._lost("dropped by the service", found["dropped"])
+            return True
+        if "secret" in found:
+            self._secret(found["secret"])
             return True
         self.received += 1
         self._lanes(found["lane"]).record(

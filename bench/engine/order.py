@@ -31,6 +31,12 @@ class Order:
     on_hangup: str = "detach"
     label: str = ""
     world: Mapping[str, Any] = field(default_factory=dict)
+    with_secrets: bool = False
+    """The trace has the secrets of TLS and DTLS sessions."""
+    trace_part: int = 0
+    """Bytes after which the trace goes on in another file; 0: the writer's own figure."""
+    passive: bool = False
+    """Nothing is switched, neither by the recipe nor at the end."""
     simulated: bool = False
     by: str = ""
     """user@host who started it."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["FROM_RAT", "Choices", "Range", "Recipe", "Station", "Unit", "installed", "load", "recipe"]
 
 P = ParamSpec("P")
+NeedsOf = Callable[["StationConfig"], Sequence[str]]
+"""What a recipe needs of a station, for one that takes what there is."""
 
 NEEDS: Final = (
     "power", "modem", "network", "card", "reader", "switch", "data", "eim", "smdpp", "ipa", "radio", "person",
@@ -50,6 +52,8 @@ EFFECTS: Final = (
     "flashes",
 )
 """What cannot be undone: only on a station marked ``expendable``, or with the card's EID given by the person."""
+_BUILT_IN: Final = {"record": "bench.engine.recording:record", "listen": "bench.engine.recording:listen"}
+"""Those of commands of their own."""
 TEARDOWN_WITHIN: Final = 10.0
 """Real seconds that teardown may take when the recipe does not say."""
 
@@ -62,14 +66,18 @@ class Recipe(Generic[P]):
         function: Callable[Concatenate[Station, P], Coroutine[Any, Any, None]],
         *,
         title: str,
-        needs: Sequence[str],
+        needs: Sequence[str] | NeedsOf,
         effects: Sequence[str],
         teardown_within: float,
         by_device: Sequence[str] = (),
+        until_stopped: bool = False,
     ) -> None:
         self.function = function
         self.title = title
-        self.needs = tuple(needs)
+        self._needs_of = needs if callable(needs) else None
+        self.needs = () if callable(needs) else tuple(needs)
+        self.until_stopped = until_stopped
+        """A stop is its ordinary end: it is told (``Station.stopping``), not cancelled."""
         self.by_device = tuple(by_device)
         self.effects = tuple(effects)
         self.teardown_within = teardown_within
@@ -132,6 +140,8 @@ class Recipe(Generic[P]):
 
         What it needs of the servers it needs everywhere.
         """
+        if self._needs_of is not None:
+            return tuple(self._needs_of(station))
         if not self.by_device or station.ipa != "device":
             return self.needs
         return (*self.by_device, *(need for need in self.needs if ":" in need))
@@ -174,23 +184,30 @@ def _explained(name: str) -> str:
 def recipe(
     *,
     title: str,
-    needs: Sequence[str] = (),
+    needs: Sequence[str] | NeedsOf = (),
     effects: Sequence[str] = (),
     teardown_within: float = TEARDOWN_WITHIN,
     by_device: Sequence[str] = (),
+    until_stopped: bool = False,
 ) -> Callable[[Callable[Concatenate[Station, P], Coroutine[Any, Any, None]]], Recipe[P]]:
     """Declare a recipe.
 
-    ``needs``: parts of the station and services it uses (``NEEDS``); checked before anything is touched. ``effects``:
-    what it does that cannot be undone (``EFFECTS``). ``teardown_within``: real seconds that its ``finally`` blocks and
-    its teardown together may take. ``by_device``: what it needs instead of ``needs`` on a station whose device polls by
-    itself (``ipa = "device"``), for a recipe that asks neither modem nor card there. Raises ConfigurationError for
-    unknown words.
+    ``needs``: parts of the station and services it uses (``NEEDS``), or what tells them of a station; checked before
+    anything is touched. ``effects``: what it does that cannot be undone (``EFFECTS``). ``teardown_within``: real
+    seconds that its ``finally`` blocks and its teardown together may take. ``by_device``: what it needs instead of
+    ``needs`` on a station whose device polls by itself (``ipa = "device"``), for a recipe that asks neither modem nor
+    card there. ``until_stopped``: a stop is its ordinary end. Raises ConfigurationError for unknown words.
     """
 
     def made(function: Callable[Concatenate[Station, P], Coroutine[Any, Any, None]]) -> Recipe[P]:
         return Recipe(
-            function, title=title, needs=needs, effects=effects, teardown_within=teardown_within, by_device=by_device
+            function,
+            title=title,
+            needs=needs,
+            effects=effects,
+            teardown_within=teardown_within,
+            by_device=by_device,
+            until_stopped=until_stopped,
         )
 
     return made
@@ -217,7 +234,7 @@ def load(reference: str) -> Recipe[...]:
     if reference.endswith(".py"):
         return _of_file(Path(reference), "")
     known = installed()
-    target = known.get(reference)
+    target = _BUILT_IN.get(reference) or known.get(reference)
     if target is None and path and function.isidentifier() and path.replace(".", "a").isidentifier():
         target = reference
     if target is None:

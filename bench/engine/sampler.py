@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from bench.engine.power_lane import PowerLane
 from bench.errors import BenchError
 from bench.run.samples import SampleWriter
 from bench.station.clock import Clock
@@ -52,8 +53,11 @@ class Sampler:
         writer: Callable[[float], SampleWriter] | None,
         warn: Callable[[str], None],
         foreign: Callable[[str], None] | None = None,
+        lane: PowerLane | None = None,
     ) -> None:
         """``interval`` in seconds of station time; ``writer`` makes the file, given the station time of time 0.
+
+        ``lane`` has the readings on the time line of the trace, many in one packet.
 
         Without a ``writer`` nothing is measured: every ``interval`` it is only looked for what somebody else changed.
         ``warn`` is told, once, what kept samples from being taken or written; ``foreign``, once, what somebody else has
@@ -71,6 +75,7 @@ class Sampler:
         self._on: bool | None = None
         """Whether the output is on, None when it must be asked."""
         self._foreign = foreign
+        self._lane = lane
         self._rail: float | None = None
         """Volts of the last sample."""
         self._failing = 0
@@ -100,6 +105,8 @@ class Sampler:
             self._task.cancel()
         if self._writer is not None:
             self._writer.close()
+        if self._lane is not None:
+            self._lane.flush()
 
     # --- the task -------------------------------------------------------------------------------------------------
 
@@ -218,6 +225,8 @@ class Sampler:
         if self._on is not True or self._closed:
             return
         self.samples += 1
+        if self._lane is not None:
+            self._lane.took(self._clock.now(), reading)
         self._write(lambda writer: writer.append(self._clock.now(), reading.voltage, reading.current))
 
     def switched(self, on: bool | None, at: float) -> None:
@@ -225,6 +234,8 @@ class Sampler:
         if on is not True and self._on is not False and self._writer is not None:
             self._write(lambda writer: writer.off(at) if on is False else writer.gap(at))
         self._rail = None
+        if self._lane is not None and on is not self._on:
+            self._lane.switched(at, on)
         if on is not self._on:
             self._due = -math.inf  # a fresh output is looked at at once
         self._on = on

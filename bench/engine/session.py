@@ -33,13 +33,16 @@ from bench.run.events import SCHEMA
 from bench.run.journal import Journal
 from bench.run.verdict import Verdict
 from bench.station.locks import Lock, send_locks
-from bench.trace.writer import TraceWriter
+from bench.trace import keylog
+from bench.trace.writer import PART_SIZE, TraceWriter
 
 if TYPE_CHECKING:
     from bench.engine.recipe import Recipe
     from bench.engine.sampler import Sampler
     from bench.engine.watchdog import SupplyWatchdog
 
+_ALWAYS: Final = ("steps", "power", "radio")
+"""Lanes that every trace has, also one with nothing on them."""
 _ANSWER_LONGEST: Final = 86_400.0
 _PLACES: Final = ("resource", "port", "reader")
 """What bench.toml calls where an instrument is."""
@@ -57,7 +60,17 @@ class Session:
         self.journal = Journal.open(folder / places.JOURNAL)
         kind = "SIMULATED" if self.order.simulated else "real"
         told = f"recipe {self.order.title!r} on station {self.order.station} ({kind})"
-        self.trace = TraceWriter.open(folder / places.TRACE, run_id=folder.name, comment=told)
+        self.trace = TraceWriter.open(
+            folder / places.TRACE,
+            run_id=folder.name,
+            comment=told,
+            session_keys=self.order.with_secrets,
+            part_size=self.order.trace_part or PART_SIZE,
+        )
+        if self.order.with_secrets:
+            keylog.start(self.trace.session_secret)
+        for name in _ALWAYS:
+            self.trace.lane(name).declare()
         self.record = Record(self.journal, steps_lane=self.trace.lane("steps"))
         self.equipment: Equipment | None = None
         self.recipe: Recipe[...] | None = None
@@ -70,7 +83,7 @@ class Session:
         self._locks = locks
         self._lifeline = lifeline
         self._supervisor = supervisor
-        self._observations = ObservationServer(self.trace.lane, self._lost)
+        self._observations = ObservationServer(self.trace.lane, self._lost, self.trace.session_secret)
         self._job: asyncio.Task[None] | None = None
         self._questions = itertools.count(1)
         self._open_question: tuple[int, asyncio.Future[Mapping[str, Any]]] | None = None
@@ -172,6 +185,8 @@ class Session:
         await equipment.provide(station)
         self._sample_power(station)
         assert equipment.open is not None
+        if order.passive:
+            return station  # nothing is switched, neither by the recipe nor at the end
         # Every instrument is the one it should be: only now may the safe sequence switch it, and only now the recipe.
         await self.leash.plan(equipment.open.safe_plan, equipment.world_process())
         self.planned = True
@@ -208,6 +223,7 @@ class Session:
         sampled = config.sample > 0
         if not sampled and not hasattr(opened.power, "foreign_change"):
             return
+        from bench.engine.power_lane import PowerLane
         from bench.engine.sampler import WATCHED, Sampler, writer_for
 
         writer = writer_for(self.folder, config, opened.power.identity, simulated=self.equipment.station.simulated)
@@ -218,6 +234,7 @@ class Session:
             writer=writer if sampled else None,
             warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),
             foreign=self._foreign_change,
+            lane=PowerLane(self.trace.lane("power"), config.instrument or "supply"),
         )
         station.provide("power", self.sampler.supply)
 
@@ -315,6 +332,9 @@ class Session:
         told = (
             f"stopped by {op}" + (f" of {by}" if by not in ("", "signal") else "") + (f": {reason}" if reason else "")
         )
+        if self.recipe is not None and self.recipe.until_stopped and self.station is not None:
+            self.station.stopping.set()
+            return
         self.interrupt(Cause(Verdict.ABORTED, told))
 
     def _supervisor_gone(self) -> None:

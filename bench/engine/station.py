@@ -60,6 +60,8 @@ class Station:
         self.seed = seed
         self.random = random.Random(seed)
         """What a recipe draws from, so that a run can be repeated."""
+        self.stopping = asyncio.Event()
+        """Set when a recipe that runs until it is stopped has been stopped."""
         self._record = record
         self._asker = asker
         self._parts: dict[str, object] = {}

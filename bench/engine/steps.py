@@ -143,6 +143,8 @@ class Step:
         if source:
             data["source"] = source
         self._record.event(kinds.MEASUREMENT, data, step=self.path)
+        told = {"step": self.path, "measure": name, **{key: data[key] for key in data if key != "name"}}
+        self._record.on_lane(Direction.SENT, told, f"{self.path}: {name} {value} {unit}".rstrip())
         if verdict is not Verdict.PASS:
             cause = Cause(verdict, message)
             self._take(cause)

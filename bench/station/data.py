@@ -24,6 +24,8 @@ from bench.station.clock import Clock, RealClock
 from bench.station.datagrams import DatagramStream, ProxyDatagrams, SocketDatagrams, connected_socket
 from bench.station.interfaces import ByteStream, DataPath
 from bench.station.model import PATHS
+from bench.station.tap import UdpTap, stream_socket
+from bench.trace.lane import Lane
 
 _HEAD_LIMIT = 16384
 _COUNTERS_WITHIN = 2.0
@@ -72,6 +74,8 @@ class _Path(ABC):
 
     bearer = ""
     proxy: str | None = None
+    lane: Lane | None = None
+    """Has every packet of sockets of this path; a proxy's are its own business."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -159,7 +163,8 @@ class _Path(ABC):
         """Open a UDP socket with one peer. Raises InstrumentTimeout, or InstrumentError with the reason."""
         where = f"UDP {host}:{port} over {self.bearer}"
         sock = await connected_socket(host, port, self.clock, where, self._bind, timeout)
-        return await SocketDatagrams.open(sock, where, self._count)
+        tap = UdpTap(self.lane, sock) if self.lane is not None else None
+        return await SocketDatagrams.open(sock, where, self._count, tap)
 
     def _bind(self, sock: socket.socket) -> object:
         """Bind a socket to what the path is."""
@@ -186,7 +191,28 @@ class HostPath(_Path):
             host, _, routed = route.rpartition(":")
             host, port = host.strip("[]"), int(routed)
         with self.held():
-            return await asyncio.open_connection(host, port)
+            if self.lane is None:
+                return await asyncio.open_connection(host, port)
+            return await asyncio.open_connection(sock=await self._connected(host, port))
+
+    async def _connected(self, host: str, port: int) -> socket.socket:
+        """Return a recorded socket that is connected: to the first address of a name that takes it. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        refused: OSError | None = None
+        for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            sock = stream_socket(self.lane, family, kind, protocol)
+            try:
+                sock.setblocking(False)
+                await loop.sock_connect(sock, address)
+            except OSError as error:
+                sock.close()
+                refused = refused or error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise refused or OSError(f"{host} has no address")
 
     async def resolve(self, name: str, *, server: str, timeout: float) -> tuple[str, ...]:
         """Resolve as the host does; ``server`` is the device's and not asked. ``timeout`` in real seconds.
@@ -249,7 +275,7 @@ class InterfacePath(_Path):
                 where=self.bearer,
                 hint="resolve it on this path first: the host's resolver does not use the radio",
             ) from None
-        sock = self.bind(socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+        sock = self.bind(stream_socket(self.lane, family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
         try:
             await loop.sock_connect(sock, (host, port))
             return await asyncio.open_connection(sock=sock)

@@ -12,6 +12,8 @@ from bench.errors import InstrumentError, InstrumentTimeout, Refused
 from bench.station.capsules import Reader, capsule
 from bench.station.clock import Clock
 from bench.station.interfaces import DataPath
+from bench.station.tap import UdpTap
+from bench.trace.lane import Direction
 
 _GONE = "open a new one: the device's link may have changed its address, or lost its registration"
 _DNS = "give an address, or add the name to the DNS of this host"
@@ -96,20 +98,25 @@ class Queue:
 class SocketDatagrams(asyncio.DatagramProtocol):
     """A UDP socket of this host."""
 
-    def __init__(self, where: str, count: Callable[[int, int], None]) -> None:
+    def __init__(self, where: str, count: Callable[[int, int], None], tap: UdpTap | None = None) -> None:
         self._queue = Queue(where, count)
+        self._tap = tap
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
-    async def open(cls, sock: socket.socket, where: str, count: Callable[[int, int], None]) -> SocketDatagrams:
-        """Take over a connected socket."""
+    async def open(
+        cls, sock: socket.socket, where: str, count: Callable[[int, int], None], tap: UdpTap | None = None
+    ) -> SocketDatagrams:
+        """Take over a connected socket; ``tap`` has what it carries recorded."""
         loop = asyncio.get_running_loop()
-        transport, stream = await loop.create_datagram_endpoint(lambda: cls(where, count), sock=sock)
+        transport, stream = await loop.create_datagram_endpoint(lambda: cls(where, count, tap), sock=sock)
         stream._transport = transport
         return stream
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         """Keep a datagram (called by the event loop)."""
+        if self._tap is not None:
+            self._tap.datagram(Direction.RECEIVED, data)
         self._queue.arrived(data)
 
     def error_received(self, exc: Exception) -> None:
@@ -123,6 +130,8 @@ class SocketDatagrams(asyncio.DatagramProtocol):
         """Send one datagram."""
         self._queue.check()
         if self._transport is not None:
+            if self._tap is not None:
+                self._tap.datagram(Direction.SENT, data)
             self._transport.sendto(data)
             self._queue.sent(len(data))
 

@@ -1,6 +1,7 @@
 """pcapng blocks: building and walking, standard library only.
 
-Built here: Section Header, Interface Description and Enhanced Packet Blocks, little endian, time in nanoseconds.
+Built here: Section Header, Interface Description, Enhanced Packet and Decryption Secrets Blocks, little endian, time
+in nanoseconds.
 Understood here: both byte orders and every time resolution, so that traces of other programs can be read.
 Nothing here opens a file.
 """
@@ -15,6 +16,9 @@ from typing import Final
 SECTION_HEADER: Final = 0x0A0D0D0A
 INTERFACE_DESCRIPTION: Final = 1
 ENHANCED_PACKET: Final = 6
+DECRYPTION_SECRETS: Final = 10
+TLS_KEY_LOG: Final = 0x544C534B
+"""Secrets type of lines of an NSS key log, for TLS and DTLS."""
 
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 MAX_BLOCK: Final = 16 << 20
@@ -83,6 +87,17 @@ def interface(name: str, *, link_type: int, description: str = "") -> bytes:
     if description:
         options += option(_IF_DESCRIPTION, description.encode("utf-8", "replace"))
     return block(INTERFACE_DESCRIPTION, fixed + options + option(_IF_TSRESOL, b"\x09") + END_OF_OPTIONS)
+
+
+def secrets(key_log: bytes) -> bytes:
+    """Return a Decryption Secrets Block with whole lines of a key log."""
+    body = struct.pack("<II", TLS_KEY_LOG, len(key_log)) + key_log + PADDING[-len(key_log) & 3]
+    return block(DECRYPTION_SECRETS, body)
+
+
+def packet_flags(direction: int) -> bytes:
+    """Return the epb_flags option that says which way a packet went (``direction`` 0 sent, 1 received)."""
+    return option(_EPB_FLAGS, struct.pack("<I", 1 if direction else 2))
 
 
 def exported_pdu_header(dissector: str, *, direction: int | None = None, protocol: str = "") -> bytes:

@@ -22,8 +22,29 @@ COLUMNS: Final = {
     "es9plus": "ES9+",
     "es2plus": "ES2+",
     "apdu": "APDU",
+    "sniff": "APDU",
+    "radio": "Radio",
+    "power": "Power",
+    "steps": "Steps",
 }
 """Protocol column for packets whose dissector sets none."""
+
+DESCRIPTIONS: Final = {
+    "apdu": "card commands and responses (ISO 7816-4) as the bench exchanged them",
+    "sniff": "card commands and responses as seen on the contacts of the card",
+    "at": "AT commands, answers and unsolicited results",
+    "scpi": "SCPI",
+    "console": "console of the device",
+    "switch": "switches and relays",
+    "esipa": "ESipa (SGP.32): bodies of IPA and eIM",
+    "es9plus": "ES9+ (SGP.22): bodies of LPA, IPA or eIM and SM-DP+",
+    "es2plus": "ES2+ (SGP.22): bodies of operator and SM-DP+",
+    "ip": "IP of the device's data link; payload as carried, headers made by who carried it",
+    "steps": "steps, measurements and events of the run, JSON",
+    "power": "volts and amperes of the supply, JSON",
+    "radio": "radio measurements (JSON) and radio messages",
+}
+"""What stands in the interface of a lane whose maker does not say."""
 
 _SIMPLE_COMMANDS: Final = frozenset(range(256)) - {0xA4, 0xA2, 0x14, 0xC2, 0x88}
 """Instructions whose data field tshark 4.0 reads without trouble, as long as it is all there."""
@@ -135,7 +156,7 @@ def _printable(data: bytes) -> str:
 
 def choose(kind: str, direction: int, data: bytes) -> str:
     """Return the dissector for one packet of a lane of this ``kind`` (the lane's name before the colon)."""
-    if kind == "apdu":
+    if kind in ("apdu", "sniff"):
         if direction == 0:
             return _card_command(data)
         return _CARD_RESPONSE if len(data) >= 2 else PLAIN

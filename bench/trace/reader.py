@@ -12,6 +12,7 @@ from typing import Final
 from bench.trace import blocks
 from bench.trace.errors import TraceError
 from bench.trace.lane import Direction
+from bench.trace.parts import part
 
 _CHUNK: Final = 1 << 20
 _TORN_LIMIT: Final = 300_000
@@ -34,6 +35,8 @@ class Packet:
     """Wireshark's name of what is inside, empty for other link types."""
     number: int = 0
     """1 for the first packet of the file, as Wireshark counts."""
+    part: int = 1
+    """Which file of the trace it is in (``bench.trace.parts``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +63,29 @@ class RepairReport:
 
 
 class TraceReader:
-    """Reads what is there, and later what has come since.
+    """Reads what is there, and later what has come since, from part to part of a trace that grew.
 
     ``poll`` never waits. A block that is not whole yet is left for the next call, so a live trace, a torn one and one
     that was torn, repaired and continued all read the same way.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], *, alone: bool = False) -> None:
+        """``alone``: read this file only, not the parts behind it."""
+        self.first = Path(path)
+        self.path = self.first
+        """The part that is being read."""
+        self.part = 1
         self.offset = 0
-        """Where the next block begins; everything before it is whole."""
+        """Where the next block of this part begins; everything before it is whole."""
         self.blocks = 0
+        """Of this part."""
         self.packets = 0
+        """Of all parts."""
+        self.secrets = 0
+        """Decryption Secrets Blocks that were passed by; what is in them is nobody's business here."""
+        self._alone = alone
+        self._before = 0
+        """Packets of the parts before this one."""
         self.damage: str | None = None
         """Why reading stopped before the end of the file, None while all is well."""
         self.torn = 0
@@ -84,11 +98,26 @@ class TraceReader:
         A file that does not exist yet has no packets.
         """
         found: list[Packet] = []
-        for packet in self._advance():
+        for packet in self.packets_now():
             found.append(packet)
             if limit is not None and len(found) >= limit:
                 break
         return found
+
+    def packets_now(self) -> Iterator[Packet]:
+        """Yield the packets that came since the last call, one by one. Raises TraceError."""
+        while True:
+            # Before it is read: a part that has a next one by then gets no more packets.
+            following = part(self.first, self.part + 1)
+            grown = not self._alone and following.exists()
+            yield from self._advance()
+            if not grown or (self.damage is not None and self.blocks == 0):
+                return
+            self.path, self.part = following, self.part + 1
+            self.offset = self.blocks = self.torn = 0
+            self._before = self.packets
+            self.damage = None
+            self.section = blocks.Section()
 
     def _advance(self) -> Iterator[Packet]:
         if self.damage is not None:
@@ -136,6 +165,8 @@ class TraceReader:
             self.section.interfaces.append(blocks.parse_interface(order, body))
         elif kind == blocks.SECTION_HEADER:
             self.section = blocks.parse_section(order, body)
+        elif kind == blocks.DECRYPTION_SECRETS:
+            self.secrets += 1
         return None
 
     def _packet(self, raw: blocks.EnhancedPacket) -> Packet:
@@ -160,7 +191,8 @@ class TraceReader:
             data=data,
             comment="\n".join(raw.comments),
             dissector=dissector,
-            number=self.packets,
+            number=self.packets - self._before,
+            part=self.part,
         )
 
 
@@ -169,8 +201,8 @@ def read(path: str | os.PathLike[str]) -> Iterator[Packet]:
     if not Path(path).exists():
         raise TraceError("no such trace", where=str(path))
     reader = TraceReader(path)
-    yield from reader._advance()
-    if reader.damage is not None and reader.blocks == 0:
+    yield from reader.packets_now()
+    if reader.damage is not None and reader.blocks == 0 and reader.part == 1:
         raise TraceError(f"not a pcapng trace: {reader.damage}", where=str(path))
 
 
@@ -189,7 +221,7 @@ def follow(
     stop = stop or Event()
     while True:
         last = stop.is_set() or (ended is not None and ended())
-        yield from reader._advance()
+        yield from reader.packets_now()
         if last or reader.damage is not None:
             return
         stop.wait(interval)
@@ -208,7 +240,7 @@ def repair(path: str | os.PathLike[str]) -> RepairReport:
 def repair_and_scan(path: str | os.PathLike[str]) -> tuple[RepairReport, blocks.Section]:
     """As ``repair``; also return the last section with its interfaces, for who goes on writing."""
     where = Path(path)
-    reader = TraceReader(where)
+    reader = TraceReader(where, alone=True)
     if not where.exists():
         raise TraceError("no such trace", where=str(where))
     for _ in reader._advance():

@@ -91,3 +91,44 @@ def test_any_line_is_an_observation_or_a_value_error(raw: bytes) -> None:
     except ValueError:
         return
     assert set(found) in ({"dropped"}, {"lane", "direction", "data", "time_ns", "comment"})
+
+
+SECRET = "CLIENT_RANDOM " + "ab" * 32 + " " + "cd" * 48
+
+
+def test_packets_and_secrets_of_services(tmp_path: Path) -> None:
+    secrets: list[bytes] = []
+    lanes: dict[str, Lane] = {}
+
+    async def run() -> None:
+        came = asyncio.Event()
+
+        def lane(name: str) -> Lane:
+            came.set()
+            return lanes.setdefault(name, Lane(name))
+
+        server = ObservationServer(lane, lambda *_: pytest.fail("lost"), secrets.append)
+        await server.open(tmp_path / "observe")
+        _, writer = await asyncio.open_unix_connection(str(tmp_path / "observe"))
+        writer.write(json.dumps({"secret": SECRET}).encode() + b"\n" + line(lane="ip:link", data="45"))
+        await writer.drain()
+        writer.close()
+        async with asyncio.timeout(10):
+            await came.wait()
+        await server.close()
+
+    asyncio.run(run())
+    assert secrets == [SECRET.encode()]
+    assert lanes["ip:link"].packets == [(Direction.SENT, b"\x45", 5, None)]
+
+
+@pytest.mark.parametrize("lane", ["ip:", "ip:../x", "ip:a b", "ip:" + "x" * 33, "apdu:card", "steps"])
+def test_other_lanes_are_none_of_a_services_business(lane: str) -> None:
+    with pytest.raises(ValueError, match="no lane"):
+        parse(line(lane=lane))
+
+
+@pytest.mark.parametrize("secret", ["", SECRET + "\n" + SECRET, SECRET[:-100], "rm -rf /", SECRET.replace(" ", "  ")])
+def test_what_is_no_secret_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match="no lane"):
+        parse(json.dumps({"secret": secret}).encode())

@@ -7,7 +7,7 @@ station's clock. Drivers and services implement these; recipes use nothing else.
 from __future__ import annotations
 
 from bench.station.interfaces.card import CardPlace, Reader, SimSwitch
-from bench.station.interfaces.data import BoundPath, ByteStream, DataPath, HttpAnswer
+from bench.station.interfaces.data import BoundPath, ByteStream, DataPath, HttpAnswer, TappedPath
 from bench.station.interfaces.instrument import Identity, Instrument, SafeAction
 from bench.station.interfaces.ipa import (
     CardMemory,
@@ -94,6 +94,7 @@ __all__ = [
     "ServerTrust",
     "SimSwitch",
     "SmdppService",
+    "TappedPath",
     "is_external",
     "offers",
 ]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from bench.trace.lane import Lane
+
 
 class ByteStream(Protocol):
     """A connected byte stream."""
@@ -41,6 +43,14 @@ class BoundPath(Protocol):
 
     def bind(self, sock: socket.socket) -> socket.socket:
         """Bind a socket before it is connected. Raises InstrumentError when the interface is not there."""
+
+
+@runtime_checkable
+class TappedPath(Protocol):
+    """A data path that can have what its sockets carry recorded."""
+
+    lane: Lane | None
+    """Lane ``ip:NAME`` for whole IP packets; None: nothing is recorded."""
 
 
 class DataPath(Protocol):
