@@ -129,8 +129,9 @@ class _Messages:
             made = _open_exchange(packet, self._kind, name or "answer")
             made.note = "its request is not in the trace"
         else:
-            made = fitting[0]
-            self._waiting.remove(made)
+            # Two parties record one request: the inner one is answered first. Requests of others wait in their order.
+            made = [item for item in fitting if item.request == fitting[0].request][-1]
+            self._waiting = [item for item in self._waiting if item is not made]
             made.packets += 1
         made.answer, made.received = packet.data, len(packet.data)
         made.end_ns, made.last = packet.time_ns, packet.number
@@ -139,7 +140,8 @@ class _Messages:
         return made.function
 
     def _give_up(self, made: Exchange) -> None:
-        made.result, made.ok = "no answer", False
+        # HandleNotification is answered by 204 without a body, which servers do not record.
+        made.result, made.ok = ("no answer seen", None) if made.function == "HandleNotification" else ("no answer", False)
         self._emit(made)
 
     def close(self) -> None:
@@ -199,6 +201,11 @@ class _Steps:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self.open: dict[str, Exchange] = {}
+        self.text = ""
+        """The innermost of them, joined with a comma."""
+
+    def _retell(self) -> None:
+        self.text = ",".join(path for path in self.open if not any(other.startswith(f"{path}/") for other in self.open))
 
     def packet(self, packet: Packet) -> str:
         event = _object(packet.data)
@@ -212,8 +219,11 @@ class _Steps:
             made = _open_exchange(packet, "step", path)
             made.request = packet.data
             self.open[path] = made
+            made.step = path
+            self._retell()
             return path
         made = self.open.pop(path, None) or _open_exchange(packet, "step", path)
+        self._retell()
         made.answer, made.end_ns, made.last = packet.data, packet.time_ns, packet.number
         made.packets += 1
         verdict = event.get("verdict")
@@ -253,9 +263,9 @@ class Exchanges:
         self._card_lane = False
 
     @property
-    def steps(self) -> tuple[str, ...]:
-        """Paths of the steps that are open now."""
-        return tuple(self._steps.open)
+    def steps(self) -> str:
+        """Paths of the innermost steps that are open now, joined with a comma."""
+        return self._steps.text
 
     def function(self, packet: Packet) -> str:
         """Take one packet; return the function that it belongs to. What it completed is in ``take``."""
@@ -263,7 +273,7 @@ class Exchanges:
         if lane is None:
             lane = self._lanes[packet.lane] = self._tracker(packet.lane)
         before = len(self._ready)
-        step = ",".join(self._steps.open)
+        step = self._steps.text
         function = lane.packet(packet)
         for made in self._ready[before:]:
             made.step = made.step or step
@@ -279,7 +289,7 @@ class Exchanges:
 
     def close(self) -> list[Exchange]:
         """Return what is still open, answered or not: the trace ends here."""
-        step = ",".join(self._steps.open)
+        step = self._steps.text
         for lane in self._lanes.values():
             lane.close()
         for made in self._ready:
