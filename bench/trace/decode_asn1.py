@@ -46,7 +46,9 @@ def _tag_of(tag: _Descriptor) -> int:
     number, kind = tag["number"], _CLASSES[tag.get("class", "CONTEXT_SPECIFIC")]
     if number < 31:
         return int(kind | number)
-    return int((kind | 0x1F) << 8 | number if number < 128 else (kind | 0x1F) << 16 | (0x80 | number >> 7) << 8 | number & 127)
+    return int(
+        (kind | 0x1F) << 8 | number if number < 128 else (kind | 0x1F) << 16 | (0x80 | number >> 7) << 8 | number & 127
+    )
 
 
 def _home(name: str, module: str) -> tuple[str, _Descriptor] | None:
@@ -330,7 +332,9 @@ def outer_types(module: str) -> dict[int, list[str]]:
     for name, descriptor in SCHEMA[module]["types"].items():
         if "tag" in descriptor:
             tag = _tag_of(descriptor["tag"])
-            found.setdefault(tag if tag < 0x100 else tag | 0x20 << 8 * (((tag.bit_length() + 7) // 8) - 1), []).append(name)
+            found.setdefault(tag if tag < 0x100 else tag | 0x20 << 8 * (((tag.bit_length() + 7) // 8) - 1), []).append(
+                name
+            )
     return found
 
 

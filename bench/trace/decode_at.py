@@ -1,4 +1,4 @@
-"""AT commands, their answers and unsolicited result codes to named fields, causes by name (3GPP TS 27.007, 27.005, V.250).
+"""AT commands, answers and unsolicited result codes to named fields, causes by name (3GPP TS 27.007, 27.005, V.250).
 
 Works line by line. Commands and codes of manufacturers are named where the bench meets them; what has no entry keeps
 its text. Raises on no bytes. Keys and PINs are hidden (bench.trace.redact).
@@ -115,7 +115,20 @@ _BARE_URCS: Final = frozenset(
     )
 )
 _ALWAYS_URC: Final = frozenset(
-    ("+CGEV", "+CNEC_EMM", "+CNEC_ESM", "+QIND", "+QUSIM", "+CMTI", "+CDSI", "+CTZV", "+CTZE", "%MDMEV", "+UUPSMR", "+QIURC")
+    (
+        "+CGEV",
+        "+CNEC_EMM",
+        "+CNEC_ESM",
+        "+QIND",
+        "+QUSIM",
+        "+CMTI",
+        "+CDSI",
+        "+CTZV",
+        "+CTZE",
+        "%MDMEV",
+        "+UUPSMR",
+        "+QIURC",
+    )
 )
 _HEAD: Final = re.compile(r"AT(?:([+%^$#*&][A-Za-z0-9_:/-]+|[A-Za-z])?(=\?|=|\?)?(.*))?$", re.IGNORECASE | re.DOTALL)
 _CODE: Final = re.compile(r"([+%^$#*][A-Za-z0-9_]+): ?(.*)$", re.DOTALL)
@@ -223,7 +236,11 @@ def _registration(kind: str) -> Callable[[list[str], bool], list[Field]]:
         if len(rest) > 1 and rest[1]:
             fields.append(Field("cause_type", "manufacturer" if rest[0] == "1" else f"{kind} cause", rest[0].encode()))
             number = _number(rest[1])
-            fields.append(_cause("reject_cause", kind, number) if rest[0] != "1" and number is not None else Field("reject_cause", rest[1], rest[1].encode("utf-8", "replace")))
+            fields.append(
+                _cause("reject_cause", kind, number)
+                if rest[0] != "1" and number is not None
+                else Field("reject_cause", rest[1], rest[1].encode("utf-8", "replace"))
+            )
         return fields
 
     return read
@@ -283,7 +300,9 @@ def _signal(values: list[str], _asked: bool) -> list[Field]:
             text = f"{value} (unknown)"
         elif index is not None and unit and 0 <= index <= top:
             low = base + index * step
-            edge = f"< {low + step:g}" if index == 0 else f">= {low:g}" if index == top else f"{low:g} to {low + step:g}"
+            edge = (
+                f"< {low + step:g}" if index == 0 else f">= {low:g}" if index == top else f"{low:g} to {low + step:g}"
+            )
             text = f"{value} ({edge} {unit})"
         fields.append(Field(name, text, value.encode("utf-8", "replace")))
     return fields
@@ -301,7 +320,13 @@ def _quality(values: list[str], _asked: bool) -> list[Field]:
 
 
 _FUNCTIONALITY: Final = {0: "minimum", 1: "full", 4: "radio off", 7: "radio off except WLAN", 15: "reset"}
-_OPERATOR_MODE: Final = {0: "automatic", 1: "manual", 2: "deregister", 3: "set format only", 4: "manual, then automatic"}
+_OPERATOR_MODE: Final = {
+    0: "automatic",
+    1: "manual",
+    2: "deregister",
+    3: "set format only",
+    4: "manual, then automatic",
+}
 
 
 def _operator(values: list[str], _asked: bool) -> list[Field]:
@@ -315,7 +340,14 @@ def _operator(values: list[str], _asked: bool) -> list[Field]:
     return fields
 
 
-_CRSM: Final = {176: "READ BINARY", 178: "READ RECORD", 192: "GET RESPONSE", 214: "UPDATE BINARY", 220: "UPDATE RECORD", 242: "STATUS"}
+_CRSM: Final = {
+    176: "READ BINARY",
+    178: "READ RECORD",
+    192: "GET RESPONSE",
+    214: "UPDATE BINARY",
+    220: "UPDATE RECORD",
+    242: "STATUS",
+}
 
 
 def _restricted(values: list[str], asked: bool) -> list[Field]:

@@ -262,7 +262,9 @@ def _object(node: Node) -> Field:
     elif tag == 0x04 and len(value) == 2:
         text = f"{value[1]} {_UNITS.get(value[0], '?')}"
     elif tag == 0x13 and len(value) >= 5:
-        text = f"{plmn(value[:3])}, area {value[3:5].hex().upper()}" + (f", cell {value[5:].hex().upper()}" if value[5:] else "")
+        text = f"{plmn(value[:3])}, area {value[3:5].hex().upper()}" + (
+            f", cell {value[5:].hex().upper()}" if value[5:] else ""
+        )
     elif tag in (0x14, 0x62):
         text = swapped(value)
     elif tag == 0x19:

@@ -176,7 +176,7 @@ def labels(value: bytes) -> str:
 
 
 def connectivity(value: bytes) -> list[Field]:
-    """Return httpParams of GetConnectivityParameters: COMPREHENSION-TLVs of SGP.32 section 5.9.24; login data hidden."""
+    """Return httpParams of GetConnectivityParameters: COMPREHENSION-TLVs (SGP.32 5.9.24), without login data."""
     fields = []
     for node in nodes(value)[0]:
         tag = node.tag & 0x7F

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bench.trace.calls import Exchange
 from bench.trace.diff_align import Pair, align, calls
 from bench.trace.diff_rules import BOUND, BY_LENGTH, FieldClass, Item, items
-from bench.trace.exchanges import Exchange
 from bench.trace.reader import Packet
 
 LEVELS: Final = ("result", "structure", "value", "binding", "state", "identity", "timing")
@@ -176,7 +176,13 @@ class _Comparison:
         slow = b.seconds - a.seconds
         if slow > SLOW_FLOOR and b.seconds > SLOW_FACTOR * a.seconds and b.kind != "step":
             details.append(
-                Detail("timing", "", f"{a.seconds:.3f} s", f"{b.seconds:.3f} s", f"took {a.seconds:.3f} s in A, {b.seconds:.3f} s in B")
+                Detail(
+                    "timing",
+                    "",
+                    f"{a.seconds:.3f} s",
+                    f"{b.seconds:.3f} s",
+                    f"took {a.seconds:.3f} s in A, {b.seconds:.3f} s in B",
+                )
             )
         if not details:
             return None
@@ -249,7 +255,9 @@ class _Comparison:
             if len(a.raw) == len(b.raw):
                 self.found.volatile[kind.value] += 1
                 return None
-            if kind is FieldClass.SIGNATURE and name == "signature":  # DER in a certificate: one or two bytes either way
+            if (
+                kind is FieldClass.SIGNATURE and name == "signature"
+            ):  # DER in a certificate: one or two bytes either way
                 self.found.volatile[kind.value] += 1
                 return None
             return Detail("value", a.path, a.text, b.text, f"{name}: {a.text} in A, {b.text} in B, of another length")
@@ -313,13 +321,17 @@ def _alone(pair: Pair, clock: _Clock) -> Divergence:
     which = "A" if pair.a is not None else "B"
     when = made.start_ns if pair.b is not None else clock(made.start_ns, made.start_ns)
     text = f"only in {which}: {made.function}" + (f" ({made.result})" if made.result else "")
-    detail = Detail("structure", "", _outcome(made) if which == "A" else "absent", _outcome(made) if which == "B" else "absent", text)
+    detail = Detail(
+        "structure",
+        "",
+        _outcome(made) if which == "A" else "absent",
+        _outcome(made) if which == "B" else "absent",
+        text,
+    )
     return Divergence("structure", made.lane, made.function, pair.a, pair.b, [detail], when)
 
 
-def compare(
-    a: Iterable[Packet], b: Iterable[Packet], *, lanes: Sequence[str] = (), exact: bool = False
-) -> Diff:
+def compare(a: Iterable[Packet], b: Iterable[Packet], *, lanes: Sequence[str] = (), exact: bool = False) -> Diff:
     """Return where trace B parts from trace A.
 
     ``lanes``: names or kinds (``apdu``, ``at:modem``) to compare, the default those of diff_align.LANES. ``exact``:

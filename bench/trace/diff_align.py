@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.trace import decode_at, decode_scpi
-from bench.trace.exchanges import Exchange, exchanges
+from bench.trace.calls import Exchange, exchanges
 from bench.trace.reader import Packet
 
 LANES: Final = ("apdu", "esipa", "es9plus", "es2plus", "at", "scpi", "steps")
@@ -165,7 +165,7 @@ def align(a: Sequence[Call], b: Sequence[Call]) -> list[Pair]:
 
 
 def _resume(a: Sequence[Call], at: int, b: Sequence[Call], bt: int) -> tuple[int, int]:
-    """Return how many calls of each are skipped before both go on alike, at least two calls long where there are two."""
+    """Return how many calls of each are skipped before both go on alike, for two calls where there are two."""
     left, right = min(len(a) - at, _WINDOW), min(len(b) - bt, _WINDOW)
     places: dict[str, list[int]] = {}
     for offset in range(right):

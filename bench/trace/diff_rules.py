@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from bench.trace.exchanges import Exchange
+from bench.trace.calls import Exchange
 from bench.trace.tree import Field
 
 

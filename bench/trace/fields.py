@@ -272,7 +272,9 @@ def _json_octets(key: str, raw: bytes) -> Field:
         if not one:
             return Field(key, "", raw, generic(raw))
         return read(kind, b"\x30" + found[0].raw[1:] if kind == "PendingNotificationList" else raw, name=key)
-    value = found[0].value if one and found[0].tag in (0x5F37, 0x04, 0x80, 0x81) and len(raw) > len(found[0].value) else raw
+    value = (
+        found[0].value if one and found[0].tag in (0x5F37, 0x04, 0x80, 0x81) and len(raw) > len(found[0].value) else raw
+    )
     return Field(key, shown(value), value, kind=kind)
 
 
@@ -284,7 +286,9 @@ def bpp_summary(package: bytes) -> str:
     for part in parts:
         inner = nodes(part.value)[0] if part.tag in (0xA0, 0xA1, 0xA2, 0xA3) else []
         name = _SEGMENTS.get(part.tag) or names.function(part.tag) or f"{part.tag:X}"
-        told.append(f"{name} {len(inner)} segments, {len(part.value)} bytes" if inner else f"{name} {len(part.value)} bytes")
+        told.append(
+            f"{name} {len(inner)} segments, {len(part.value)} bytes" if inner else f"{name} {len(part.value)} bytes"
+        )
     return "; ".join(told)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.trace.exchanges import RSP_LANES, Exchange
+from bench.trace.calls import RSP_LANES, Exchange
 from bench.trace.tree import Field
 
 Key = tuple[str, str]

@@ -208,6 +208,8 @@ def generic_node(node: Node, budget: Budget, depth: int) -> Field:
     name = f"{node.tag:X}"
     cut = f" (cut short, {node.missing} bytes are missing)" if node.missing else ""
     if node.constructed and depth < MAX_DEPTH:
-        return Field(name, cut.strip(), node.value, generic(node.value, budget=budget, depth=depth + 1) if node.value else [])
+        return Field(
+            name, cut.strip(), node.value, generic(node.value, budget=budget, depth=depth + 1) if node.value else []
+        )
     text = printable(node.value) if node.tag in (0x0C, 0x13, 0x16) else None
     return Field(name, (text if text is not None else shown(node.value)) + cut, node.value)

@@ -1,9 +1,9 @@
 """Packets to exchanges: what was asked and what came back, whatever the transport made of it.
 
-On a card lane channels, STORE DATA chaining, GET RESPONSE, 6Cxx, 91xx and the segments of a Bound Profile Package become
-one exchange a function (bench.trace.exchanges_card); on an AT lane a command with its lines and its final result, and
-each unsolicited code (bench.trace.exchanges_line); on a SCPI lane a question with its answer; on ESipa, ES9+ and ES2+ a
-request with its answer; on the others each packet is one. State is kept by lane, so that a trace of any length is
+On a card lane channels, STORE DATA chaining, GET RESPONSE, 6Cxx, 91xx and the segments of a Bound Profile Package
+become one exchange a function (bench.trace.calls_card); on an AT lane a command with its lines and its final result,
+and each unsolicited code (bench.trace.calls_line); on a SCPI lane a question with its answer; on ESipa, ES9+ and ES2+
+a request with its answer; on the others each packet is one. State is kept by lane, so that a trace of any length is
 decoded in bounded memory. Nothing raises on any bytes.
 """
 
@@ -81,7 +81,7 @@ class Exchange:
 
     def fields(self) -> tuple[Field, Field | None]:
         """Return request and answer as trees of named fields; no answer is None."""
-        from bench.trace.exchange_fields import fields_of
+        from bench.trace.calls_fields import fields_of
 
         return fields_of(self)
 
@@ -141,7 +141,9 @@ class _Messages:
 
     def _give_up(self, made: Exchange) -> None:
         # HandleNotification is answered by 204 without a body, which servers do not record.
-        made.result, made.ok = ("no answer seen", None) if made.function == "HandleNotification" else ("no answer", False)
+        made.result, made.ok = (
+            ("no answer seen", None) if made.function == "HandleNotification" else ("no answer", False)
+        )
         self._emit(made)
 
     def close(self) -> None:
@@ -158,9 +160,9 @@ def message_function(kind: str, data: bytes, comment: str, *, answer: bool) -> s
     told = (esipa_line if kind == "esipa" else es9plus_line)(data, answer=answer)
     for text in (told, comment):
         word, _, rest = text.partition(" ")
-        if word and word[0].isalpha() and rest.startswith(("request", "answer", "response")):
-            if not word.startswith(("JSON", "request", "answer")):
-                return word[0].upper() + word[1:]
+        named = word[:1].isalpha() and not word.startswith(("JSON", "request", "answer"))
+        if named and rest.startswith(("request", "answer", "response")):
+            return word[0].upper() + word[1:]
     return ""
 
 
@@ -222,7 +224,7 @@ class _Steps:
             made.step = path
             self._retell()
             return path
-        made = self.open.pop(path, None) or _open_exchange(packet, "step", path)
+        made = self.open.pop(path) if path in self.open else _open_exchange(packet, "step", path)
         self._retell()
         made.answer, made.end_ns, made.last = packet.data, packet.time_ns, packet.number
         made.packets += 1
@@ -299,16 +301,16 @@ class Exchanges:
     def _tracker(self, name: str) -> Tracker:
         kind = name.partition(":")[0]
         if kind in ("apdu", "sniff"):
-            from bench.trace.exchanges_card import CardLane
+            from bench.trace.calls_card import CardLane
 
             self._card_lane = True
             return CardLane(name, self._ready.append)
         if kind == "at":
-            from bench.trace.exchanges_line import AtLane
+            from bench.trace.calls_line import AtLane
 
             return AtLane(name, self._ready.append, self._unpacks)
         if kind == "scpi":
-            from bench.trace.exchanges_line import ScpiLane
+            from bench.trace.calls_line import ScpiLane
 
             return ScpiLane(self._ready.append)
         if kind in RSP_LANES:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from bench.trace import decode_at, decode_scpi
-from bench.trace.exchanges import Emit, Exchange
+from bench.trace.calls import Emit, Exchange
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 
 if TYPE_CHECKING:
-    from bench.trace.exchanges_card import CardLane
+    from bench.trace.calls_card import CardLane
 
 _LINES: Final = 500
 """Lines of one answer that are kept."""
@@ -35,6 +35,7 @@ class AtLane:
         self._inner: CardLane | None = None
 
     def packet(self, packet: Packet) -> str:
+        """Take one packet; return the function that it belongs to."""
         if packet.direction == Direction.RECEIVED:
             return self._received(packet)
         return self._sent(packet)
@@ -63,7 +64,7 @@ class AtLane:
 
     def _relay(self, packet: Packet, line: str, *, sent: bool) -> None:
         """Give the APDU inside to a card lane of its own."""
-        from bench.trace.exchanges_card import CardLane
+        from bench.trace.calls_card import CardLane
 
         try:
             inner = bytes.fromhex(decode_at.split(line)[-1])
@@ -127,6 +128,7 @@ class AtLane:
         self._emit(made)
 
     def close(self) -> None:
+        """Emit what is still open."""
         self._end("no answer", False)
         if self._inner is not None:
             self._inner.close()
@@ -140,11 +142,14 @@ class ScpiLane:
         self._open: Exchange | None = None
 
     def packet(self, packet: Packet) -> str:
+        """Take one packet; return the function that it belongs to."""
         if packet.direction == Direction.RECEIVED:
             return self._received(packet)
         self._end("no answer", False)
         line = decode_scpi.text_of(packet.data)
-        function = ";".join(f"{header}{'?' if asked else ''}" for header, asked in decode_scpi.headers(line)) or line[:40]
+        function = (
+            ";".join(f"{header}{'?' if asked else ''}" for header, asked in decode_scpi.headers(line)) or line[:40]
+        )
         made = _made(packet, "scpi", function[:200])
         made.request, made.sent = packet.data, len(packet.data)
         if decode_scpi.asks(line):
@@ -175,4 +180,5 @@ class ScpiLane:
             self._emit(made)
 
     def close(self) -> None:
+        """Emit what is still open."""
         self._end("no answer", False)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from bench.rsp import names
 from bench.trace import decode_cat, decode_files
+from bench.trace.calls import Emit, Exchange
 from bench.trace.decode import INSTRUCTIONS, status_word
 from bench.trace.decode_rsp import es10
 from bench.trace.decode_values import aid
-from bench.trace.exchanges import Emit, Exchange
 from bench.trace.lane import Direction
 from bench.trace.tree import nodes
 
@@ -77,11 +77,13 @@ class CardLane:
         self._alone: Exchange | None = None
 
     def packet(self, packet: Packet) -> str:
+        """Take one packet; return the function that it belongs to."""
         if packet.direction == Direction.RECEIVED:
             return self._response(packet)
         return self._command(packet)
 
     def close(self) -> None:
+        """Emit what is still open."""
         if self._now is not None and self._now.open is not None and self._now.open.answer is None:
             self._finish(self._now, None)
         for channel in self._channels.values():
@@ -162,7 +164,7 @@ class CardLane:
         if instruction == 0xA4:
             made.file = self._selected(channel, p1, data)
             return f"SELECT {made.file}"
-        if instruction in (0xB0, 0xD6) and p1 & 0x80 or instruction in (0xB2, 0xDC, 0xA2) and p2 >> 3:
+        if (instruction in (0xB0, 0xD6) and p1 & 0x80) or (instruction in (0xB2, 0xDC, 0xA2) and p2 >> 3):
             short = p1 & 0x1F if instruction in (0xB0, 0xD6) else p2 >> 3
             made.file = decode_files.short_name(short, channel.directory)
             return f"{name} {made.file}"
@@ -262,7 +264,7 @@ class CardLane:
             text = f"{told} - {text}" if told else text
             made.ok = fine and not _refused(told)
         else:
-            made.ok = fine or word >> 8 in (0x62, 0x63) and word & 0xFFF0 != 0x63C0
+            made.ok = fine or (word >> 8 in (0x62, 0x63) and word & 0xFFF0 != 0x63C0)
         if instruction == _FETCH and made.answer:
             made.function = f"FETCH {decode_cat.proactive_name(made.answer)}".rstrip()
         elif instruction == 0x14:

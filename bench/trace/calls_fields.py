@@ -10,7 +10,7 @@ from bench.trace.decode import status_word
 from bench.trace.tree import Field, generic, shown
 
 if TYPE_CHECKING:
-    from bench.trace.exchanges import Exchange
+    from bench.trace.calls import Exchange
 
 _WRITES: Final = (0xD6, 0xDC)
 _READS: Final = (0xB0, 0xB2)
@@ -109,9 +109,8 @@ def _card_answer(made: Exchange) -> Field:
     if instruction == 0xE2:
         if not data:
             return Field(made.function)
-        answer = fields.es10(data, answer=True)
+        return fields.es10(data, answer=True)
         # A package is answered by ProfileInstallationResult, which is a function of its own only on other lanes.
-        return answer
     if instruction == 0x12:
         return decode_cat.proactive(data)
     answer = Field(made.function, "", data)
@@ -134,7 +133,9 @@ def _card_answer(made: Exchange) -> Field:
 def _authentication(data: bytes) -> Field:
     """Return the answer of AUTHENTICATE without its keys (3GPP TS 31.102 section 7.1.2.1)."""
     if data[0] == 0xDC and len(data) > 1:
-        return Field("synchronisationFailure", f"AUTS {data[2 : 2 + data[1]].hex()}", data[2 : 2 + data[1]], kind="Random")
+        return Field(
+            "synchronisationFailure", f"AUTS {data[2 : 2 + data[1]].hex()}", data[2 : 2 + data[1]], kind="Random"
+        )
     if data[0] == 0xDB and len(data) > 1:
         size = data[1]
         return Field("success", f"RES {data[2 : 2 + size].hex()}, keys hidden", data[2 : 2 + size], kind="Random")
