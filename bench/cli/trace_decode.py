@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def decode(
     obj: Mapping[str, Any],
+    /,
     trace: str,
     joined: bool,
     number: int | None,

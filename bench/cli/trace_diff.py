@@ -63,10 +63,10 @@ def _print(found: Diff, show_all: bool) -> None:
     timings = found.timings if show_all else found.timings[:3]
     if timings:
         click.echo("times, A and B (median and 95 %):")
-    for item in timings:
+    for each in timings:
         click.echo(
-            f"  {shown_text(item.function)[:40]:<40} {item.count:>4} x  {item.a_p50:.3f} {item.a_p95:.3f} s   "
-            f"{item.b_p50:.3f} {item.b_p95:.3f} s"
+            f"  {shown_text(each.function)[:40]:<40} {each.count:>4} x  {each.a_p50:.3f} {each.a_p95:.3f} s   "
+            f"{each.b_p50:.3f} {each.b_p95:.3f} s"
         )
 
 

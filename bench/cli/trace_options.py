@@ -146,10 +146,8 @@ def moment(text: str, start_ns: int) -> int:
 
 def clock(time_ns: int) -> str:
     """Return the local time of day with microseconds."""
-    return (
-        datetime.datetime.fromtimestamp(time_ns // 1_000_000_000).strftime("%H:%M:%S")
-        + f".{time_ns // 1000 % 1_000_000:06d}"
-    )
+    whole = datetime.datetime.fromtimestamp(time_ns // 1_000_000_000)
+    return f"{whole:%H:%M:%S}.{time_ns // 1000 % 1_000_000:06d}"
 
 
 def shown_text(text: str) -> str:

@@ -23,9 +23,7 @@ _PLAIN = {0: ">", 1: "<", None: " "}
 @click.command(epilog="Example: bench trace show last --lane apdu --step download -x")
 @click.argument("trace", default="last")
 @selection_options
-@click.option(
-    "--exchanges", "-x", "merged", is_flag=True, help="One line an exchange: chains and answers put together."
-)
+@click.option("--exchanges", "-x", "merged", is_flag=True, help="One line an exchange: chains put together.")
 @click.option("--follow", "-f", is_flag=True, help="Follow a live run to its end.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="Stop after so many lines.")
 @click.option("--hex", "as_hex", is_flag=True, help="Show the bytes below each packet.")
@@ -33,6 +31,7 @@ _PLAIN = {0: ">", 1: "<", None: " "}
 @click.pass_obj
 def show(
     obj: Mapping[str, Any],
+    /,
     trace: str,
     merged: bool,
     follow: bool,

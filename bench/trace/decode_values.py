@@ -199,7 +199,7 @@ BY_FIELD: Final[dict[str, Callable[[bytes], str]]] = {
     "isdpAid": aid,
     "aid": aid,
     "imei": swapped,
-    "tac": _digits,
+    "tac": swapped,
     "rPLMN": plmn,
     "mccMnc": plmn,
     "tagList": tag_list,
