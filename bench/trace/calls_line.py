@@ -115,6 +115,11 @@ class AtLane:
         made.answer, made.received, made.lines = line.encode("utf-8", "replace"), len(packet.data), [line]
         field = decode_at.answer_line(line, asked=False)
         made.result = ", ".join(child.text for child in field.children)[:200]
+        state = field.find("stat")
+        if field.find("reject_cause") is not None or field.find("cause") is not None:
+            made.ok = False
+        elif state is not None:
+            made.ok = state.text.startswith("registered") or (False if state.text.startswith("denied") else None)
         self._emit(made)
         return name
 

@@ -5,9 +5,9 @@ order of lanes by comparing each with its counterpart, polling by leaving it out
 by binding each value of one run to its counterpart in the other and holding every later place to it.
 
 Levels, gravest first: result (status word, result code, verdict), structure (a call or field that only one has), value
-(of a stable field), binding (a value is not what it was bound to); below them state, identity and timing, which come
-first only where nothing graver differs. Among the grave ones the first in time is the first divergence: what follows is
-mostly its consequence.
+(of a stable field), binding (a value is not what it was bound to); below them timing, then state and identity, which
+come first only where nothing graver differs. Among the grave ones the first in time is the first divergence: what
+follows is mostly its consequence.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.trace.diff_align import Pair, align, calls
 from bench.trace.diff_rules import BOUND, BY_LENGTH, FieldClass, Item, items
 from bench.trace.reader import Packet
 
-LEVELS: Final = ("result", "structure", "value", "binding", "state", "identity", "timing")
+LEVELS: Final = ("result", "structure", "value", "binding", "timing", "state", "identity")
 GRAVE: Final = frozenset(LEVELS[:4])
 SLOW_FACTOR: Final = 3.0
 """An exchange is slow when it takes so many times as long as its counterpart,"""
@@ -82,7 +82,7 @@ class Diff:
     """What two traces differ in."""
 
     divergences: list[Divergence] = field(default_factory=list)
-    """Grave ones first, in time; then state, identity and timing, in time."""
+    """Grave ones first, in time; then timing, then state and identity, each in time."""
     volatile: Counter[str] = field(default_factory=Counter)
     """Differences that mean nothing, by the class of the field; and calls left out, as ``polling``."""
     timings: list[Timing] = field(default_factory=list)
@@ -154,6 +154,7 @@ class _Binder:
 
 
 _RANK: Final = {level: at for at, level in enumerate(LEVELS)}
+_TIER: Final = {level: 0 if level in GRAVE else 1 if level == "timing" else 2 for level in LEVELS}
 
 
 def _outcome(made: Exchange) -> str:
@@ -354,7 +355,7 @@ def compare(a: Iterable[Packet], b: Iterable[Packet], *, lanes: Sequence[str] = 
         divergence = comparison.pair(one, other)
         if divergence is not None:
             divergences.append(divergence)
-    divergences.sort(key=lambda item: (item.level not in GRAVE, item.when, _RANK[item.level]))
+    divergences.sort(key=lambda item: (_TIER[item.level], item.when, _RANK[item.level]))
     found.divergences = divergences
     found.volatile["polling"] = dropped_a + dropped_b
     found.volatile += Counter()  # without zeros
