@@ -208,7 +208,8 @@ def _remote(data: bytes, answer: bool) -> Field:
         made = read(kind, data, module=SGP22)
         if len(made.children) == 1:
             inner = made.children[0]
-            tag = nodes(nodes(data)[0][0].value)[0]
+            outer = nodes(data)[0]
+            tag = nodes(outer[0].value)[0] if outer else []
             inner.name = (names.function(tag[0].tag) if tag else None) or inner.name
             return inner
         return made
