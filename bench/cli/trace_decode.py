@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,6 +50,8 @@ def decode(
         if message is not None:
             _one(message, as_json)
             return
+        if number is not None:
+            selection.lanes = (_lane_of(trace_path(obj, trace), number),)
         count = 0
         for made in chosen_exchanges(obj, trace, selection):
             if number is not None and not made.first <= number <= made.last:
@@ -70,6 +73,16 @@ def decode(
                         click.echo(shown_text(line))
             if limit is not None and count >= limit:
                 break
+
+
+def _lane_of(path: Path, number: int) -> str:
+    """Return the lane of a packet by its number. Raises click.UsageError when there is none."""
+    from bench.trace.reader import read
+
+    for packet in read(path):
+        if packet.number == number:
+            return packet.lane
+    raise click.UsageError(f"there is no packet {number} in {path}")
 
 
 def _message(text: str) -> bytes | None:

@@ -141,6 +141,8 @@ class _Reader:
         tag, kind = descriptor.get("tag"), descriptor["type"]
         if tag is not None:
             if tag["kind"] == "EXPLICIT":
+                if not node.constructed:
+                    return generic_node(node, self.budget, depth)
                 inner, rest = nodes(node.value)
                 bare = _bare(descriptor)
                 if not inner or not self._fits(bare, module, inner[0]):

@@ -338,7 +338,8 @@ def test_causes_are_those_of_a_foreign_table() -> None:
     ies = pytest.importorskip("pycrate_mobile.TS24301_IE")
     fives = pytest.importorskip("pycrate_mobile.TS24501_IE")
     assert_same(causes.EMM, ies._EMMCause_dict)
-    assert_same(causes.ESM, ies._ESMCause_dict)
+    # pycrate has 23 among the ESM causes, which is one of EMM.
+    assert_same(causes.ESM, {number: text for number, text in ies._ESMCause_dict.items() if number != 23})
     assert_same(causes.FIVE_GMM, fives._FGMMCause_dict)
     assert_same(causes.FIVE_GSM, fives._FGSMCause_dict)
 
