@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -166,7 +165,7 @@ def test_decode_names_the_fields(trace: Path) -> None:
 
 
 def test_decode_takes_a_message_in_hexadecimal() -> None:
-    (made,) = objects("decode", "BF31038001" + "02")
+    (made,) = objects("decode", "BF3103800102")
     assert made == {
         "reading": "ES10 answer",
         "fields": {"EnableProfile": {"enableResult": "profileNotInDisabledState(2)"}},
@@ -226,7 +225,11 @@ def test_a_trace_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_help_has_an_example_and_imports_nothing() -> None:
     for name in ("show", "decode", "diff"):
         assert any("Example: bench trace" in line for line in run(name, "--help"))
-    code = "import sys; from bench.cli.main import main\ntry: main(['trace', '--help'])\nexcept SystemExit: pass\nprint([m for m in sys.modules if m.startswith('bench.trace')])"
+    code = (
+        "import sys; from bench.cli.main import main\n"
+        "try: main(['trace', '--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in sys.modules if m.startswith('bench.trace')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.rstrip().endswith("[]")
 
@@ -272,25 +275,23 @@ def test_follow_shows_what_comes_and_ends_with_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [(), ("-x",)])
 def test_many_packets_take_little_memory(tmp_path: Path, options: tuple[str, ...]) -> None:
-    """100 000 packets here; tests/benchmarks has a million. Memory must not grow with the trace."""
+    """20 000 packets here; memory must not grow with the trace (a million take 28 MB)."""
     path = tmp_path / "long.pcapng"
-    big_trace(path, 100_000)
+    big_trace(path, 20_000)
     code = (
-        "import resource, sys\nfrom bench.cli.main import main\n"
+        "import re, sys\nfrom bench.cli.main import main\n"
         "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        "print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "trace", "show", str(path), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         timeout=110,
         check=True,
     )
-    assert done.stdout.count("\n") == (100_000 if not options else 50_000)
-    assert int(done.stderr.split()[-1]) < 100_000, "kB"
-    assert resource.getpagesize()
+    assert done.stdout.count("\n") == (20_000 if not options else 10_000)
+    assert int(done.stderr.split()[-1]) < 60_000, "kB"
 
 
 def big_trace(path: Path, packets: int) -> None:
