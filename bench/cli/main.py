@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-COMMANDS: dict[str, tuple[str, str]] = {
+from bench.cli.lazy import LazyGroup, Table
+
+COMMANDS: Table = {
     "run": ("bench.cli.run:run", "Run a recipe on a station and follow it."),
     "record": ("bench.cli.record:record", "Record every lane of a station, with no recipe, until it is stopped."),
     "recipes": ("bench.cli.recipes:recipes", "List recipes, or explain one with its parameters."),
@@ -20,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
-    "trace": ("bench.cli.trace:trace", "Repair a trace, look into it, compare two of them, hand one on."),
+    "trace": ("bench.cli.trace:trace", "Look into a trace, compare two, repair, replay and hand on."),
     "euicc": (
         "bench.cli.euicc:euicc",
         "Look into the card of a station; download to it; adopt it for the bundled eIM, give it back.",
@@ -29,53 +31,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("bench.cli.doctor:doctor", "Check configuration, drivers, locks, services, certificates and the card."),
     "sim": ("bench.cli.sim:sim", "The simulated bench on its own, for other programs."),
 }
-"""Name: (module:attribute, one line of help). The help is here so that ``bench --help`` imports nothing."""
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command when it is called, not when it is listed."""
+class BenchGroup(LazyGroup):
+    """The commands of the table, and those that other packages add (entry-point group ``bench.commands``)."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the built-in names in the order of the table, then those of other packages."""
-        return [*COMMANDS, *(name for name in sorted(_foreign()) if name not in COMMANDS)]
+    def foreign(self) -> Mapping[str, str]:
+        """Return the commands of other packages: name to module:attribute."""
+        from bench.station.entrypoints import entry_points_of
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command, None when there is none of that name."""
-        target = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else _foreign().get(cmd_name)
-        if target is None:
-            return None
-        module, _, attribute = target.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
-        if not isinstance(command, click.Command):
-            raise click.ClickException(f"{target} is not a command")
-        return command
+        return entry_points_of("bench.commands")
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve with a did-you-mean for a name that is not there."""
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS and name not in _foreign():
-            import difflib
-
-            near = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else "; bench --help lists the commands"
-            raise click.UsageError(f"there is no command '{name}'{hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        rows = [(name, text) for name, (_, text) in COMMANDS.items()]
-        rows += [(name, _help_of(target)) for name, target in sorted(_foreign().items()) if name not in COMMANDS]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
-
-
-def _foreign() -> Mapping[str, str]:
-    """Return the commands that other packages add (entry-point group ``bench.commands``): name to module:attribute."""
-    from bench.station.entrypoints import entry_points_of
-
-    return entry_points_of("bench.commands")
+    def help_of_foreign(self, target: str) -> str:
+        """Return a command's line of help from its source, without importing it."""
+        return _help_of(target)
 
 
 def _help_of(target: str) -> str:
@@ -106,7 +75,8 @@ def _help_of(target: str) -> str:
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=BenchGroup,
+    table=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: bench run bootstrap-to-operational --station sim",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from bench.trace import redact
+from bench.trace import causes, decode_cat, decode_files, redact
 from bench.trace.decode_rsp import es9plus, es10, esipa
 
 _LONGEST: Final = 300
@@ -49,27 +49,6 @@ INSTRUCTIONS: Final = {
     0xE2: "STORE DATA",
     0xF2: "STATUS",
 }
-_FILES: Final = {
-    "3f00": "MF",
-    "2f00": "EF.DIR",
-    "2f05": "EF.PL",
-    "2f06": "EF.ARR",
-    "2fe2": "EF.ICCID",
-    "7fff": "current ADF",
-    "7f10": "DF.TELECOM",
-    "6f07": "EF.IMSI",
-    "6f38": "EF.UST",
-    "6f46": "EF.SPN",
-    "6f5b": "EF.START-HFN",
-    "6f60": "EF.PLMNwAcT",
-    "6f62": "EF.HPLMNwAcT",
-    "6f73": "EF.PSLOCI",
-    "6f7b": "EF.FPLMN",
-    "6f7e": "EF.LOCI",
-    "6fad": "EF.AD",
-    "6fe3": "EF.EPSLOCI",
-    "6fe4": "EF.EPSNSC",
-}
 _APPLICATIONS: Final = {
     "a0000005591010ffffffff8900000100": "ISD-R",
     "a0000005591010ffffffff8900000200": "ECASD",
@@ -101,23 +80,6 @@ _STATUS_WORDS: Final = {
     0x6F00: "technical problem",
     0x9300: "toolkit busy",
     0x9862: "authentication error, wrong MAC",
-}
-_REFRESH: Final = {
-    0: "NAA initialisation and full file change",
-    1: "file change",
-    2: "NAA initialisation and file change",
-    3: "NAA initialisation",
-    4: "UICC reset",
-    5: "application reset",
-    6: "session reset",
-    7: "steering of roaming",
-    9: "eUICC profile state change",
-}
-_PROACTIVE: Final = {
-    0x01: "REFRESH",
-    0x03: "POLL INTERVAL",
-    0x05: "SET UP EVENT LIST",
-    0x26: "PROVIDE LOCAL INFORMATION",
 }
 
 
@@ -151,8 +113,11 @@ def _select(p1: int, data: bytes) -> str:
         if known is None and text.startswith("a000000087100"):
             known = {"2": "USIM", "4": "ISIM"}.get(text[13:14])
         return f"SELECT {known or text.upper()}"
-    parts = [text[at : at + 4] for at in range(0, len(text), 4)] or ["3f00"]
-    return "SELECT " + "/".join(_FILES.get(part, part.upper()) for part in parts)
+    directory, told = "", []
+    for part in [text[at : at + 4] for at in range(0, min(len(text), 32), 4)] or ["3f00"]:
+        told.append(decode_files.name(part, directory))
+        directory = told[-1] if decode_files.is_directory(told[-1]) else directory
+    return "SELECT " + "/".join(told)
 
 
 def apdu_command(apdu: bytes) -> str:
@@ -185,7 +150,9 @@ def apdu_command(apdu: bytes) -> str:
     if instruction in (0xB2, 0xDC):
         return f"{channel}{name} {p1}"
     if instruction == 0x14 and len(data) >= 12 and data[0] & 0x7F == 1:
-        return f"{channel}{name} {_PROACTIVE.get(data[3], f'{data[3]:02X}')} result {data[-1]:02X}"
+        return f"{channel}{name} {decode_cat.terminal_response_name(data)}"
+    if instruction == 0xC2 and data:
+        return f"{channel}{name} {decode_cat.envelope_name(data)}"
     return f"{channel}{name}" + (f", {len(data)} bytes" if data else "")
 
 
@@ -196,8 +163,7 @@ def _response_data(data: bytes) -> str:
     if head in (0xBF, 0xE3):
         return es10(data, answer=True)
     if head == 0xD0 and len(data) >= 7 and data[2] & 0x7F == 1:
-        name = _PROACTIVE.get(data[5], f"proactive {data[5]:02X}")
-        return f"{name} {_REFRESH.get(data[6], data[6])}" if data[5] == 1 else name
+        return decode_cat.proactive_name(data)
     if head in (0xDB, 0xDC) and len(data) > 2 and data[1] <= len(data):
         return "authentication ok" if head == 0xDB else "synchronisation failure (AUTS)"
     return f"{len(data)} bytes"
@@ -222,34 +188,9 @@ def _text(data: bytes) -> str:
     )
 
 
-_CME: Final = {
-    "3": "operation not allowed",
-    "4": "operation not supported",
-    "5": "PH-SIM PIN required",
-    "10": "SIM not inserted",
-    "11": "SIM PIN required",
-    "12": "SIM PUK required",
-    "13": "SIM failure",
-    "14": "SIM busy",
-    "15": "SIM wrong",
-    "20": "memory full",
-    "21": "invalid index",
-    "22": "not found",
-    "30": "no network service",
-    "31": "network timeout",
-    "100": "unknown",
-    "148": "unspecified GPRS error",
-}
-_CME_LINE: Final = re.compile(r"\+CME ERROR: *(\d+)")
-_REGISTRATION: Final = {
-    "0": "not registered",
-    "1": "registered, home",
-    "2": "searching",
-    "3": "denied",
-    "4": "unknown",
-    "5": "registered, roaming",
-}
-_REGISTRATION_LINE: Final = re.compile(r"\+C(?:E|G|5G)?REG: *(?:[0-5],)?(\d+)(?=,|$| )")
+_ERROR_LINE: Final = re.compile(r"\+(CM[ES]) ERROR: *(\d{1,6})")
+_REGISTRATION_LINE: Final = re.compile(r"\+(C(?:E|G|5G)?REG): *([\d\"][^|]{0,200})")
+_CAUSE_LINE: Final = re.compile(r"\+CNEC_(EMM|ESM): *(\d{1,3})")
 _INNER_APDU: Final = re.compile(r"\+(CSIM|CGLA)([=:]) *[^\"|]*?,?\"?([0-9A-Fa-f]{4,})\"?")
 
 
@@ -262,13 +203,37 @@ def _at(direction: int, data: bytes) -> str:
             told = apdu_command(inner) if found[2] == "=" else apdu_response(inner)
             return f"{'AT' if found[2] == '=' else ''}+{found[1]} {told}"
     if direction and "+C" in text:
-        error = _CME_LINE.search(text)
-        if error is not None:
-            return f"{text} ({_CME.get(error[1], 'see 3GPP TS 27.007 section 9.2')})"
-        registration = _REGISTRATION_LINE.search(text)
-        if registration is not None and registration[1] in _REGISTRATION:
-            return f"{text} ({_REGISTRATION[registration[1]]})"
+        told = _named(text)
+        if told:
+            return f"{text} ({told})"
     return text
+
+
+def _named(text: str) -> str:
+    """Return the names of the codes in an answer: an error, a registration with its cause, a network error code."""
+    error = _ERROR_LINE.search(text)
+    if error is not None:
+        return causes.name(error[1], int(error[2]))
+    cause = _CAUSE_LINE.search(text)
+    if cause is not None:
+        return causes.name(cause[1], int(cause[2]))
+    registration = _REGISTRATION_LINE.search(text)
+    if registration is None:
+        return ""
+    values = [value.strip(' "') for value in registration[2].split(",")]
+    # The answer to a question has <n> in front: then what follows is a digit or two, not an area in hexadecimal.
+    if len(values) > 1 and values[1].isdigit() and len(values[1]) < 4:
+        values = values[1:]
+    stat = _small(values[0])
+    told = causes.REGISTRATION.get(stat, "") if stat is not None else ""
+    number = _small(values[5]) if len(values) == 6 and values[4] == "0" else None
+    if told and number is not None and registration[1] != "C5GREG":  # stat, area, cell, AcT, cause_type, reject_cause
+        told += f", EMM {number} {causes.name('EMM', number)}"
+    return told
+
+
+def _small(text: str) -> int | None:
+    return int(text) if text.isdigit() and text.isascii() and len(text) <= 6 else None
 
 
 def _scpi(_direction: int, data: bytes) -> str:

@@ -333,6 +333,12 @@ _ANSWER_KEYS: Final = {
 }
 
 
+def json_function(body: dict[str, Any], *, answer: bool) -> str:
+    """Return the function whose JSON body this is, by its keys; empty when no key tells."""
+    table = _ANSWER_KEYS if answer else _REQUEST_KEYS
+    return next((told for key, told in table.items() if key in body), "")
+
+
 def _base64(value: Any) -> bytes:
     try:
         return base64.b64decode(value, validate=False) if isinstance(value, str) else b""
@@ -350,8 +356,7 @@ def es9plus(data: bytes, *, answer: bool) -> str:
         return f"no JSON, {len(data)} bytes"
     if not isinstance(body, dict):
         return f"JSON, {len(data)} bytes"
-    table = _ANSWER_KEYS if answer else _REQUEST_KEYS
-    name = next((told for key, told in table.items() if key in body), "")
+    name = json_function(body, answer=answer)
     return " ".join(part for part in (name, "answer" if answer else "request", _json_detail(body, answer)) if part)
 
 

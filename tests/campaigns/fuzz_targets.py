@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaigns import fuzz_coaps, fuzz_operator, fuzz_smdpp
+from campaigns import fuzz_coaps, fuzz_decoders, fuzz_operator, fuzz_smdpp
 
 if TYPE_CHECKING:
     from fixtures.sim.euicc import VirtualEuicc
@@ -609,6 +609,8 @@ TARGETS: dict[str, Target] = {
     "text": fuzz_text,
     "client": fuzz_client,
     "trace": fuzz_trace,
+    "trace-fields": fuzz_decoders.fuzz_fields,
+    "trace-exchanges": fuzz_decoders.fuzz_exchanges,
     "profile": fuzz_profile,
     "es10": fuzz_es10,
     "load": fuzz_load,
@@ -636,6 +638,8 @@ def seeds(target: str) -> list[bytes]:
         return fuzz_operator.seeds()
     literal = messages()
     raw = [data for _, _, data in literal]
+    if target.startswith("trace-"):
+        return fuzz_decoders.seeds(target, raw)
     if target == "asn1":
         kinds = _types()
         return [kinds.index((module, name)).to_bytes(2, "big") + data for module, name, data in literal]

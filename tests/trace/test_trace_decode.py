@@ -33,7 +33,7 @@ from bench.trace.decode import INSTRUCTIONS, status_word
         ("00B000000A", "READ BINARY offset 0, 10 bytes"),
         ("00B082000A", "READ BINARY SFI 02 offset 0, 10 bytes"),
         ("0088008122" + "10" + "00" * 16 + "10" + "00" * 16, "AUTHENTICATE, 34 bytes"),
-        ("801400000C810301010482028281830100", "TERMINAL RESPONSE REFRESH result 00"),
+        ("801400000C810301010482028281830100", "TERMINAL RESPONSE REFRESH: performed successfully (00)"),
         ("80F2000000", "STATUS"),
         ("00FF000000", "INS FF"),
         ("00A4", "incomplete command 00A4"),
