@@ -71,6 +71,8 @@ class Sampler:
         self._on: bool | None = None
         """Whether the output is on, None when it must be asked."""
         self._foreign = foreign
+        self.switched_off: Callable[[], None] = lambda: None
+        """Called when the output is switched off, or nobody knows whether it is on."""
         self._rail: float | None = None
         """Volts of the last sample."""
         self._failing = 0
@@ -225,6 +227,8 @@ class Sampler:
         if on is not True and self._on is not False and self._writer is not None:
             self._write(lambda writer: writer.off(at) if on is False else writer.gap(at))
         self._rail = None
+        if on is not True:
+            self.switched_off()
         if on is not self._on:
             self._due = -math.inf  # a fresh output is looked at at once
         self._on = on

@@ -66,6 +66,8 @@ class ModemConfig:
 
     ``port_needs_power``: the port comes and goes with the device's power (USB). Without it a port that is missing is
     refused when the station is opened. Default: true for ``usb:``, ``/dev/serial/by-...`` and simulated ports.
+    ``poll``: seconds between two radio measurements while a recipe runs (lane ``radio``), 0 for none: a step can forbid
+    them, and a recipe that asks for PSM or eDRX does.
     """
 
     port: str = ""
@@ -74,6 +76,7 @@ class ModemConfig:
     imei: str = ""
     baudrate: Annotated[int, Bounds(300, 4_000_000, "Bd")] = 115_200
     port_needs_power: bool | None = None
+    poll: Annotated[float, Bounds(0.0, 3600.0, "s")] = 10.0
     options: Options = field(default_factory=dict)
     origin: str = ""
 
