@@ -33,7 +33,7 @@ class Scale:
         if index is None or index == self.not_known or not self.lowest <= index <= self.highest:
             return None
         if index == self.lowest:
-            return Level(index, None, self.edge(index) + self.step)
+            return Level(index, None, self.edge(index + 1))
         low = self.edge(index)
         return Level(index, low, None if index == self.highest else low + self.step)
 
