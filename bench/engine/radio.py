@@ -216,6 +216,8 @@ class Radio:
 
     def _told(self, found: Measurement) -> None:
         self._keep(found)
+        if found.reg in (1, 5):
+            self._wake.set()  # where it has registered is worth asking at once
 
     def _keep(self, found: Measurement) -> Measurement:
         self._number += 1

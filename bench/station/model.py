@@ -128,6 +128,23 @@ class CardConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RadioConfig:
+    """``radio.NAME``: a program that records the radio or the card's contacts beside a run.
+
+    ``driver``: ``qualcomm-diag`` (``port`` is the modem's DIAG port, by USB interface), ``nordic-trace``,
+    ``simtrace2``.
+    """
+
+    name: str
+    driver: str
+    port: str = ""
+    serial: str = ""
+    baudrate: Annotated[int, Bounds(300, 4_000_000, "Bd")] = 115_200
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchConfig:
     """``switch``: what wires one card to the reader or to the modem (a relay board on a serial port)."""
 
@@ -175,6 +192,8 @@ class StationConfig:
     switch: SwitchConfig | None = None
     data: DataConfig | None = None
     dut: DutConfig | None = None
+    radio: Mapping[str, RadioConfig] = field(default_factory=dict)
+    """Recorders, by their names."""
     world: WorldConfig | None = None
     clock: str = "real"
     """``real``, or ``unix:/path`` of the clock socket of a simulated world."""

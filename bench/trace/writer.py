@@ -26,6 +26,8 @@ SYNC_INTERVAL: Final = 1.0
 MAX_PDU: Final = 250_000
 """Longest packet in bytes. Wireshark refuses a file with a packet over 262 144, so longer data is cut into parts."""
 _MAX_COMMENT: Final = 2000
+_LINK_TYPES: Final = {"ip": blocks.LINKTYPE_RAW, "diag": blocks.LINKTYPE_IPV4}
+"""Of the kinds of lanes whose packets are IP as they stand; ``diag``: GSMTAP in UDP, untouched."""
 
 _EPB_HEAD: Final = struct.Struct("<IIIIIII")
 _OPTION_HEAD: Final = struct.Struct("<HH")
@@ -44,7 +46,8 @@ class TraceLane:
         self._writer = writer
         self._dissector = dissector
         self._interface: int | None = None
-        self._raw = self.kind == "ip"
+        self.link_type = _LINK_TYPES.get(self.kind, blocks.LINKTYPE_EXPORTED_PDU)
+        self._raw = self.kind in _LINK_TYPES
         self._headers: dict[tuple[str, int], bytes] = {}
         self._answer_is_secret = False
         self._filter = {
@@ -76,6 +79,13 @@ class TraceLane:
         for part in range(count):
             piece = data[part * MAX_PDU : (part + 1) * MAX_PDU]
             self._packet(direction, piece, time_ns, f"[part {part + 1}/{count}] {comment}", PLAIN)
+
+    def record_as(
+        self, dissector: str, direction: Direction, data: bytes, *, time_ns: int | None = None, comment: str = ""
+    ) -> None:
+        """Write one packet under the Wireshark dissector that reads it, whatever the kind of the lane. Never raises."""
+        when = time.time_ns() if time_ns is None else time_ns
+        self._packet(direction, bytes(data[:MAX_PDU]), when, comment, dissector)
 
     def _packet(self, direction: int, data: bytes, time_ns: int, comment: str, dissector: str | None) -> None:
         header = (
@@ -222,7 +232,7 @@ class TraceWriter:
     def _continue(self, section: blocks.Section) -> None:
         self._interfaces = len(section.interfaces)
         for number, known in enumerate(section.interfaces):
-            link_type = blocks.LINKTYPE_RAW if known.name.startswith("ip:") else blocks.LINKTYPE_EXPORTED_PDU
+            link_type = _LINK_TYPES.get(known.name.partition(":")[0], blocks.LINKTYPE_EXPORTED_PDU)
             if known.resolution == 9 and known.link_type == link_type:
                 self._known.setdefault(known.name, number)
 
@@ -243,9 +253,8 @@ class TraceWriter:
         """Write the interface of a lane before its first packet; False when the packet is lost (called by the lane)."""
         with self._lock:
             if lane._interface is None:
-                link_type = blocks.LINKTYPE_RAW if lane._raw else blocks.LINKTYPE_EXPORTED_PDU
                 if not self._write_locked(
-                    blocks.interface(lane.name, link_type=link_type, description=lane.description)
+                    blocks.interface(lane.name, link_type=lane.link_type, description=lane.description)
                 ):
                     self.lost += 1
                     return False
