@@ -267,7 +267,7 @@ def test_a_program_that_ends_or_never_gets_ready_is_told_in_words(tmp_path):
             [script(tmp_path, "import time; time.sleep(60)")], ready=re.compile("x"), on_line=lambda x: None
         )
         await program.start()
-        with pytest.raises(InstrumentTimeout, match="was not ready within 0.3 s"):
+        with pytest.raises(InstrumentTimeout, match=r"was not ready within 0\.3 s"):
             await program.wait_ready(within=0.3)
         await program.stop()
         assert not program.running
