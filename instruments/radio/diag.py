@@ -122,3 +122,32 @@ class Times:
                 self._used = index + 1
                 return self._frames[index]
         return next((frame for frame in reversed(self._frames) if payload in frame.body), None)
+
+
+def _check(data: bytes) -> int:
+    """Return the frame check sequence (RFC 1662 appendix C.2)."""
+    value = 0xFFFF
+    for octet in data:
+        value ^= octet
+        for _ in range(8):
+            value = value >> 1 ^ (0x8408 if value & 1 else 0)
+    return value ^ 0xFFFF
+
+
+def acknowledge(frame: bytes) -> bytes | None:
+    """Return the answer by which a setting (escaped, without its end) counts as made; None for other requests.
+
+    For a modem that is away: QCSuper waits for each of these answers, and does not even end without them. What was
+    asked for is asked of the modem when it is back.
+    """
+    packet = unescape(frame)[:-2]
+    if not packet:
+        return None
+    if packet[0] == _LOG_CONFIG and len(packet) >= 8 and packet[4] in (0, 3):
+        answer = packet[:8] + bytes(4) + packet[8:]
+    elif packet[0] in (_EVENT_REPORT, _EXT_MESSAGE_CONFIG):
+        answer = packet
+    else:
+        return None
+    data = answer + _check(answer).to_bytes(2, "little")
+    return data.replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e") + b"\x7e"

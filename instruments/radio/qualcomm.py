@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Final, Self
 
-from bench.errors import ConfigurationError, Refused
+from bench.errors import ConfigurationError, InstrumentError, Refused
 from bench.station.drivers import DriverOptions
 from bench.station.interfaces import Identity
 from bench.trace.clocks import LaneClock, default
@@ -58,12 +58,12 @@ class QualcommDiag(Recorder):
             clock=options.clock,
             raw=raw,
             tell=self.note,
-            offer="tcp" if self.kind == "scat" else "pty",
         )
         self._datagrams = Datagrams(self._datagram)
         self._folder: Path | None = None
         self._tail: PcapTail | None = None
         self._tailing: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
         where = "its packets have host time: when the frame was read from the port"
         describe(self.lane, f"GSMTAP by {self.kind} from {options.port}; {where}; {default('diag').describe()}")
         describe(self.notes, f"notes and 5G frames of {options.name}; {default('radio').describe()}")
@@ -107,7 +107,7 @@ class QualcommDiag(Recorder):
         else:
             self._folder = Path(tempfile.mkdtemp(prefix="esim-diag-"))
             dump = self._folder / "frames.pcap"
-            argv = [self.tool, "--usb-modem", place, "--pcap-dump", str(dump), "--decrypt-nas"]
+            argv = [self.tool, "--tcp", place, "--pcap-dump", str(dump), "--decrypt-nas"]
             variables = {"DONT_INSTALL_WIRESHARK_PLUGIN": "1"}
             self._tail = PcapTail(dump)
             self._tailing = asyncio.create_task(self._follow(), name="QCSuper's file")
@@ -115,8 +115,21 @@ class QualcommDiag(Recorder):
         self.program = Program(
             argv, ready=_READY[self.kind], on_line=self._line, variables=variables, on_end=self.ended
         )
-        await self.program.start()
-        self.begin()
+        if self.kind == "scat":  # its log masks are asked for again whenever the port comes
+            await self.program.start()
+            self.begin()
+        else:
+            self._starting = asyncio.create_task(self._start_when_there(self.program), name="QCSuper")
+
+    async def _start_when_there(self, program: Program) -> None:
+        """Start QCSuper when the port is there: it waits for the answer to each of its requests, and gives up."""
+        while not self._relay.is_open:  # noqa: ASYNC110 - the relay looks as rarely
+            await asyncio.sleep(_TAIL_EVERY)
+        try:
+            await program.start()
+            self.begin()
+        except InstrumentError as error:
+            self.note(f"does not record: {error}", warning=True)
 
     def _line(self, text: str) -> None:
         """Keep what the tool tells of cells and levels; its start-up is of no use to anybody."""
@@ -173,6 +186,9 @@ class QualcommDiag(Recorder):
 
     async def close(self) -> None:
         """Stop the tool, take what it still gives, and close the port. Never raises."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
         await super().close()
         if self._tailing is not None:
             self._tailing.cancel()

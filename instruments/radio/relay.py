@@ -22,7 +22,7 @@ from bench.errors import InstrumentError, Refused
 from bench.station.clock import Clock
 from bench.trace.clocks import ClockFit
 from instruments.modem import usb
-from instruments.radio.diag import Requests, Splitter, Times, log_of, unescape
+from instruments.radio.diag import Requests, Splitter, Times, acknowledge, log_of, unescape
 
 _LOOK: Final = 0.2
 """Real seconds between two looks whether the port has come."""
@@ -248,6 +248,9 @@ class DiagRelay:
             return
         for frame in self._from_tool.feed(data):
             self._requests.take(frame)
+            answer = acknowledge(frame) if self._fd < 0 else None
+            if answer is not None:
+                self._give(answer)
         if self._fd >= 0:
             self._send(data)
 
