@@ -125,7 +125,7 @@ class _Opening:
         pins.check_serial(options, opened.identity)
         if options.resource or part.kind == "reader":
             await self._lock(_owned(part, options, opened))
-        if part.kind in ("power", "network", "attenuator", "switch", "reader"):
+        if part.kind in ("power", "network", "attenuator", "switch", "reader", "radio"):
             self.station.identities[part.name] = opened.identity
 
     async def _way(self, part: Part, resource: str) -> str:
