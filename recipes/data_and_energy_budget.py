@@ -55,7 +55,7 @@ async def data_and_energy_budget(
     async with budget.phase("deliver-result"):
         poll = await job.poll("poll")
         await job.require_done(order, "the switch", poll)
-    async with station.step("rest"):
+    async with station.step("rest", polling=False):
         await station.clock.sleep(rest)
     async with budget.phase("idle"):
         await station.clock.sleep(idle)
@@ -80,7 +80,7 @@ class _Budget:
     async def phase(self, name: str) -> AsyncIterator[None]:
         """Measure one phase as a step. Raises DeviceFailure when the supply has seen no current at all."""
         station = self._station
-        async with station.step(name) as step:
+        async with station.step(name, polling=False) as step:  # what the bench asks would be charged to the device
             sent, received = await station.data.counters()
             async with self._meter.measuring() as drawn:
                 yield

@@ -180,6 +180,7 @@ class Equipment:
             on_lock=on_lock,
             owner=Owner.me(run=self._order.run, pid=supervisor),
             tell=tell,
+            folder=self._folder,
         )
 
     async def provide(self, station: Station) -> None:

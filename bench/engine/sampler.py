@@ -76,6 +76,8 @@ class Sampler:
         """Whether the output is on, None when it must be asked."""
         self._foreign = foreign
         self._lane = lane
+        self.switched_off: Callable[[], None] = lambda: None
+        """Called when the output is switched off, or nobody knows whether it is on."""
         self._rail: float | None = None
         """Volts of the last sample."""
         self._failing = 0
@@ -236,6 +238,8 @@ class Sampler:
         self._rail = None
         if self._lane is not None and on is not self._on:
             self._lane.switched(at, on)
+        if on is not True:
+            self.switched_off()
         if on is not self._on:
             self._due = -math.inf  # a fresh output is looked at at once
         self._on = on

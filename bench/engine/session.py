@@ -37,6 +37,7 @@ from bench.trace import keylog
 from bench.trace.writer import PART_SIZE, TraceWriter
 
 if TYPE_CHECKING:
+    from bench.engine.radio import Radio
     from bench.engine.recipe import Recipe
     from bench.engine.sampler import Sampler
     from bench.engine.watchdog import SupplyWatchdog
@@ -77,6 +78,7 @@ class Session:
         self.station: Station | None = None
         self.sampler: Sampler | None = None
         self.watchdog: SupplyWatchdog | None = None
+        self.radio: Radio | None = None
         self.planned = False
         """The supervisor has the safe sequence: something may have been switched."""
         self._connection = connection
@@ -143,6 +145,8 @@ class Session:
         async with contextlib.AsyncExitStack() as beside:
             if self.sampler is not None:
                 await beside.enter_async_context(self.sampler.running())
+            if self.radio is not None:
+                await beside.enter_async_context(self.radio.running())
             await self.recipe(station, **values)
         self.record.verdicts.recipe_ended(observed=self.record.steps_passed > 0)
 
@@ -184,6 +188,7 @@ class Session:
         self._write_station()
         await equipment.provide(station)
         self._sample_power(station)
+        self._watch_radio(station)
         assert equipment.open is not None
         if order.passive:
             return station  # nothing is switched, neither by the recipe nor at the end
@@ -237,6 +242,33 @@ class Session:
             lane=PowerLane(self.trace.lane("power"), config.instrument or "supply"),
         )
         station.provide("power", self.sampler.supply)
+
+    def _watch_radio(self, station: Station) -> None:
+        """Have the modem's radio measured while the recipe runs, and give the recipe what is known of it."""
+        assert self.equipment is not None
+        config, opened = self.equipment.station.modem, self.equipment.open
+        assert opened is not None
+        if opened.modem is None and not opened.recorders:
+            return
+        from bench.engine.radio import Radio, WatchedModem, lane_description
+        from bench.station.interfaces import RadioProbe, RadioRecorder
+
+        probe = opened.modem if isinstance(opened.modem, RadioProbe) else None
+        radio = self.radio = Radio(
+            self.record.clock,
+            self.trace.lane("radio", description=lane_description()),
+            probe,
+            interval=config.poll if config is not None else 0.0,
+            warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),
+        )
+        if probe is not None:
+            station.provide("modem", WatchedModem(opened.modem, radio))
+            if self.sampler is not None:
+                self.sampler.switched_off = probe.lost_power
+        for name, recorder in opened.recorders.items():
+            if isinstance(recorder, RadioRecorder):
+                radio.provide(name, recorder)
+        station.provide("radio", radio)
 
     def _happened(self, kind: str, data: Mapping[str, object]) -> None:
         """Record what a driver tells, in whichever part of the run it happens: set-up, recipe or teardown."""
@@ -324,6 +356,8 @@ class Session:
             self.leash.enter(link.TEARDOWN)
             if self.sampler is not None:
                 self.sampler.stop()  # at once: samples must not pass for a recipe that gets on with its end
+            if self.radio is not None:
+                self.radio.stop()
             self._job.cancel()
 
     def _stopped(self, message: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.engine.parameters import RAT_SECONDS
-from bench.engine.steps import Step, Value, current
+from bench.engine.steps import QuietRadio, Step, Value, current
 from bench.engine.verdicts import RecipeError
 from bench.errors import DeviceFailure, Refused
 from bench.run import events as kinds
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bench.apdu.channel import CardAccess
     from bench.engine.dut import Dut
     from bench.engine.observe import Observation
+    from bench.engine.radio import Radio
     from bench.engine.record import Record
     from bench.station.clock import Clock
     from bench.station.config import StationConfig
@@ -101,6 +102,17 @@ class Station:
     def attenuator(self) -> Attenuator:
         """The step attenuator between emulator and device; opened for recipes that need ``network``."""
         return self._part("attenuator", Attenuator)
+
+    @property
+    def radio(self) -> Radio:
+        """What is known of the radio: the latest measurement, and whether the modem is asked for more."""
+        if "radio" not in self._parts:
+            raise Refused(
+                f"station {self.name} has nothing that measures the radio",
+                where=self.config.origin,
+                hint="a modem with an AT port does, where the recipe needs it: @recipe(needs=('modem', ...))",
+            )
+        return self._part("radio", None)
 
     @property
     def card(self) -> CardAccess:
@@ -212,13 +224,16 @@ class Station:
 
     # --- steps and what they record -------------------------------------------------------------------------------
 
-    def step(self, name: str, *, timeout: float | None = None, decisive: bool = True) -> Step:
+    def step(self, name: str, *, timeout: float | None = None, decisive: bool = True, polling: bool = True) -> Step:
         """Return a step to be used with ``async with``; steps nest.
 
         ``timeout`` in seconds of station time: then StepTimeout is raised and the device has failed.
         ``decisive=False``: a failure within it is recorded but decides nothing (an attempt that may fail).
+        ``polling=False``: meanwhile the modem is not asked for radio measurements, which would wake it.
         """
-        return Step(self._record, name, timeout=timeout, decisive=decisive)
+        radio = self._parts.get("radio")
+        quiet = radio.polling_off(f"step {name}") if isinstance(radio, QuietRadio) and not polling else None
+        return Step(self._record, name, timeout=timeout, decisive=decisive, quiet=quiet)
 
     def measure(
         self,

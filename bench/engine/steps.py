@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, Protocol, runtime_checkable
 
 from bench.engine.record import Record
 from bench.engine.verdicts import Cause, StepTimeout
@@ -20,6 +20,14 @@ from bench.trace.lane import Direction
 Value = float | int | str | bool | None
 
 
+@runtime_checkable
+class QuietRadio(Protocol):
+    """What asks the modem beside the recipe, and can be told not to."""
+
+    def polling_off(self, why: str) -> AbstractContextManager[None]:
+        """``with radio.polling_off("why"):`` the modem is not asked meanwhile."""
+
+
 class Step:
     """One step: ``async with station.step("register", timeout=120.0) as step``.
 
@@ -28,7 +36,15 @@ class Step:
     fail.
     """
 
-    def __init__(self, record: Record, name: str, *, timeout: float | None, decisive: bool) -> None:
+    def __init__(
+        self,
+        record: Record,
+        name: str,
+        *,
+        timeout: float | None,
+        decisive: bool,
+        quiet: AbstractContextManager[None] | None = None,
+    ) -> None:
         if not name or "/" in name or any(ord(character) < 32 for character in name):
             raise ValueError(f"{name!r} is no name of a step: text without '/'")
         self.name = name
@@ -45,6 +61,7 @@ class Step:
         self._limit: AbstractAsyncContextManager[None] | None = None
         self._token: Token[Step | None] | None = None
         self._ended = False
+        self._quiet = quiet
         self.uncharged = 0.0
         """Seconds of station time within the step that are the bench's own: an emulator was re-programmed."""
 
@@ -59,6 +76,8 @@ class Step:
         record.event(kinds.STEP_START, data, step=self.path)
         record.on_lane(Direction.SENT, {"step": self.path, **data}, f"step {self.path} starts")
         self._token = _current.set(self)
+        if self._quiet is not None:
+            self._quiet.__enter__()
         if self.timeout is not None:
             self._limit = record.clock.limit(self.timeout)
             await self._limit.__aenter__()
@@ -87,6 +106,8 @@ class Step:
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
+        if self._quiet is not None:
+            self._quiet.__exit__(None, None, None)
         if self._token is not None:
             _current.reset(self._token)
         self._ended = True

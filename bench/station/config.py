@@ -31,6 +31,7 @@ from bench.station.model import (
     ModemConfig,
     NetworkConfig,
     PowerConfig,
+    RadioConfig,
     SmdppConfig,
     StationConfig,
     SwitchConfig,
@@ -50,6 +51,7 @@ __all__ = [
     "ModemConfig",
     "NetworkConfig",
     "PowerConfig",
+    "RadioConfig",
     "SmdppConfig",
     "StationConfig",
     "SwitchConfig",
@@ -154,15 +156,30 @@ def _stations(document: Document, instruments: Mapping[str, InstrumentConfig]) -
         values = dict(table) if isinstance(table, dict) else table
         if isinstance(values, dict) and "world" in values:
             world = _world(name, values.pop("world"), (*path, "world"), document)
-        dut = device.read(values.pop("dut"), (*path, "dut"), document) if _has_dut(values) else None
-        station = build(StationConfig, values, path, document, name=name, world=world, dut=dut)
+        radio = _recorders(values.pop("radio"), (*path, "radio"), document) if _has(values, "radio") else {}
+        dut = device.read(values.pop("dut"), (*path, "dut"), document) if _has(values, "dut") else None
+        station = build(StationConfig, values, path, document, name=name, world=world, dut=dut, radio=radio)
         if station is not None:
             stations[name] = checked(station, instruments, document)
     return stations
 
 
-def _has_dut(values: object) -> bool:
-    return isinstance(values, dict) and "dut" in values
+def _has(values: object, key: str) -> bool:
+    return isinstance(values, dict) and key in values
+
+
+def _recorders(table: object, path: tuple[str, ...], document: Document) -> dict[str, RadioConfig]:
+    """Read ``radio.NAME = { driver = ..., port = ... }``."""
+    if not isinstance(table, dict):
+        document.complain(path, "'radio' must be a table of tables", 'write radio.diag = { driver = "qualcomm-diag" }')
+        return {}
+    found = {}
+    for name, values in table.items():
+        built = build(RadioConfig, values, (*path, name), document, name=name)
+        if built is not None:
+            check_driver(built.driver, (*path, name), document)
+            found[name] = built
+    return found
 
 
 def _sharing(stations: dict[str, StationConfig]) -> dict[str, StationConfig]:

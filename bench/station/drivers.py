@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from bench.errors import ConfigurationError, Refused
@@ -70,6 +71,8 @@ class DriverOptions:
     clock: Clock = field(default_factory=RealClock)
     tell: Tell = untold
     """Told what belongs in the record whoever has asked for it and whenever, such as ``trip-cleared``."""
+    folder: Path | None = None
+    """Of the run, for what a recorder keeps beside the trace; None where there is none."""
     extra: Mapping[str, object] = field(default_factory=dict)
     """Options of this driver only (``options`` in bench.toml)."""
     origin: str = ""

@@ -66,6 +66,8 @@ class ModemConfig:
 
     ``port_needs_power``: the port comes and goes with the device's power (USB). Without it a port that is missing is
     refused when the station is opened. Default: true for ``usb:``, ``/dev/serial/by-...`` and simulated ports.
+    ``poll``: seconds between two radio measurements while a recipe runs (lane ``radio``), 0 for none: a step can forbid
+    them, and a recipe that asks for PSM or eDRX does.
     """
 
     port: str = ""
@@ -74,6 +76,7 @@ class ModemConfig:
     imei: str = ""
     baudrate: Annotated[int, Bounds(300, 4_000_000, "Bd")] = 115_200
     port_needs_power: bool | None = None
+    poll: Annotated[float, Bounds(0.0, 3600.0, "s")] = 10.0
     options: Options = field(default_factory=dict)
     origin: str = ""
 
@@ -120,6 +123,23 @@ class CardConfig:
     reader: str = ""
     driver: str = "pcsc"
     pcsclite_csock: str = ""
+    options: Options = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RadioConfig:
+    """``radio.NAME``: a program that records the radio or the card's contacts beside a run.
+
+    ``driver``: ``qualcomm-diag`` (``port`` is the modem's DIAG port, by USB interface), ``nordic-trace``,
+    ``simtrace2``.
+    """
+
+    name: str
+    driver: str
+    port: str = ""
+    serial: str = ""
+    baudrate: Annotated[int, Bounds(300, 4_000_000, "Bd")] = 115_200
     options: Options = field(default_factory=dict)
     origin: str = ""
 
@@ -172,6 +192,8 @@ class StationConfig:
     switch: SwitchConfig | None = None
     data: DataConfig | None = None
     dut: DutConfig | None = None
+    radio: Mapping[str, RadioConfig] = field(default_factory=dict)
+    """Recorders, by their names."""
     world: WorldConfig | None = None
     clock: str = "real"
     """``real``, or ``unix:/path`` of the clock socket of a simulated world."""

@@ -47,6 +47,8 @@ class OpenStation:
     """By their names in ``dut.console``."""
     lines: dict[str, OutputLines] = field(default_factory=dict)
     """Relay boards and GPIO outputs, by their names."""
+    recorders: dict[str, Instrument] = field(default_factory=dict)
+    """Programs that record radio or card contacts, by their names in ``radio``."""
     card: CardAccess | None = None
     data: DataPath | None = None
     identities: dict[str, Identity] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class OpenStation:
         for kind in ("modem", "reader", "switch", "attenuator", "network", "power"):
             opened.append((kind, getattr(self, kind)))
             setattr(self, kind, None)
-        for parts in (self.consoles, self.lines):
+        for parts in (self.recorders, self.consoles, self.lines):
             opened += parts.items()
             parts.clear()
         for kind, instrument in opened:

@@ -39,12 +39,14 @@ async def open_station(
     on_lock: OnLock | None = None,
     owner: Owner | None = None,
     tell: Tell = untold,
+    folder: Path | None = None,
 ) -> OpenStation:
     """Open a resolved station; nothing is switched.
 
     ``lanes`` gives the lane of a name (``scpi:psu1``, ``at:modem``, ``apdu:card``). Each instrument is locked by its
     own identity as soon as it is known, and ``on_lock`` is given the lock (to pass it to the supervisor). ``owner`` is
-    written into the locks, this process by default. ``tell`` takes the journal events that drivers have.
+    written into the locks, this process by default. ``tell`` takes the journal events that drivers have. ``folder``:
+    of the run, where recorders keep what is beside the trace.
 
     Raises ConfigurationError (drivers, placeholders), InstrumentError (nothing there, no answer), WrongInstrument (a
     pin differs) and StationHeld, after closing everything that was opened.
@@ -53,7 +55,7 @@ async def open_station(
         raise ConfigurationError(
             f"the simulated world of station {config.name} was not started", where=config.origin, hint="bench sim up"
         )
-    opening = _Opening(config, lanes, clock or RealClock(), on_lock, owner or Owner.me(), home, tell)
+    opening = _Opening(config, lanes, clock or RealClock(), on_lock, owner or Owner.me(), home, tell, folder)
     try:
         await opening.run()
     except BaseException:
@@ -81,7 +83,9 @@ class _Opening:
         owner: Owner,
         home: Path,
         tell: Tell,
+        folder: Path | None,
     ) -> None:
+        self.folder = folder
         self.config = config
         self.lanes = lanes
         self.on_lock = on_lock
@@ -113,7 +117,7 @@ class _Opening:
 
     async def _part(self, part: Part) -> None:
         """Open one instrument: a port is locked before it is opened, what has an address as soon as it is known."""
-        options = part.options(lanes=self.lanes, clock=self.station.clock, tell=self.tell)
+        options = part.options(lanes=self.lanes, clock=self.station.clock, tell=self.tell, folder=self.folder)
         if options.port:  # what two users of one modem would share: its IMEI is known only once it has power
             await self._lock(f"port {_real(options.port)}")
         opened = await _opened(replace(options, resource=await self._way(part, options.resource)))
@@ -121,7 +125,7 @@ class _Opening:
         pins.check_serial(options, opened.identity)
         if options.resource or part.kind == "reader":
             await self._lock(_owned(part, options, opened))
-        if part.kind in ("power", "network", "attenuator", "switch", "reader"):
+        if part.kind in ("power", "network", "attenuator", "switch", "reader", "radio"):
             self.station.identities[part.name] = opened.identity
 
     async def _way(self, part: Part, resource: str) -> str:
@@ -136,6 +140,8 @@ class _Opening:
         """Have it in the station, which closes it whatever comes next."""
         if part.kind == "console":
             self.station.consoles[part.instrument] = cast(Console, opened)
+        elif part.kind == "radio":
+            self.station.recorders[part.instrument] = opened
         elif part.kind == "lines":
             self.station.lines[part.instrument] = cast(OutputLines, opened)
         else:

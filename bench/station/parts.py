@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from bench.station.clock import Clock, RealClock
@@ -15,12 +16,13 @@ from bench.station.model import (
     ModemConfig,
     NetworkConfig,
     PowerConfig,
+    RadioConfig,
     StationConfig,
     SwitchConfig,
 )
 from bench.trace.lane import Lane, NullLane
 
-PartKind = Literal["power", "network", "attenuator", "modem", "switch", "reader", "console", "lines"]
+PartKind = Literal["power", "network", "attenuator", "modem", "switch", "reader", "console", "lines", "radio"]
 PartConfig = (
     PowerConfig
     | NetworkConfig
@@ -30,6 +32,7 @@ PartConfig = (
     | CardConfig
     | ConsoleConfig
     | OutputsConfig
+    | RadioConfig
 )
 _LANES: Final[dict[PartKind, str]] = {
     "power": "scpi",
@@ -40,6 +43,8 @@ _LANES: Final[dict[PartKind, str]] = {
     "console": "console",
     "lines": "switch",
 }
+_SNIFFERS: Final = ("simtrace2",)
+"""Recorders of the card's contacts; the others record the radio."""
 _SAME: Final = ("driver", "resource", "port", "serial", "imei", "baudrate", "channel", "cells", "origin")
 """What bench.toml and a driver's options call the same."""
 
@@ -55,9 +60,8 @@ class Part:
     @property
     def name(self) -> str:
         """Its name in run.json and for people: the kind, with ``:NAME`` where a station may have several."""
-        return (
-            f"{self.kind}:{self.config.name}" if isinstance(self.config, ConsoleConfig | OutputsConfig) else self.kind
-        )
+        several = isinstance(self.config, ConsoleConfig | OutputsConfig | RadioConfig)
+        return f"{self.kind}:{self.instrument}" if several else self.kind
 
     @property
     def instrument(self) -> str:
@@ -71,9 +75,14 @@ class Part:
         return self.config.channel if isinstance(self.config, PowerConfig | AttenuatorConfig) else None
 
     def options(
-        self, *, lanes: Callable[[str], Lane] | None = None, clock: Clock | None = None, tell: Tell = untold
+        self,
+        *,
+        lanes: Callable[[str], Lane] | None = None,
+        clock: Clock | None = None,
+        tell: Tell = untold,
+        folder: Path | None = None,
     ) -> DriverOptions:
-        """Return what its driver is opened with; without ``lanes`` nothing is recorded."""
+        """Return what its driver is opened with; without ``lanes`` nothing is recorded. ``folder``: of the run."""
         lanes = lanes or (lambda name: NullLane())
         values: dict[str, Any] = {key: getattr(self.config, key) for key in _SAME if hasattr(self.config, key)}
         values |= {"name": self.instrument, "clock": clock or RealClock(), "tell": tell, "extra": self.config.options}
@@ -95,6 +104,11 @@ class Part:
                 values["apdu_lane"] = lanes("apdu:card")
                 if card.pcsclite_csock:
                     values["extra"] = {**card.options, "pcsclite_csock": card.pcsclite_csock}
+            case RadioConfig() as radio:
+                sniffs = radio.driver in _SNIFFERS
+                values["lane"] = lanes(f"{'sniff' if sniffs else 'diag'}:{radio.name}")
+                values["apdu_lane"] = lanes(f"radio:{radio.name}")
+                values["folder"] = folder
             case ConsoleConfig() as console:
                 values["extra"] = {
                     **console.options, "patterns": console.patterns, "commands": console.commands,
@@ -115,6 +129,8 @@ def parts(station: StationConfig) -> Iterator[Part]:
     for kind, config in single:
         if config is not None:
             yield Part(kind, config, station)
+    for recorder in station.radio.values():
+        yield Part("radio", recorder, station)
     if station.dut is not None:
         for console in station.dut.console.values():
             yield Part("console", console, station)

@@ -26,6 +26,8 @@ MAX_BLOCK: Final = 16 << 20
 
 LINKTYPE_RAW: Final = 101
 """IPv4 or IPv6 packets with no header in front."""
+LINKTYPE_IPV4: Final = 228
+"""IPv4 packets with no header in front: GSMTAP as other programs send it."""
 LINKTYPE_EXPORTED_PDU: Final = 252
 """LINKTYPE_WIRESHARK_UPPER_PDU: tags, among them the dissector's name, then the PDU."""
 

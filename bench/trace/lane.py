@@ -29,11 +29,13 @@ class Lane(Protocol):
         *,
         time_ns: int | None = None,
         comment: str | None = None,
+        dissector: str | None = None,
     ) -> None:
         """Write one packet before the next command is sent.
 
         ``time_ns``: wall clock in ns since 1970, now when None. ``comment``: decoded one-liner; when None the writer
-        makes it from a table by tag. Never raises on any bytes.
+        makes it from a table by tag. ``dissector``: Wireshark's name of what is inside, where the packet is another
+        thing than the lane's others (``nas-eps_plain``). Never raises on any bytes.
         """
 
 
@@ -50,5 +52,6 @@ class NullLane:
         *,
         time_ns: int | None = None,
         comment: str | None = None,
+        dissector: str | None = None,
     ) -> None:
         """Drop the packet."""

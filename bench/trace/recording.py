@@ -171,6 +171,25 @@ class IpLane(TraceLane):
         self._put(b"", data, time_ns, options)
 
 
+class GsmtapLane(TraceLane):
+    """A lane of GSMTAP in UDP in IPv4 as another program has sent it; to Wireshark it is what the program meant."""
+
+    link_type = blocks.LINKTYPE_IPV4
+
+    def record(
+        self,
+        direction: Direction,
+        data: bytes,
+        *,
+        time_ns: int | None = None,
+        comment: str | None = None,
+        dissector: str | None = None,
+    ) -> None:
+        """Write one IPv4 packet as it is."""
+        when = time.time_ns() if time_ns is None else time_ns
+        self._put(b"", bytes(data)[:MAX_PDU], when, _commented(comment) if comment else b"")
+
+
 def _finished(header: bytes, data: bytes, options: bytes) -> _Made:
     length = len(header) + len(data)
     padding = blocks.PADDING[-length & 3]

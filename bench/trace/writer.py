@@ -19,7 +19,7 @@ from bench.trace.errors import TraceError
 from bench.trace.held import HeldFlows
 from bench.trace.parts import last_part, next_part
 from bench.trace.reader import RepairReport, repair_and_scan
-from bench.trace.recording import MAX_PDU, IpLane, TraceLane
+from bench.trace.recording import MAX_PDU, GsmtapLane, IpLane, TraceLane
 
 __all__ = ["MAX_PDU", "PART_SIZE", "TraceLane", "TraceWriter"]
 
@@ -34,6 +34,10 @@ _TICK_WITH_KEYS: Final = 0.05
 _EPB_HEAD: Final = struct.Struct("<IIIIIII")
 _EPB_FIRST: Final = 28
 """Bytes of an Enhanced Packet Block before its data."""
+
+
+_CLASSES: Final[dict[str, type[TraceLane]]] = {"ip": IpLane, "diag": GsmtapLane}
+"""Of the kinds of lanes whose packets are IP as they stand."""
 
 
 class _Block(NamedTuple):
@@ -332,7 +336,7 @@ class TraceWriter:
 
 
 def _class_of(name: str) -> type[TraceLane]:
-    return IpLane if name.startswith("ip:") else TraceLane
+    return _CLASSES.get(name.partition(":")[0], TraceLane)
 
 
 def _opened(path: Path, *, private: bool) -> int:

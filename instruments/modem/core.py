@@ -45,6 +45,8 @@ class ModemCore:
         """The layer was named in the options: what the modem says of itself does not matter."""
         self.resets = 0
         """How often the port vanished, or the modem announced a boot, since it was opened."""
+        self.ready = False
+        """It has been made ready since it started last: what is not is left alone by polls."""
         self.options = options
         self.clock: Clock = options.clock
         self.address = options.port
@@ -112,11 +114,13 @@ class ModemCore:
     def _event(self, line: str) -> None:
         if line.upper() in _BOOT_TEXTS:
             self.resets += 1
+            self.ready = False
             self._down.set()
         self._registrar.event(line)
 
     def _lost(self) -> None:
         self.resets += 1
+        self.ready = False
         self._down.set()
         self._registrar.lost()
 
@@ -125,6 +129,7 @@ class ModemCore:
 
     def expect_restart(self) -> None:
         """Forget earlier restarts, before one is asked for."""
+        self.ready = False
         self._down.clear()
 
     async def restarted(self, seconds: float) -> bool:
@@ -197,6 +202,7 @@ class ModemCore:
                 if await self.port.ping(_QUIET_MODE if tries % 4 == 0 else "AT", timeout=min(1.0, left)):
                     await start.initialise(self, begin + timeout)
                     await self.prepare(begin + timeout)
+                    self.ready = True
                     return self.clock.now() - begin
                 last = ModemHung("the modem does not answer AT", where=self.port.name)
             except (PortGone, ModemHung) as error:

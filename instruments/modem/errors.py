@@ -125,6 +125,10 @@ class PortGone(InstrumentError):
     """The AT port is not there, or went away: no power, re-enumeration, or a cable."""
 
 
+class PortWanted(InstrumentError):
+    """A command in the background was not sent: somebody else uses the AT port, or waits for it."""
+
+
 def error_of(answer: str, command: str) -> ModemError:
     """Return the error that a final line such as ``+CME ERROR: 14`` or ``+CME ERROR: SIM busy`` means."""
     for prefix, names in (("+CME ERROR:", CME), ("+CMS ERROR:", CMS)):

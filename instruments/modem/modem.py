@@ -15,6 +15,8 @@ from bench.station.interfaces import (
     CellInfo,
     ExtendedDrx,
     FailureCause,
+    Measurement,
+    MeasurementListener,
     PdpContext,
     PowerSaving,
     PowerSupply,
@@ -23,7 +25,7 @@ from bench.station.interfaces import (
     RecoveryStep,
     Registration,
 )
-from instruments.modem import cells, files, parse, pdp, settings
+from instruments.modem import cells, files, measure, parse, pdp, settings
 from instruments.modem.core import ModemCore
 from instruments.modem.errors import ModemError, ModemHung, PortGone
 from instruments.modem.refresh import Refresher
@@ -47,6 +49,7 @@ class AtModem(ModemCore):
         super().__init__(options)
         self._refresher = Refresher(self, self.vendor)
         self._card: CardAccess | None = None
+        self._radio_listener: MeasurementListener | None = None
 
     @staticmethod
     def warm() -> None:
@@ -63,6 +66,10 @@ class AtModem(ModemCore):
     def _event(self, line: str) -> None:
         self._refresher.event(line)
         super()._event(line)
+        if self._radio_listener is not None:
+            told = measure.event(line, self.vendor, self.options.name)
+            if told is not None:
+                self._radio_listener(told)
 
     def _lost(self) -> None:
         super()._lost()
@@ -77,6 +84,25 @@ class AtModem(ModemCore):
         wanted = self.options.extra.get("slot")
         if isinstance(wanted, int):
             await self.select_slot(wanted, timeout=max(1.0, until - self.clock.now()))
+
+    # --- radio measurements (interfaces.RadioProbe) ---------------------------------------------------------------
+
+    @property
+    def measurable(self) -> bool:
+        """Whether asking makes sense now: the modem has become ready, and neither hung, went nor was switched off."""
+        return self.ready and self.port.is_open and not self.port.silent
+
+    async def measure_radio(self, *, background: bool = False) -> Measurement | None:
+        """Measure now; None in the background when the port is wanted by somebody else."""
+        return await measure.measure(self, background=background)
+
+    def lost_power(self) -> None:
+        """The supply was switched off: not measurable until ``wait_ready`` has succeeded again."""
+        self.ready = False
+
+    def on_radio_event(self, listener: MeasurementListener | None) -> None:
+        """Have ``listener`` called with every change of registration that the modem tells by itself."""
+        self._radio_listener = listener
 
     # --- network --------------------------------------------------------------------------------------------------
 
@@ -288,6 +314,7 @@ class AtModem(ModemCore):
         self.port.listeners.append(listen)
         try:
             await self.command(vendor.power_down)
+            self.ready = False
             if vendor.answers_when_off:
                 return self.clock.now() - begin
             while self.port.is_open and not off.is_set():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.errors import DeviceFailure
+from instruments.modem.levels import cesq
 from instruments.modem.lines import fields_of, name_of, value_of
 
 HOME, ROAMING = 1, 5
@@ -35,6 +36,10 @@ class RegistrationState:
     act: int | None = None
     reject_cause: int | None = None
     """EMM cause (cause_type 0); causes of the manufacturer's own are not in here."""
+    cause_type: int | None = field(default=None, compare=False)
+    """<cause_type> as it stood: 0 3GPP, 1 of the manufacturer."""
+    cause_value: int | None = field(default=None, compare=False)
+    """<reject_cause> of whatever type."""
 
     @property
     def registered(self) -> bool:
@@ -59,10 +64,16 @@ def registration(line: str, *, read: bool) -> RegistrationState:
     if len(rest) >= 3 and 1 <= len(rest[1]) <= 2 < len(rest[2]):
         rest = [rest[0], *rest[2:]]
     values = rest + [""] * (5 - len(rest))
-    cause = _int(values[4])
-    if _int(values[3]) != _CAUSE_3GPP:
-        cause = None
-    return RegistrationState(status, _hex(values[0]), _hex(values[1]), _int(values[2]), cause)
+    kind, cause = _int(values[3]), _int(values[4])
+    return RegistrationState(
+        status,
+        _hex(values[0]),
+        _hex(values[1]),
+        _int(values[2]),
+        cause if kind == _CAUSE_3GPP else None,
+        cause_type=kind if cause is not None else None,
+        cause_value=cause,
+    )
 
 
 def _int(text: str) -> int | None:
@@ -98,14 +109,12 @@ def operator(line: str) -> tuple[str, int | None]:
 
 
 def signal(line: str) -> dict[str, float | None]:
-    """Read ``+CESQ: 99,99,255,255,<rsrq>,<rsrp>`` (27.007 section 8.69): dB and dBm, None when not known."""
-    fields = fields_of(line)
-    rsrq = _int(fields[4]) if len(fields) > 4 else None
-    rsrp = _int(fields[5]) if len(fields) > 5 else None
-    return {
-        "rsrp": None if rsrp is None or rsrp > 97 else rsrp - 140.0,
-        "rsrq": None if rsrq is None or rsrq > 34 else rsrq / 2 - 20.0,
-    }
+    """Read ``+CESQ: 99,99,255,255,<rsrq>,<rsrp>`` (27.007 section 8.69): dB and dBm, None when not known.
+
+    Each is the lower edge of what its index stands for (``levels``).
+    """
+    levels, _ = cesq(line)
+    return {name: levels[name].value if name in levels else None for name in ("rsrp", "rsrq")}
 
 
 def address(lines: Iterable[str], cid: int) -> str:

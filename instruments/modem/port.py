@@ -16,12 +16,13 @@ import select
 import termios
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import ConfigurationError, InstrumentError, Refused
 from bench.station.clock import Clock
 from bench.trace.lane import Direction, Lane
-from instruments.modem.errors import ModemError, ModemHung, PortGone, error_of
+from instruments.modem.errors import ModemError, ModemHung, PortGone, PortWanted, error_of
 from instruments.modem.lines import Expectation, Kind, classify, deadline, expect
 from instruments.promptness import LOOK_MS, Promptness
 
@@ -40,7 +41,18 @@ EventListener = Callable[[str], None]
 class _Exchange:
     """A command that is running."""
 
-    __slots__ = ("command", "expected", "forgiven", "future", "information", "marker", "payload", "prompted")
+    __slots__ = (
+        "command",
+        "expected",
+        "first",
+        "forgiven",
+        "future",
+        "information",
+        "marker",
+        "payload",
+        "prompted",
+        "sent",
+    )
 
     def __init__(self, command: str, payload: bytes | None) -> None:
         self.command = command
@@ -52,6 +64,19 @@ class _Exchange:
         self.marker = ""
         """Name of the line without which an end is not this command's, but that of an earlier one."""
         self.forgiven = False
+        self.sent = 0
+        """Monotonic ns of the sending."""
+        self.first: tuple[int, int] | None = None
+        """Wall and monotonic ns of the first byte that came since."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTimes:
+    """When the last answer began: wall and monotonic ns of its first byte, and ms between request and that."""
+
+    wall_ns: int
+    mono_ns: int
+    age_ms: int
 
 
 class AtPort:
@@ -78,6 +103,12 @@ class AtPort:
         self.listeners: list[EventListener] = []
         """Called with every event (URC); must not raise and not block."""
         self.on_lost: Callable[[], None] = lambda: None
+        self.silent = False
+        """The last command was not answered."""
+        self.times = AnswerTimes(0, 0, 0)
+        """Of the last command that was answered."""
+        self._foreground = 0
+        """Commands that run or wait, but for those in the background."""
         self._path = path
         self._baudrate = baudrate
         self._lane = lane
@@ -169,6 +200,9 @@ class AtPort:
             self._vanished("end of file")
             return
         self._counter.received(len(data))
+        running = self._running
+        if running is not None and running.first is None:
+            running.first = time.time_ns(), time.monotonic_ns()
         buffer = self._buffer + data if self._buffer else data
         end = 0
         for found in _LINE.finditer(buffer):
@@ -267,8 +301,22 @@ class AtPort:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the port is in use or waited for, or has an unanswered command behind it: nothing for a poll."""
+        return self._foreground > 0 or self._turn.locked() or self._running is not None or self._dirty
+
+    async def background(self, line: str, *, timeout: float) -> list[str]:
+        """Send one command line if nobody else wants the port: a poll never waits, and nobody waits for its like.
+
+        Raises PortWanted when the port is wanted, else as ``command`` does.
+        """
+        if self.wanted:
+            raise PortWanted("the port is in use", where=self.name)
+        return await self._command(line, timeout, None)
+
     async def command(self, line: str, *, timeout: float | None = None, payload: bytes | None = None) -> list[str]:
-        """Send one command line, return its information lines.
+        """Send one command line, return its information lines; comes before every command in the background.
 
         ``timeout`` in seconds of station time, by default what the command is known to need. ``payload`` answers the
         prompt ``>`` (a message or socket data, ended with Ctrl-Z).
@@ -278,7 +326,13 @@ class AtPort:
         """
         if not _PRINTABLE.fullmatch(line):
             raise ConfigurationError("an AT command is one line of printable ASCII", where=repr(line)[:60])
-        seconds = deadline(line) if timeout is None else timeout
+        self._foreground += 1
+        try:
+            return await self._command(line, deadline(line) if timeout is None else timeout, payload)
+        finally:
+            self._foreground -= 1
+
+    async def _command(self, line: str, seconds: float, payload: bytes | None) -> list[str]:
         async with self._turn:
             if self._fd < 0:
                 raise self._gone()
@@ -293,6 +347,7 @@ class AtPort:
     ) -> list[str]:
         running = running or _Exchange(line, payload)
         self._running = running
+        running.sent = time.monotonic_ns()
         try:
             self._put(line.encode("ascii") + b"\r")
         except PortGone:
@@ -307,9 +362,14 @@ class AtPort:
             if self._running is running:
                 self._running = None
                 self._dirty = True
+            self.silent = True
             hung = ModemHung(f"the modem did not answer within {seconds:g} s", where=f"{self.name}: {_shown(line)}")
             hung.information = tuple(running.information)
             raise hung from None
+        self.silent = False
+        if running.first is not None:
+            wall, mono = running.first
+            self.times = AnswerTimes(wall, mono, max(0, mono - running.sent) // 1_000_000)
         if answer:
             raise error_of(answer, f"{self.name}: {_shown(line)}")
         return running.information

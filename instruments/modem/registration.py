@@ -12,6 +12,7 @@ from bench.errors import DeviceFailure
 from bench.station.drivers import TICK
 from bench.station.interfaces import FailureCause, Registration
 from instruments.modem import parse
+from instruments.modem.causes import EMM as CAUSES
 from instruments.modem.errors import ModemError, ModemHung, NotRegistered, PortGone
 from instruments.modem.lines import fields_of, name_of
 
@@ -33,33 +34,6 @@ STATES = {
     5: "registered, roaming",
     8: "emergency only",
     90: "not registered, UICC failure",
-}
-CAUSES = {
-    2: "IMSI unknown in HSS",
-    3: "illegal UE",
-    5: "IMEI not accepted",
-    6: "illegal ME",
-    7: "EPS services not allowed",
-    8: "EPS and non-EPS services not allowed",
-    9: "UE identity cannot be derived",
-    10: "implicitly detached",
-    11: "PLMN not allowed",
-    12: "tracking area not allowed",
-    13: "roaming not allowed in this tracking area",
-    14: "EPS services not allowed in this PLMN",
-    15: "no suitable cells in tracking area",
-    17: "network failure",
-    18: "CS domain not available",
-    19: "ESM failure",
-    20: "MAC failure",
-    21: "synch failure",
-    22: "congestion",
-    23: "UE security capabilities mismatch",
-    25: "not authorized for this CSG",
-    35: "requested service option not authorized",
-    39: "CS service temporarily not available",
-    40: "no EPS bearer context activated",
-    42: "severe network failure",
 }
 
 

@@ -210,7 +210,7 @@ class ModemSubject(Subject):  # type: ignore[misc]
         return "" if found == wanted else f"the IMSI is {found}, not {wanted}"
 
     async def _signal(self) -> str:
-        found, wanted = (await self.driver.signal())["rsrp"], self.truth.number % 98 - 140.0
+        found, wanted = (await self.driver.signal())["rsrp"], max(self.truth.number % 98 - 141.0, -140.0)
         return "" if found in (None, wanted) else f"the RSRP is {found}, not {wanted}"
 
     async def _registration(self) -> str:

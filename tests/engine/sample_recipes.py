@@ -198,3 +198,21 @@ async def trips_again(station: Station) -> None:
         await station.power.set_protection(Protection(over_voltage=4.2))
         await _trip(station)
         await station.power.clear_trip()
+
+
+@recipe(title="Register, measure, leave the modem alone", needs=("power", "modem"))
+async def leaves_alone(station: Station, seconds: float = 60.0) -> None:
+    async with station.step("on"):
+        await station.power.set_output(True)
+        await station.modem.wait_ready(timeout=60.0)
+        await station.wait_registered(timeout=300.0)
+    async with station.step("measured") as step:
+        found = await station.radio.measure()
+        step.measure("rsrp", found.rsrp, unit="dBm", lower=-120.0)
+    async with station.step("asleep", polling=False):
+        await station.clock.sleep(seconds)
+    async with station.step("awake"):
+        await station.clock.sleep(seconds)
+        latest = station.radio.latest
+        assert latest is not None
+        step.measure("polled", latest.seq > found.seq, unit="")

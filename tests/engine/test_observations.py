@@ -21,7 +21,13 @@ class Lane:
         self.packets: list[tuple[Direction, bytes, int | None, str | None]] = []
 
     def record(
-        self, direction: Direction, data: bytes, *, time_ns: int | None = None, comment: str | None = None
+        self,
+        direction: Direction,
+        data: bytes,
+        *,
+        time_ns: int | None = None,
+        comment: str | None = None,
+        dissector: str | None = None,
     ) -> None:
         self.packets.append((direction, data, time_ns, comment))
 

@@ -39,7 +39,13 @@ class Kept(NullLane):
         self.told: list[str] = []
 
     def record(
-        self, direction: Direction, data: bytes, *, time_ns: int | None = None, comment: str | None = None
+        self,
+        direction: Direction,
+        data: bytes,
+        *,
+        time_ns: int | None = None,
+        comment: str | None = None,
+        dissector: str | None = None,
     ) -> None:
         self.told.append(f"{direction.name} {data!r} {comment}")
 

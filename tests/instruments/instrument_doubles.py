@@ -24,7 +24,13 @@ class MemoryLane:
         self.packets: list[tuple[Direction, bytes, str | None]] = []
 
     def record(
-        self, direction: Direction, data: bytes, *, time_ns: int | None = None, comment: str | None = None
+        self,
+        direction: Direction,
+        data: bytes,
+        *,
+        time_ns: int | None = None,
+        comment: str | None = None,
+        dissector: str | None = None,
     ) -> None:
         self.packets.append((direction, bytes(data), comment))
 

@@ -105,7 +105,13 @@ class KeptLane:
         self.packets: list[tuple[Direction, bytes]] = []
 
     def record(
-        self, direction: Direction, data: bytes, *, time_ns: int | None = None, comment: str | None = None
+        self,
+        direction: Direction,
+        data: bytes,
+        *,
+        time_ns: int | None = None,
+        comment: str | None = None,
+        dissector: str | None = None,
     ) -> None:
         self.packets.append((direction, bytes(data)))
 

@@ -175,7 +175,7 @@ def test_quectel_tells_lte_m_from_lte(double):
 
 def test_signal(double):
     double.script["AT+CESQ"] = ["+CESQ: 99,99,255,255,20,50", "OK"]
-    assert with_modem(double, lambda modem: modem.signal()) == {"rsrp": -90.0, "rsrq": -10.0}
+    assert with_modem(double, lambda modem: modem.signal()) == {"rsrp": -91.0, "rsrq": -10.0}
     double.script["AT+CESQ"] = ["ERROR"]
     assert with_modem(double, lambda modem: modem.signal()) == {"rsrp": None, "rsrq": None}
 

@@ -53,8 +53,8 @@ REJECT_ALL: list[dict[str, object]] = [
     {"at": 0, "do": "reject", "cell": cell, "cause": 8, "integrity": True} for cell in (1, 2)
 ]
 NO_REGISTRATION = (
-    "not registered within 60 s: not registered, not searching; last EMM cause 8 (EPS and non-EPS services not "
-    "allowed) (the USIM counts as invalid until power-off: waiting does not help)"
+    "not registered within 60 s: not registered, not searching; last EMM cause 8 (EPS services and non-EPS services "
+    "not allowed) (the USIM counts as invalid until power-off: waiting does not help)"
 )
 BACK_FED = (
     "power channel 1: the rail is still at 3.285 V after 30.0 s, not below 0.3 V "

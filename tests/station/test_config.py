@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bench.errors import ConfigurationError
 from bench.station import config, safe
 from bench.station.toml_lines import positions
+from bench.trace.lane import NullLane
 
 GOOD = """\
 [bench]
@@ -351,3 +352,42 @@ def test_any_text_is_toml_or_a_configuration_error(text):
         assert error.where.startswith("x.toml:")
     else:
         assert set(paths(document.table)) <= set(document.lines)
+
+
+RECORDERS = """
+[stations.lab.radio.diag]
+driver = "qualcomm-diag"
+port = "usb:1-1.4:if00"
+options = { tool = "scat" }
+
+[stations.lab.radio.card]
+driver = "simtrace2"
+"""
+
+
+def test_recorders_of_the_radio_are_parts_with_lanes_of_their_own(tmp_path):
+    from bench.station.parts import parts
+
+    path = tmp_path / "bench.toml"
+    path.write_text(RECORDERS)
+    station = config.load(path).station("lab")
+    lanes = []
+
+    def lane(name):
+        lanes.append(name)
+        return NullLane(name)
+
+    found = {part.name: part.options(lanes=lane, folder=tmp_path) for part in parts(station)}
+    assert set(found) == {"radio:diag", "radio:card"}
+    assert (found["radio:diag"].port, found["radio:diag"].folder) == ("usb:1-1.4:if00", tmp_path)
+    assert lanes == ["diag:diag", "radio:diag", "sniff:card", "radio:card"]
+
+
+def test_a_recorder_that_cannot_be_is_named_with_its_line(tmp_path):
+    path = tmp_path / "bench.toml"
+    path.write_text(RECORDERS.replace("qualcomm-diag", "qualcom-diag"))
+    with pytest.raises(ConfigurationError, match=r"qualcomm-diag"):
+        config.load(path)
+    path.write_text('[stations.lab]\nradio = "scat"\n')
+    with pytest.raises(ConfigurationError, match="table of tables"):
+        config.load(path)

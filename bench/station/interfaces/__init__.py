@@ -20,6 +20,15 @@ from bench.station.interfaces.ipa import (
     PollResult,
     ProfileAssistant,
 )
+from bench.station.interfaces.measurement import (
+    Level,
+    Measurement,
+    MeasurementListener,
+    Neighbour,
+    RadioProbe,
+    RadioRecorder,
+    signal_at,
+)
 from bench.station.interfaces.modem import (
     CellInfo,
     ExtendedDrx,
@@ -72,9 +81,13 @@ __all__ = [
     "Identity",
     "Instrument",
     "IpaService",
+    "Level",
     "LocalDownload",
+    "Measurement",
+    "MeasurementListener",
     "Misbehaves",
     "Modem",
+    "Neighbour",
     "Network",
     "PdpContext",
     "PollResult",
@@ -84,6 +97,8 @@ __all__ = [
     "ProfileAssistant",
     "ProfileOrder",
     "ProfileState",
+    "RadioProbe",
+    "RadioRecorder",
     "Reader",
     "Reading",
     "Recovery",
@@ -97,4 +112,5 @@ __all__ = [
     "TappedPath",
     "is_external",
     "offers",
+    "signal_at",
 ]

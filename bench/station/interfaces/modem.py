@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bench.apdu.channel import CardAccess
 from bench.station.interfaces.instrument import Instrument
+from bench.station.interfaces.measurement import Level
 from bench.station.interfaces.supply import PowerSupply
 
 
@@ -64,6 +65,16 @@ class CellInfo:
     """dB."""
     connected: bool | None = None
     """Whether there is an RRC connection."""
+    bw_dl_rb: int | None = field(default=None, compare=False)
+    """Downlink bandwidth in resource blocks."""
+    tx: float | None = field(default=None, compare=False)
+    """Transmit power in dBm."""
+    ce_level: int | None = field(default=None, compare=False)
+    """Coverage enhancement level (36.331)."""
+    levels: Mapping[str, Level] = field(default_factory=dict, compare=False)
+    """What was reported as an index, by name (``rsrp``, ``rsrq``, ``sinr``): both edges of its interval."""
+    raw: Mapping[str, object] = field(default_factory=dict, compare=False)
+    """Numbers as the modem gave them where their scale is not known for sure, such as ``sinr`` of BG95."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,37 @@ def band_of_earfcn(earfcn: int | None) -> int | None:
     return [band for first, band in _EARFCN if first <= earfcn][-1]
 
 
+_RESOURCE_BLOCKS = {1.4: 6, 3.0: 15, 5.0: 25, 10.0: 50, 15.0: 75, 20.0: 100}
+
+
+def blocks_of_code(text: str) -> int | None:
+    """Return the resource blocks of a bandwidth code: 0 to 5 are 1.4, 3, 5, 10, 15 and 20 MHz (36.101 table 5.6-1)."""
+    code = whole(text)
+    return list(_RESOURCE_BLOCKS.values())[code] if code is not None and 0 <= code <= 5 else None
+
+
+def blocks_of_megahertz(value: float | None) -> int | None:
+    """Return the resource blocks of an LTE channel bandwidth in MHz (36.101 table 5.6-1)."""
+    return _RESOURCE_BLOCKS.get(value) if value is not None else None
+
+
+def tac(text: str) -> int | None:
+    """Read a tracking area code in hexadecimal; 0000 and FFFE are none (23.003 section 19.4.2.3)."""
+    value = hexadecimal(text)
+    return None if value in (0, 0xFFFE) or (value or 0) > 0xFFFFFF else value
+
+
+def numbers(**texts: str) -> dict[str, object]:
+    """Return what of these fields is a number, for ``CellInfo.raw``."""
+    found = {name: number(text) for name, text in texts.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def sinr(value: float | None) -> float | None:
+    """Return a ratio in dB that can be SINR."""
+    return within(value, -30.0, 50.0)
+
+
 def band_in(text: str) -> int | None:
     """Return the band number at the end of ``LTE BAND 20``, ``EUTRAN-BAND3`` or ``B3``."""
     found = re.search(r"(\d{1,3})\s*$", text.strip())
@@ -111,7 +142,9 @@ def rsrp(value: float | None) -> float | None:
 
 
 def rsrq(value: float | None) -> float | None:
-    """Return a ratio in dB that can be RSRQ."""
+    """Return a ratio in dB that can be RSRQ; modems write 0 for what they do not know, which only NR could reach."""
+    if value == 0.0:
+        return None
     return within(value, -43.0, 20.0)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.station.interfaces import CellInfo
-from instruments.modem.families.common import Lines, at, hexadecimal, mode_for, named, plmn, rsrp, rsrq, whole
+from instruments.modem.families.common import Lines, at, hexadecimal, mode_for, named, plmn, tac, whole
+from instruments.modem.levels import RSRP, RSRQ, SS_RSRP, SS_RSRQ
 from instruments.modem.vendor import Ask, BandControl, RatControl, SlotControl, Vendor
 
 _MODES = {"1": ("UMTS",), "2": ("LTE",), "4": ("UMTS", "LTE"), "14": ("NR",), "16": ("NR", "UMTS"),
@@ -26,17 +27,21 @@ def _cells(lines: Lines) -> list[tuple[bool, CellInfo]]:
         fields = [field.strip() for field in line.rpartition(":")[2].split(",")]
         if len(fields) < 12 or fields[0] not in ("1", "2") or fields[1] not in _RATS:
             continue
-        power, ratio = whole(fields[-2]), whole(fields[-1])
+        nr = _RATS[fields[1]] == "NR"
+        power, ratio = (SS_RSRP, SS_RSRQ) if nr else (RSRP, RSRQ)
+        levels = {"rsrp": power.level(whole(fields[-2])), "rsrq": ratio.level(whole(fields[-1]))}
+        known = {name: level for name, level in levels.items() if level is not None}
         cell = CellInfo(
             rat=_RATS[fields[1]],
             plmn=plmn(fields[2], fields[3]),
-            tac=hexadecimal(fields[4]),
+            tac=tac(fields[4]),
             cell_id=hexadecimal(fields[5]),
             earfcn=hexadecimal(fields[6]),
             pci=hexadecimal(fields[7]),
             band=_band(whole(fields[8])) if fields[0] == "1" else None,
-            rsrp=rsrp(None if power is None or not 0 <= power <= 97 else power - 141.0),
-            rsrq=rsrq(None if ratio is None or not 0 <= ratio <= 34 else ratio / 2 - 20.0),
+            rsrp=known["rsrp"].value if "rsrp" in known else None,
+            rsrq=known["rsrq"].value if "rsrq" in known else None,
+            levels=known,
         )
         found.append((fields[0] == "1", cell))
     return found

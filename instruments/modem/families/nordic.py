@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.station.interfaces import CellInfo
-from instruments.modem.families.common import Lines, at, hexadecimal, named, plmn, rsrp, rsrq, whole
+from bench.station.interfaces import CellInfo, Level
+from instruments.modem.families.common import Lines, at, hexadecimal, named, plmn, tac, whole
+from instruments.modem.levels import NORDIC_SNR, RSRP_EXTENDED, RSRQ_EXTENDED, Scale, extended
 from instruments.modem.vendor import Ask, BandControl, RatControl, Vendor
 
 _ACT = {"7": "LTE-M", "9": "NB-IoT"}
 
 
-def _index(text: str, offset: float, highest: int, scale: float = 1.0) -> float | None:
-    """Return the figure of an index, None for 255 and beyond."""
-    value = whole(text)
-    return None if value is None or not 0 <= value <= highest else value * scale + offset
+def _levels(**texts: tuple[str, Scale]) -> dict[str, Level]:
+    """Return the levels of indices by their names, without those that are not known."""
+    found = {name: extended(scale, whole(text)) for name, (text, scale) in texts.items()}
+    return {name: level for name, level in found.items() if level is not None}
+
+
+def _value(levels: Mapping[str, Level], name: str) -> float | None:
+    return levels[name].value if name in levels else None
 
 
 def serving(lines: Lines) -> CellInfo | None:
@@ -22,16 +27,18 @@ def serving(lines: Lines) -> CellInfo | None:
     for fields in named(lines, "%XMONITOR"):
         if len(fields) < 12 or not plmn(fields[3]):
             continue
+        levels = _levels(rsrp=(fields[10], RSRP_EXTENDED), sinr=(fields[11], NORDIC_SNR))
         return CellInfo(
             rat=_ACT.get(fields[5], ""),
             plmn=plmn(fields[3]),
-            tac=hexadecimal(fields[4]),
+            tac=tac(fields[4]),
             band=whole(fields[6]),
             cell_id=hexadecimal(fields[7]),
             pci=whole(fields[8]),
             earfcn=whole(fields[9]),
-            rsrp=rsrp(_index(fields[10], -140.0, 97)),
-            sinr=_index(fields[11], -24.0, 49),
+            rsrp=_value(levels, "rsrp"),
+            sinr=_value(levels, "sinr"),
+            levels=levels,
         )
     return None
 
@@ -44,12 +51,14 @@ def neighbours(lines: Lines) -> tuple[CellInfo, ...]:
             continue
         for index in range(10, len(fields) - 4, 5):
             earfcn, pci, power, ratio = fields[index : index + 4]
+            levels = _levels(rsrp=(power, RSRP_EXTENDED), rsrq=(ratio, RSRQ_EXTENDED))
             found.append(
                 CellInfo(
                     earfcn=whole(earfcn),
                     pci=whole(pci),
-                    rsrp=rsrp(_index(power, -140.0, 97)),
-                    rsrq=rsrq(_index(ratio, -19.5, 46, 0.5)),
+                    rsrp=_value(levels, "rsrp"),
+                    rsrq=_value(levels, "rsrq"),
+                    levels=levels,
                 )
             )
     return tuple(found)

@@ -11,16 +11,20 @@ from instruments.modem.families.common import (
     at,
     band_in,
     bands_of,
+    blocks_of_code,
     hexadecimal,
     mask_of,
     mode_for,
     named,
     number,
+    numbers,
     plmn,
     rat_of,
     rsrp,
     rsrq,
     rssi,
+    sinr,
+    tac,
     whole,
 )
 from instruments.modem.vendor import Ask, BandControl, RatControl, SlotControl, Vendor
@@ -32,8 +36,15 @@ WORDS = (
 _STATES = {"NOCONN": False, "CONNECT": True}
 
 
+_SINR_IS_DB = ("LTE", "NR")
+"""BG9x firmware gives figures from 11 to 63 that are no dB, and its bandwidth codes are of the carrier around it."""
+
+
 def serving(lines: Lines) -> CellInfo | None:
-    """Read +QENG: "servingcell": state, RAT, duplex, MCC, MNC, cell id, PCI, EARFCN, band, bandwidths, TAC, figures."""
+    """Read +QENG: "servingcell": state, RAT, duplex, MCC, MNC, cell id, PCI, EARFCN, band, bandwidths, TAC, figures.
+
+    Figures in the order RSRP, RSRQ, RSSI, SINR; the last ones are missing, ``-`` or ``0xfffe`` in some firmware.
+    """
     for fields in named(lines, "+QENG"):
         if at(fields, 0) != "servingcell" or len(fields) < 15 or at(fields, 1) not in (*_STATES, "LIMSRV"):
             continue
@@ -45,12 +56,32 @@ def serving(lines: Lines) -> CellInfo | None:
             pci=whole(fields[7]),
             earfcn=whole(fields[8]),
             band=band_in(fields[9]),
-            tac=hexadecimal(fields[12]),
+            tac=tac(fields[12]),
             rsrp=rsrp(number(fields[13])),
             rsrq=rsrq(number(fields[14])),
             rssi=rssi(number(at(fields, 15))),
-            sinr=number(at(fields, 16)),
+            sinr=sinr(number(at(fields, 16))) if rat in _SINR_IS_DB else None,
             connected=_STATES.get(fields[1]),
+            bw_dl_rb=blocks_of_code(fields[11]) if rat in _SINR_IS_DB else None,
+            raw=numbers(rsrp=fields[13], rsrq=fields[14], rssi=at(fields, 15), sinr=at(fields, 16)),
+        )
+    return None
+
+
+def signal_quality(lines: Lines) -> CellInfo | None:
+    """Read +QCSQ: RAT, RSSI, RSRP, SINR (0 to 250 in steps of 0.2 dB from -20 dB), RSRQ; no cell."""
+    for fields in named(lines, "+QCSQ"):
+        rat = rat_of(at(fields, 0), WORDS)
+        if rat not in ("LTE", "LTE-M", "NB-IoT") or len(fields) < 5:
+            continue
+        index = whole(fields[3])
+        return CellInfo(
+            rat=rat,
+            rssi=rssi(number(fields[1])),
+            rsrp=rsrp(number(fields[2])),
+            sinr=index / 5 - 20.0 if index is not None and 0 <= index <= 250 else None,
+            rsrq=rsrq(number(fields[4])),
+            raw=numbers(rssi=fields[1], rsrp=fields[2], sinr=fields[3], rsrq=fields[4]),
         )
     return None
 

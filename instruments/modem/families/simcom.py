@@ -11,17 +11,21 @@ from instruments.modem.families.common import (
     at,
     band_in,
     bands_of,
+    blocks_of_code,
     hexadecimal,
     mask_of,
     mode_for,
     mode_told,
     named,
     number,
+    numbers,
     plmn,
     rat_of,
     rsrp,
     rsrq,
     rssi,
+    sinr,
+    tac,
     whole,
 )
 from instruments.modem.vendor import Ask, BandControl, RatControl, Vendor
@@ -44,7 +48,7 @@ def _serving(lines: Lines, tenths: bool) -> CellInfo | None:
         return CellInfo(
             rat=rat_of(fields[0], WORDS),
             plmn=plmn(fields[2]),
-            tac=hexadecimal(fields[3]),
+            tac=tac(fields[3]),
             cell_id=whole(fields[4]),
             pci=whole(fields[5]),
             band=band_in(fields[6]),
@@ -52,7 +56,9 @@ def _serving(lines: Lines, tenths: bool) -> CellInfo | None:
             rsrq=rsrq(number(fields[10], scale)),
             rsrp=rsrp(number(fields[11], scale)),
             rssi=rssi(number(fields[12], scale)),
-            sinr=number(at(fields, 13)),
+            sinr=sinr(number(at(fields, 13))),
+            bw_dl_rb=blocks_of_code(fields[8]),
+            raw=numbers(rsrq=fields[10], rsrp=fields[11], rssi=fields[12], rssnr=at(fields, 13)),
         )
     return None
 

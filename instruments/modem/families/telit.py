@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -18,12 +19,15 @@ from instruments.modem.families.common import (
     mode_told,
     named,
     number,
+    numbers,
     plmn,
     rsrp,
     rsrq,
     rssi,
+    tac,
     whole,
 )
+from instruments.modem.lines import name_of
 from instruments.modem.vendor import Ask, BandControl, RatControl, SlotControl, Vendor
 
 _WS46 = {"12": ("GSM",), "22": ("UMTS",), "28": ("LTE",), "30": ("LTE", "GSM"), "31": ("LTE", "UMTS"),
@@ -44,9 +48,32 @@ def serving(lines: Lines) -> CellInfo | None:
             rsrp=rsrp(number(fields[2])),
             rssi=rssi(number(fields[3])),
             rsrq=rsrq(number(fields[4])),
-            tac=hexadecimal(fields[5]),
+            tac=tac(fields[5]),
             cell_id=hexadecimal(fields[11]),
             connected={"0": False, "1": True}.get(fields[10]),
+            # TXPWR is 0 also where nothing is sent; models disagree on what stands before the DRX cycle.
+            raw=numbers(rsrp=fields[2], rssi=fields[3], rsrq=fields[4], tx=fields[7]),
+        )
+    return None
+
+
+def monitored(lines: Lines) -> CellInfo | None:
+    """Read #MONI of LTE: ``<operator> RSRP:-92 RSRQ:-17 TAC:8B1E Id:A204B01 EARFCN:800 PWR:-54dbm DRX:1280``."""
+    for line in lines:
+        if name_of(line) != "#MONI" or "RSRP:" not in line:
+            continue
+        found = dict(re.findall(r"\b([A-Za-z]+):\s*([-+0-9A-Za-z.]+)", line))
+        earfcn = whole(found.get("EARFCN", ""))
+        power = re.sub(r"(?i)dbm$", "", found.get("PWR", ""))
+        return CellInfo(
+            earfcn=earfcn,
+            band=band_of_earfcn(earfcn),
+            rsrp=rsrp(number(found.get("RSRP", ""))),
+            rsrq=rsrq(number(found.get("RSRQ", ""))),
+            rssi=rssi(number(power)),
+            tac=tac(found.get("TAC", "")),
+            cell_id=hexadecimal(found.get("Id", "")),
+            raw=numbers(rsrp=found.get("RSRP", ""), rsrq=found.get("RSRQ", ""), pwr=power),
         )
     return None
 

@@ -11,13 +11,18 @@ from instruments.modem.families.common import (
     at,
     band_of_earfcn,
     bands_of,
+    hexadecimal,
     mask_of,
     named,
     number,
+    plmn,
     rsrp,
     rsrq,
+    sinr,
+    tac,
     whole,
 )
+from instruments.modem.levels import RSRP_EXTENDED, RSRQ_EXTENDED, extended
 from instruments.modem.vendor import Ask, BandControl, RatControl, Vendor
 
 _RATS = {"7": "LTE-M", "8": "NB-IoT", "9": "GSM", "3": "LTE"}
@@ -36,6 +41,39 @@ def serving(lines: Lines) -> CellInfo | None:
         band=band_of_earfcn(earfcn),
         rsrp=rsrp(number(at(powers[0], 2))),
         rsrq=rsrq(number(at(ratios[0], 2))) if ratios else None,
+    )
+
+
+def engineering(lines: Lines) -> CellInfo | None:
+    """Read the answer of AT+UCGED? in mode 2 (SARA-R5): a line of RAT, MCC and MNC, then one of the serving cell.
+
+    ``<EARFCN>,<band>,<UL bw>,<DL bw>,<TAC>,<cell id>,<PCI>,<M-TMSI>,<MME group>,<MME code>,<RSRP>,<RSRQ>,<SINR>,...``:
+    RSRP and RSRQ are indices of 36.133, TAC and cell id hexadecimal. The M-TMSI is read over.
+    """
+    rows = [line.split(",") for line in lines if line[:1].isdigit()]
+    head = next((row for row in rows if len(row) == 4), None)
+    cell = next((row for row in rows if len(row) >= 13), None)
+    if head is None or cell is None or head[0].strip() not in ("3", "6"):
+        return None
+    known = {
+        name: level
+        for name, text, scale in (("rsrp", cell[10], RSRP_EXTENDED), ("rsrq", cell[11], RSRQ_EXTENDED))
+        if (level := extended(scale, whole(text))) is not None
+    }
+    earfcn = whole(cell[0])
+    mcc, mnc = head[2].strip().zfill(3), head[3].strip()
+    return CellInfo(
+        plmn="" if "f" in (mcc + mnc).lower() else plmn(mcc, mnc),
+        earfcn=earfcn,
+        band=whole(cell[1]),
+        bw_dl_rb=whole(cell[3]),
+        tac=tac(cell[4]),
+        cell_id=hexadecimal(cell[5]),
+        pci=whole(cell[6]),
+        rsrp=known["rsrp"].value if "rsrp" in known else None,
+        rsrq=known["rsrq"].value if "rsrq" in known else None,
+        sinr=sinr(number(cell[12])) if known else None,
+        levels=known,
     )
 
 
@@ -71,6 +109,10 @@ def _set_bands(bands: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _engineering_or_serving(lines: Lines) -> CellInfo | None:
+    return engineering(lines) or serving(lines)
+
+
 SARA_R5 = Vendor(
     name="u-blox-sara-r5",
     models=r"u-?blox.* SARA-R5",
@@ -80,7 +122,7 @@ SARA_R5 = Vendor(
     setup=("AT+USIMSTAT=6",),
     reset="AT+CFUN=16",
     power_down="AT+CPWROFF",
-    serving=Ask(("AT+UCGED=5", "AT+UCGED?"), serving),
+    serving=Ask(("AT+UCGED=2", "AT+UCGED?"), _engineering_or_serving),
     rat_control=RatControl(("LTE-M", "NB-IoT"), Ask(("AT+URAT?",), _rats), _set_rats, "restart"),
     band_control=BandControl(Ask(("AT+UBANDMASK?",), _bands), _set_bands, "restart"),
 )
@@ -90,6 +132,7 @@ SARA_R4 = replace(
     models=r"u-?blox",
     driver="u-blox-sara-r4",
     setup=("AT+USIMSTAT=3",),
+    serving=Ask(("AT+UCGED=5", "AT+UCGED?"), serving),
     rat_control=RatControl(("LTE-M", "NB-IoT", "GSM"), Ask(("AT+URAT?",), _rats), _set_rats, "restart"),
 )
 VENDORS = (SARA_R5, SARA_R4)
