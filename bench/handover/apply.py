@@ -1,0 +1,62 @@
+"""Replacing the identifiers in a trace and in the text files of a run folder."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.handover.image import TEXT_KINDS, Image, apdu_streams, lane_streams
+from bench.handover.ip import finish, flows, ip_start
+from bench.handover.replace import Replacer
+from bench.trace import redact
+from bench.trace.lane import Direction
+
+_BIT_CODED: Final = ("lte_rrc", "nr-rrc", "nas", "gsm_a", "umts")
+_RADIO: Final = ("radio", "diag", "nas", "rrc")
+
+
+def trace(images: list[Image], replacer: Replacer) -> None:
+    """Replace in all files of a trace, given in their order: what goes on in the next one is seen as one."""
+    _mask(images)
+    for stream in (*apdu_streams(images).values(), *flows(images).values(), *lane_streams(images).values()):
+        data = stream.get()
+        found = replacer.replace(data)
+        if found != data:
+            stream.put(found)
+    for image in images:
+        for packet in image.packets:
+            text = packet.kind in TEXT_KINDS
+            if packet.dissector.startswith(_BIT_CODED) or (packet.kind in _RADIO and not _is_json(image, packet.start)):
+                data = image.bytes_of(packet)
+                if not text:
+                    image.put(packet.start, replacer.bits(data))
+        for span in image.texts:
+            image.put(span.start, replacer.comment(bytes(image.buffer[span.start : span.end])))
+    finish(images, replacer.addresses)
+
+
+def _is_json(image: Image, start: int) -> bool:
+    return bytes(image.buffer[start : start + 1]) in (b"{", b"[")
+
+
+def _mask(images: list[Image]) -> None:
+    """Hide PINs and keys of lanes that were recorded with them, as a recording without secrets does."""
+    secret: dict[str, bool] = {}
+    for image in images:
+        for packet in image.packets:
+            if packet.kind not in ("at", "scpi", "apdu", "sniff") or ip_start(image, packet) is not None:
+                continue
+            data = image.bytes_of(packet)
+            hidden = data
+            if packet.kind == "at":
+                hidden = redact.at_line(data)
+            elif packet.kind == "scpi" and packet.direction == Direction.SENT:
+                hidden, secret[packet.lane] = redact.scpi_line(data)
+            elif packet.kind == "scpi":
+                whole = secret.pop(packet.lane, False)
+                hidden = b"*" * len(data.rstrip()) + data[len(data.rstrip()) :] if whole else redact.scpi_line(data)[0]
+            elif packet.direction == Direction.SENT:
+                hidden = redact.command(data)
+            elif packet.direction == Direction.RECEIVED:
+                hidden = redact.response(data)
+            if hidden != data and len(hidden) == len(data):
+                image.put(packet.start, hidden)
