@@ -113,7 +113,7 @@ def bundle(
         left: list[Left] = []
         for path in files:
             name = str(path.relative_to(scratch))
-            left += check.file(name, name.encode()) + check.file(name, path.read_bytes())
+            left += check.file(name, path.read_bytes()) + check.file("a file's name", name.encode())
         if left:
             raise IdentifiersLeft(
                 "identifiers are left, nothing was written: " + "; ".join(map(str, left[:_MOST_SHOWN])),

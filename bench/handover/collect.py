@@ -142,7 +142,7 @@ _URL: Final = re.compile(
     r"(?:https?|coaps?|ftp|telnet|wss?|proxy)://(?:[^@/\s\"]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])"
 )
 _QUAD: Final = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?!\d)")
-_COLONS: Final = re.compile(r"(?<![0-9A-Fa-f:.])([0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![0-9A-Fa-f:])")
+_COLONS: Final = re.compile(r"(?<![0-9A-Za-z:.])([0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![0-9A-Za-z:.])")
 _DOTTED_V6: Final = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){15})(?![\d.])")
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}[a-z]{2,16}", re.I)
 
