@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
+    "trace": ("bench.cli.trace:trace", "The trace of a run: replay, export, dissector."),
     "bundle": ("bench.cli.bundle:bundle", "Pack runs for somebody else, redacted and checked."),
     "euicc": (
         "bench.cli.euicc:euicc",
