@@ -170,12 +170,9 @@ def _address(key: bytes, value: str) -> str:
 
 
 def _octet(key: bytes, prefix: bytes, octet: int, groups: tuple[range, ...]) -> int:
-    # What begins the private and shared networks (RFC 1918, RFC 6598, RFC 3927) stays, so that private stays private.
-    fixed = (
-        _FIXED
-        if prefix
-        else frozenset((0, 10, 100, 127, 169, 172, 192, *range(224, 256)) if groups is _V4 else (0, 0xFE, 0xFF))
-    )
+    # What begins the private and shared networks (RFC 1918, 6598, 3927, 4193) stays, so that private stays private.
+    beginnings = (0, 10, 100, 127, 169, 172, 192, *range(224, 256)) if groups is _V4 else (0, 0xFD, 0xFE, 0xFF)
+    fixed = _FIXED if prefix else frozenset(beginnings)
     if octet in fixed:
         return octet
     members = [member for member in next(group for group in groups if octet in group) if member not in fixed]

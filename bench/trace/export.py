@@ -36,6 +36,7 @@ _RRC_CHANNELS: Final = {
 }  # fmt: skip
 """Sub types of GSMTAP's LTE RRC, by the end of Wireshark's dissector names."""
 _NAS: Final = {"nas-eps": 0, "nas-eps_plain": 0}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _SNAP: Final = 262_144
 _ROWS: Final = 50_000
 
@@ -45,9 +46,10 @@ def gsmtap(kind: int, sub_type: int, payload: bytes, *, uplink: bool = False) ->
     head = struct.pack(">BBBBHbbIBBBB", 2, 4, kind, 0, _UPLINK if uplink else 0, 0, 0, 0, sub_type, 0, 0, 0)
     length = 28 + len(head) + len(payload)
     header = struct.pack(">BBHHHBBHII", 0x45, 0, length, 0, 0, 64, 17, 0, 0x7F000001, 0x7F000001)
-    total = sum(struct.unpack(">10H", header))
+    total: int = sum(struct.unpack(">10H", header))
     total = (total & 0xFFFF) + (total >> 16)
-    header = header[:10] + (~((total & 0xFFFF) + (total >> 16)) & 0xFFFF).to_bytes(2, "big") + header[12:]
+    total = (total & 0xFFFF) + (total >> 16)
+    header = header[:10] + (~total & 0xFFFF).to_bytes(2, "big") + header[12:]
     return header + struct.pack(">HHHH", _PORT, _PORT, length - 20, 0) + head + payload  # UDP checksum 0: none
 
 
@@ -133,9 +135,7 @@ def write_csv(stream: IO[str], packets: Iterable[Packet]) -> int:
     writer.writerow(COLUMNS)
     count = 0
     for row in rows(packets):
-        writer.writerow(
-            [f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple("=+-@\t\r") else cell for cell in row]
-        )
+        writer.writerow([f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in row])
         count += 1
     return count
 
@@ -148,35 +148,24 @@ def write_parquet(path: Path, packets: Iterable[Packet]) -> int:
     except ImportError as error:
         raise ConfigurationError(
             "Parquet needs the package pyarrow",
-            where=str(path),
             hint="pip install 'esim-bench[parquet]'; CSV needs none",
         ) from error
-    types = {"number": "int64", "time_ns": "int64", "length": "int64", "data": "binary"}
-    fields = [(name, types.get(name, "string")) for name in COLUMNS if name != "time"]
-    fields.insert(1, ("time", "timestamp"))
-    schema = pyarrow.schema(
-        [
-            (name, pyarrow.timestamp("ns", "UTC") if kind == "timestamp" else getattr(pyarrow, kind)())
-            for name, kind in fields
-        ]
-    )
+    types = {
+        **dict.fromkeys(COLUMNS, pyarrow.string()),
+        **dict.fromkeys(("number", "time_ns", "length"), pyarrow.int64()),
+        "time": pyarrow.timestamp("ns", "UTC"),
+        "data": pyarrow.binary(),
+    }
+    schema = pyarrow.schema([(name, types[name]) for name in COLUMNS])
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         batch: list[tuple[Any, ...]] = []
 
         def flush() -> None:
-            columns = list(zip(*batch, strict=True)) if batch else [()] * len(COLUMNS)
-            arrays = [
-                pyarrow.array(
-                    columns[2]
-                    if name == "time"
-                    else [bytes.fromhex(text) for text in columns[8]]
-                    if name == "data"
-                    else columns[COLUMNS.index(name)],
-                    schema.field(name).type,
-                )
-                for name, _ in fields
-            ]
+            columns = dict(zip(COLUMNS, zip(*batch, strict=True) if batch else [()] * len(COLUMNS), strict=True))
+            columns["time"] = columns["time_ns"]
+            columns["data"] = tuple(bytes.fromhex(text) for text in columns["data"])
+            arrays = [pyarrow.array(columns[name], types[name]) for name in COLUMNS]
             writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
 
         for row in rows(packets):

@@ -38,7 +38,7 @@ _BY_PATH: Final[dict[tuple[int, ...], str]] = {
 _LISTS: Final = ((0xBF2D, 0xA0), (0xBF28, 0xA0), (0xBF2B, 0xA0), (0xBF2B, 0xA2), (0xBF55, 0xA0))
 """Profiles, notifications, package results and eIMs: how many there are is the card's state."""
 
-_LENGTHS: Final = {(0xBF2E, 0x80): 16}
+_LENGTHS: Final[dict[tuple[int, ...], int]] = {(0xBF2E, 0x80): 16}
 
 
 def volatile(path: tuple[int, ...]) -> str:
@@ -46,7 +46,8 @@ def volatile(path: tuple[int, ...]) -> str:
     if path and path[-1] in _ANYWHERE:
         return _ANYWHERE[path[-1]]
     for length in range(len(path), 0, -1):
-        found = _BY_PATH.get(path[:length])
+        part: tuple[int, ...] = path[:length]
+        found = _BY_PATH.get(part)
         if found is not None:
             return found
     return ""
