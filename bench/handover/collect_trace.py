@@ -53,7 +53,8 @@ def collect(found: Found, images: list[Image]) -> None:
     for (lane, _), stream in lane_streams(images).items():
         data = stream.get()
         kind = lane.partition(":")[0]
-        _binary(found, data)
+        if kind not in ("apdu", "sniff", "at"):  # of APDUs only the data: a status word is no part of an identifier
+            _binary(found, data)
         if kind in _TEXT_LINES or kind in _JSON_LANES:
             _embedded(found, data)
     for (lane, _), stream in flows(images).items():
