@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.handover.image import TEXT_KINDS, Image, apdu_streams, lane_streams
+from bench.handover.image import TEXT_KINDS, Image, ImagePacket, Span, apdu_streams, lane_streams
 from bench.handover.ip import finish, flows, ip_start
 from bench.handover.replace import Replacer
 from bench.trace import redact
+from bench.trace.decode import one_liner
 from bench.trace.lane import Direction
 
 _BIT_CODED: Final = ("lte_rrc", "nr-rrc", "nas", "gsm_a", "umts")
@@ -16,6 +17,7 @@ _RADIO: Final = ("radio", "diag", "nas", "rrc")
 
 def trace(images: list[Image], replacer: Replacer) -> None:
     """Replace in all files of a trace, given in their order: what goes on in the next one is seen as one."""
+    derived = _derived(images)
     _mask(images)
     for stream in (*apdu_streams(images).values(), *flows(images).values(), *lane_streams(images).values()):
         data = stream.get()
@@ -31,7 +33,28 @@ def trace(images: list[Image], replacer: Replacer) -> None:
                     image.put(packet.start, replacer.bits(data))
         for span in image.texts:
             image.put(span.start, replacer.comment(bytes(image.buffer[span.start : span.end])))
+    for image, packet, span in derived:
+        # Made again rather than replaced: each half of an identifier in two packets has a comment of its own.
+        told = _told(image, packet)
+        length = span.end - span.start
+        if image.bytes_of_span(span) != told:
+            image.put(span.start, told[:length].decode("utf-8", "ignore").encode().ljust(length))
     finish(images, replacer.addresses)
+
+
+def _told(image: Image, packet: ImagePacket) -> bytes:
+    return one_liner(packet.lane, packet.direction, image.bytes_of(packet)).encode("utf-8", "replace")
+
+
+def _derived(images: list[Image]) -> list[tuple[Image, ImagePacket, Span]]:
+    """Return the comments that only tell what the packet says."""
+    return [
+        (image, packet, packet.comments[0])
+        for image in images
+        for packet in image.packets
+        if packet.comments and packet.direction >= 0
+        if image.bytes_of_span(packet.comments[0]) == _told(image, packet)
+    ]
 
 
 def _is_json(image: Image, start: int) -> bool:

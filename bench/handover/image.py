@@ -52,6 +52,7 @@ class ImagePacket:
     end: int
     time_ns: int
     dissector: str = ""
+    comments: list[Span] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -76,6 +77,10 @@ class Image:
     def bytes_of(self, packet: ImagePacket) -> bytes:
         """Return what a packet holds now."""
         return bytes(self.buffer[packet.start : packet.end])
+
+    def bytes_of_span(self, span: Span) -> bytes:
+        """Return what is at a place now."""
+        return bytes(self.buffer[span.start : span.end])
 
     def put(self, start: int, data: bytes) -> None:
         """Write bytes where as many were."""
@@ -158,7 +163,8 @@ def _packet(image: Image, section: blocks.Section, order: str, place: int, total
         )
     )
     options = place + 28 + len(packet.data) + (-len(packet.data) & 3)
-    image.texts.extend(_options(image.buffer, order, options, place + total - 4))
+    image.packets[-1].comments.extend(_options(image.buffer, order, options, place + total - 4))
+    image.texts.extend(image.packets[-1].comments)
 
 
 def _options(buffer: bytearray, order: str, start: int, end: int, *, clear: bool = False) -> Iterator[Span]:
