@@ -17,7 +17,7 @@ from typing import Final
 
 from bench.handover.image import DECRYPTION_SECRETS, apdu_streams, lane_streams, parse
 from bench.handover.ip import addresses, flows, ip_start
-from bench.handover.pseudonyms import ADDRESS, BYTES, CELL, DIGITS, HOST, ICCID, IMEI, NAME, Identifier
+from bench.handover.pseudonyms import ADDRESS, BYTES, CELL, DIGITS, HOST, ICCID, IMEI, LOGIN, NAME, Identifier
 from bench.trace.errors import TraceError
 
 _SHORTEST: Final = 8
@@ -65,6 +65,12 @@ class _Forms:
                 self.words.append(("hexadecimal", re.compile(word, re.I)))
             number = rb"(?:cell_?id|cell|eci|nci|\bci|cid)[\"' :=]{1,4}" + str(int(value, 16)).encode() + rb"(?!\d)"
             self.words.append(("number", re.compile(number, re.I)))
+        elif kind == LOGIN:
+            word = re.escape(value.encode())
+            self.words.append(("in a path", re.compile(rb"(?:/home|[/\\]Users)[/\\]+" + word + rb"(?![A-Za-z0-9])")))
+            self.words.append(
+                ("at a host", re.compile(rb"(?<![A-Za-z0-9])" + word + rb"@|@" + word + rb"(?![A-Za-z0-9])"))
+            )
         elif len(value.encode()) >= _SHORTEST:
             self._words(value, kind)
         else:

@@ -6,9 +6,11 @@ like a number. More is added than is certain: an identifier that is none costs a
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from bench.handover.pseudonyms import (
@@ -22,6 +24,7 @@ from bench.handover.pseudonyms import (
     IMEI,
     IMSI,
     KEY,
+    LOGIN,
     MSISDN,
     NAME,
     TMSI,
@@ -135,7 +138,7 @@ _IN_TEXT: Final = (
     (re.compile(r"MSISDN[^0-9A-Za-z\n+]{1,6}\+?(\d{7,15})", re.I), MSISDN),
     (re.compile(r"M-?TMSI[^0-9A-Za-z\n]{1,6}(?:0x)?([0-9a-f]{8})(?![0-9a-f])", re.I), TMSI),
     (re.compile(r"\b([0-9A-Z]{5}(?:-[0-9A-Z]{5}){3})\b"), CODE),
-    (re.compile(r"(?:/home/|/Users/|\\Users\\)([^/\\\s\"':,]+)"), NAME),
+    (re.compile(r"(?<![A-Za-z0-9_.-])(?:/home/|/Users/|[A-Z]:\\{1,2}Users\\{1,2})([^/\\\s\"':,]+)"), LOGIN),
 )
 _ACTIVATION: Final = re.compile(r"LPA:1\$([^$\s\"'<>\\]+)\$([^$\s\"'<>\\]*)", re.I)
 _URL: Final = re.compile(
@@ -157,6 +160,14 @@ _MONI: Final = re.compile(r"\bTAC:[0-9A-F]+ Id:([0-9A-F]{4,9})\b", re.I)
 _QUOTED_15: Final = re.compile(r"[\"'](\d{15})[\"']")
 _NUMBER_LINES: Final = re.compile(r'\+(?:CNUM|CLIP|CMT|CSCA|CMGR|CMGL|COLP)\b[^\r\n]*?"(\+?\d{7,15})"')
 _FILE_BY_AT: Final = re.compile(r"AT\+CRSM=\d+,(\d+)", re.I)
+
+
+@functools.cache
+def vocabulary() -> str:
+    """Return the bench's own texts: what is a word there is nobody's name, and must stay in what is made of a run."""
+    here = Path(__file__).parent
+    files = [*(here.parent / "report").glob("*.py"), *(here.parent / "run").glob("*.py"), here / "bundle.py"]
+    return "\n".join(file.read_text("utf-8") for file in sorted(files))
 
 
 class Found:
@@ -190,9 +201,15 @@ class Found:
             value = str(ipaddress.ip_address(value))
         if kind == HOST and not _private_host(value):
             return
-        if kind == NAME and (value.lower() in _GENERIC or _word_in(value, self.public)):
+        if kind in (NAME, LOGIN) and value.lower() in _GENERIC:
             self.kept.add(value)
             return
+        if kind in (NAME, LOGIN):
+            public = _word_in(value, self.public) or _word_in(value, vocabulary())
+            if public and kind == NAME:
+                self.kept.add(value)
+                return
+            kind = LOGIN if public else NAME
         if kind == CREDENTIAL and (value.lower() in _GENERIC or "/" in value):
             return
         identifier = Identifier(kind, value)
@@ -262,10 +279,10 @@ class Found:
             return
         if snake == "by" and "@" in text:
             user, _, host = text.partition("@")
-            self.add(NAME, user)
-            self.add(NAME, host)
+            self.add(LOGIN, user)
+            self.add(LOGIN, host)
         if path[-2:] == ("host", "name"):
-            self.add(NAME, text)
+            self.add(LOGIN, text)
         self.text(text)
         if not _VERSION_KEY.search(snake):
             self.addresses(text)

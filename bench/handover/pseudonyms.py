@@ -31,10 +31,12 @@ CREDENTIAL: Final = "credential"
 ADDRESS: Final = "address"
 HOST: Final = "host name"
 NAME: Final = "name"
+LOGIN: Final = "login name"
+"""A person's or a host's name that is also a word of the bench's own: replaced in paths and before or after @."""
 CELL: Final = "cell id"
 
 DIGITS: Final = (IMSI, EID, ICCID, IMEI, MSISDN)
-TEXTS: Final = (CODE, CREDENTIAL, HOST, NAME)
+TEXTS: Final = (CODE, CREDENTIAL, HOST, NAME, LOGIN)
 BYTES: Final = (TMSI, KEY)
 
 KEPT_DIGITS: Final = {IMSI: 5, EID: 8, ICCID: 7, IMEI: 8, MSISDN: 2}

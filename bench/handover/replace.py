@@ -25,6 +25,7 @@ from bench.handover.pseudonyms import (
     IMEI,
     IMSI,
     KEPT_DIGITS,
+    LOGIN,
     Identifier,
 )
 
@@ -83,6 +84,9 @@ class Replacer:
             self._cut.append((each.value, pseudonym, max(shared, KEPT_DIGITS[each.kind])))
 
     def _add_text(self, each: Identifier, pseudonym: str) -> None:
+        if each.kind == LOGIN:
+            self._patterns.append((re.compile(login_pattern(each.value)), pseudonym.encode()))
+            return
         forms = {each.value: pseudonym}
         if each.kind == HOST:
             forms |= {each.value.upper(): pseudonym.upper(), each.value.lower(): pseudonym.lower()}
@@ -250,6 +254,17 @@ def _written(value: str, other: str) -> Iterator[Pair]:
         one, two = json.dumps(value)[1:-1], json.dumps(other)[1:-1]
         if len(one) == len(two):
             yield one.encode(), two.encode()
+
+
+def login_pattern(name: str) -> bytes:
+    """Return where a name that is a common word, too, is a name."""
+    literal = re.escape(name.encode())
+    end = rb"(?![A-Za-z0-9])"
+    return (
+        rb"(?<=/home/)" + literal + end + rb"|(?<=[/\\]Users[/\\])" + literal + end
+        + rb"|(?<![A-Za-z0-9])" + literal + rb"(?=@)|(?<=@)" + literal + end
+        + rb'|(?<="name": ")' + literal + rb'(?=")|(?<="name":")' + literal + rb'(?=")'
+    )  # fmt: skip
 
 
 def _dns(name: str) -> str:

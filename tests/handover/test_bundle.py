@@ -281,6 +281,23 @@ def test_the_check_sees_each_form_by_itself(tmp_path: Path) -> None:
     assert missed == []
 
 
+def test_a_name_that_is_a_word_of_ours_is_replaced_where_it_is_a_name(home: Path, tmp_path: Path) -> None:
+    """A person called max: /home/max goes, the keys of JSON and the words of the report stay."""
+    folder = run_folder(home / "runs")
+    manifest = json.loads((folder / places.MANIFEST).read_text())
+    manifest["order"]["by"] = "max@report"
+    manifest["host"]["name"] = "report"
+    manifest["parameters"]["max"] = "in /home/max/x, max is 3, and /srv/home/runs is a folder"
+    places.write_manifest(folder, manifest)
+    assert run("last", "--for", "v", "-o", "o.zip").exit_code == 0
+    files = unpack(tmp_path / "o.zip", tmp_path / "got")
+    told = json.loads(next(data for name, data in files.items() if name.endswith("run.json")))
+    user, host = told["order"]["by"].split("@")
+    assert (len(user), len(host)) == (3, 6) and user != "max" and host != "report"
+    assert told["parameters"]["max"] == f"in /home/{user}/x, max is 3, and /srv/home/runs is a folder"
+    assert told["host"]["name"] == host
+
+
 def test_session_keys_never_leave(home: Path, tmp_path: Path) -> None:
     folder = run_folder(home / "runs")
     trace = folder / places.TRACE
