@@ -268,13 +268,14 @@ local function response(key, apdu)
   return finished(whole, "response")
 end
 
--- The PDU of an exported PDU and its direction (0 sent, 1 received).
+-- The PDU of an exported PDU, its direction (0 sent, 1 received), and the name of what is inside.
 local function exported(bytes)
-  local at, direction = 1, nil
+  local at, direction, name = 1, nil, ""
   while at + 3 <= #bytes do
     local tag, length = number(bytes, at, 2), number(bytes, at + 2, 2)
     at = at + 4
-    if tag == 0 then return bytes:sub(at + length), direction end
+    if tag == 0 then return bytes:sub(at + length), direction, name end
+    if tag == 12 or tag == 33 then name = name .. " " .. bytes:sub(at, at + length - 1) end
     if tag == 35 and length == 4 then direction = bytes:byte(at + 3) end
     at = at + length
   end
@@ -293,8 +294,8 @@ local function find(tvb)
   local bytes = tvb:raw()
   local id = interface_id()
   local key = id and tostring(id.value) or "0"
-  local name = interface_name()
-  local kind = name and tostring(name.value):match("^[%w_]+") or ""
+  local lane = interface_name()
+  local kind = lane and tostring(lane.value):match("^[%w_]+") or ""
   local sim = gsmtap(bytes)
   if sim then
     local length = #sim >= 5 and sim:byte(5) or 0
@@ -304,8 +305,12 @@ local function find(tvb)
     local told = response(key, sim:sub(split + 1))
     return told or asked
   end
-  local pdu, direction = exported(bytes)
+  local pdu, direction, name = exported(bytes)
   if not pdu or not direction then return nil end
+  if kind == "" then  -- the first of two passes may have no fields
+    if name:find("gsm_sim", 1, true) or name:find("APDU", 1, true) then kind = "apdu" end
+    if name:find("ESipa", 1, true) or name:find(" ber", 1, true) then kind = "esipa" end
+  end
   if kind == "apdu" or kind == "sniff" then
     if direction == 0 then return command(key, pdu) end
     return response(key, pdu)
@@ -335,5 +340,5 @@ function es10.dissector(tvb, pinfo, tree)
   pinfo.cols.info:append(" [" .. found.name .. "]")
 end
 
-register_postdissector(es10)
+register_postdissector(es10, true)
 """
