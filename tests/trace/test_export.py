@@ -94,8 +94,11 @@ def test_csv_is_a_table_and_holds_no_formula(trace: Path, tmp_path: Path) -> Non
 def test_parquet(trace: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: esim-bench[parquet]")
     assert write_parquet(tmp_path / "o.parquet", read(trace)) == 9
-    table = parquet.read_table(tmp_path / "o.parquet").to_pydict()
-    assert list(table) == list(COLUMNS)
+    whole = parquet.read_table(tmp_path / "o.parquet")
+    assert whole.column_names == list(COLUMNS)
+    assert str(whole.schema.field("time").type) == "timestamp[ns, tz=UTC]"
+    assert whole.column("time")[0].value == 1_795_000_000_123_456_789
+    table = whole.drop(["time"]).to_pydict()  # Python's own datetime has no nanoseconds
     assert table["data"][4] == bytes.fromhex("980001010000000010f99000")
     assert table["time_ns"][0] == 1_795_000_000_123_456_789
 
