@@ -26,13 +26,19 @@ def trace(images: list[Image], replacer: Replacer) -> None:
             stream.put(found)
     for image in images:
         for packet in image.packets:
-            text = packet.kind in TEXT_KINDS
             if packet.dissector.startswith(_BIT_CODED) or (packet.kind in _RADIO and not _is_json(image, packet.start)):
-                data = image.bytes_of(packet)
-                if not text:
-                    image.put(packet.start, replacer.bits(data))
+                if packet.kind not in TEXT_KINDS:
+                    image.put(packet.start, replacer.bits(image.bytes_of(packet)))
+    remade = {(id(image), span.start) for image, _, span in derived}
+    known: dict[bytes, bytes] = {}
+    for image in images:
         for span in image.texts:
-            image.put(span.start, replacer.comment(bytes(image.buffer[span.start : span.end])))
+            if (id(image), span.start) in remade:
+                continue
+            text = image.bytes_of_span(span)
+            if text not in known:
+                known[text] = replacer.comment(text)
+            image.put(span.start, known[text])
     for image, packet, span in derived:
         # Made again rather than replaced: each half of an identifier in two packets has a comment of its own.
         told = _told(image, packet)

@@ -55,7 +55,8 @@ class Replacer:
 
     def __init__(self, given: Mapping[Identifier, str]) -> None:
         self._raw: list[Pair] = []
-        self._patterns: list[tuple[re.Pattern[bytes], bytes]] = []
+        self._patterns: list[tuple[bytes, re.Pattern[bytes], bytes]] = []
+        """What must be in the bytes for a pattern to match at all, the pattern, and what it is replaced by."""
         self._digits: list[tuple[str, str]] = []
         self._cut: list[tuple[str, str, int]] = []
         self._cells: list[tuple[str, str]] = []
@@ -85,7 +86,7 @@ class Replacer:
 
     def _add_text(self, each: Identifier, pseudonym: str) -> None:
         if each.kind == LOGIN:
-            self._patterns.append((re.compile(login_pattern(each.value)), pseudonym.encode()))
+            self._patterns.append((each.value.encode(), re.compile(login_pattern(each.value)), pseudonym.encode()))
             return
         forms = {each.value: pseudonym}
         if each.kind == HOST:
@@ -98,7 +99,7 @@ class Replacer:
                 else:  # short words: whole, or behind their own length as in a TLV
                     literal = re.escape(one)
                     pattern = rb"(?<=[\x01-\x1f])" + literal + rb"|(?<![A-Za-z0-9])" + literal + rb"(?![A-Za-z0-9])"
-                    self._patterns.append((re.compile(pattern), two))
+                    self._patterns.append((one, re.compile(pattern), two))
             for codec in ("utf-16-be", "utf-16-le"):
                 self._raw.append((value.encode(codec), other.encode(codec)))
 
@@ -115,7 +116,7 @@ class Replacer:
             pattern = rb"(?<![0-9A-Fa-f.:])" + re.escape(text.encode()) + rb"(?![0-9A-Fa-f:])"
             if one.version == 4:  # an address and its mask may stand in one string
                 pattern = rb"(?<![0-9.])" + re.escape(text.encode()) + rb"(?![0-9])"
-            self._patterns.append((re.compile(pattern), other.encode()))
+            self._patterns.append((text.encode(), re.compile(pattern), other.encode()))
 
     def _add_cell(self, value: str, pseudonym: str) -> None:
         self._cells.append((value, pseudonym))
@@ -126,10 +127,11 @@ class Replacer:
                 pattern = rb"(?<![0-9A-Za-z+.])" + re.escape(a.encode()) + rb"(?![0-9A-Za-z.])"
                 if quotes[0]:
                     pattern = rb'(?<=")' + a.encode() + rb'(?=")'
-                self._patterns.append((re.compile(pattern), b.encode()))
+                self._patterns.append((a.encode(), re.compile(pattern), b.encode()))
         decimal = str(int(value, 16)).encode()
         self._patterns.append(
             (
+                decimal,
                 re.compile(rb"(?P<key>" + _CELL_KEY + rb")" + decimal + rb"(?![0-9])", re.IGNORECASE),
                 str(int(pseudonym, 16)).encode(),
             )
@@ -180,9 +182,9 @@ class Replacer:
         for needle, other in self._raw:
             if needle in data:
                 data = data.replace(needle, other)
-        for pattern, other in self._patterns:
-            keyed = "key" in pattern.groupindex
-            if pattern.search(data):
+        for literal, pattern, other in self._patterns:
+            if literal in data:
+                keyed = "key" in pattern.groupindex
                 data = pattern.sub(lambda found, o=other, k=keyed: found["key"] + o if k else o, data)  # type: ignore[misc]
         data = self._digital(data)
         for swapped in (False, True):
