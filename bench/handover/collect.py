@@ -210,7 +210,9 @@ class Found:
                 self.kept.add(value)
                 return
             kind = LOGIN if public else NAME
-        if kind == CREDENTIAL and (value.lower() in _GENERIC or "/" in value):
+        if kind in (CREDENTIAL, CODE) and (
+            value.lower() in _GENERIC or "/" in value or (value.islower() and _word_in(value, vocabulary()))
+        ):
             return
         identifier = Identifier(kind, value)
         if valid(identifier):
@@ -265,7 +267,7 @@ class Found:
     def _value(self, text: str, key: str, path: tuple[str, ...], *, number: bool) -> None:
         snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
         for pattern, kind in _KEYS:
-            if snake not in _NOT_KEYS and pattern.search(snake):
+            if snake not in _NOT_KEYS and "sources" not in path and pattern.search(snake):
                 if kind == CELL:
                     self.add(CELL, f"{int(text):x}" if number else text)
                 elif kind == CODE and text.upper().startswith("LPA:"):
