@@ -26,9 +26,9 @@ def trace(images: list[Image], replacer: Replacer) -> None:
             stream.put(found)
     for image in images:
         for packet in image.packets:
-            if packet.dissector.startswith(_BIT_CODED) or (packet.kind in _RADIO and not _is_json(image, packet.start)):
-                if packet.kind not in TEXT_KINDS:
-                    image.put(packet.start, replacer.bits(image.bytes_of(packet)))
+            coded = packet.dissector.startswith(_BIT_CODED) or packet.kind in _RADIO
+            if coded and packet.kind not in TEXT_KINDS and not _is_json(image, packet.start):
+                image.put(packet.start, replacer.bits(image.bytes_of(packet)))
     remade = {(id(image), span.start) for image, _, span in derived}
     known: dict[bytes, bytes] = {}
     for image in images:

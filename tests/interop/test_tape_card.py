@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .foreign import PROGRAM, Bench, end, environment, run
+from .foreign import PROGRAM, Bench, Stream, end, environment, run
 from .test_pcsc import need_pcsc
 
 ISD_R = "A0000005591010FFFFFFFF8900000100"
@@ -118,6 +119,31 @@ class Tape(Bench):
                 )
             )
         ]
+
+
+def test_as_card_plays_the_recording_until_a_signal(lab: Lab, recording: dict[str, Any], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [PROGRAM, "trace", "replay", recording["folder"], "--as-card", "--json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(BENCH_HOME=str(tmp_path / "home"), BENCH_LOCKS=str(tmp_path)),
+        process_group=0,
+    )
+    try:
+        assert process.stdout is not None
+        line = Stream(process.stdout.fileno(), -1).until(rb"[^\n]*\n", 60.0).group()
+        (station,) = json.loads(line)["stations"].values()
+        variables = {"PCSCLITE_CSOCK_NAME": station["reader"]["pcsclite_csock"]}
+        need_pcsc("opensc-tool")
+        assert b"9f:96:80:3f:c7" in run("opensc-tool", "-a", deadline=30.0, variables=variables).stdout
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20.0) == 0
+    finally:
+        end(process)
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def test_a_foreign_program_reads_the_recorded_card(lab: Lab, recording: dict[str, Any], tmp_path: Path) -> None:
