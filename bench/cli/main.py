@@ -22,7 +22,8 @@ COMMANDS: Table = {
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
-    "trace": ("bench.cli.trace:trace", "Look into a trace, compare two, repair, replay and hand on."),
+    "trace": ("bench.cli.trace:trace", "Look into a trace, compare two, repair, replay and export it."),
+    "bundle": ("bench.cli.bundle:bundle", "Pack runs for somebody else, redacted and checked."),
     "euicc": (
         "bench.cli.euicc:euicc",
         "Look into the card of a station; download to it; adopt it for the bundled eIM, give it back.",
