@@ -98,7 +98,7 @@ def course(facts: Facts) -> str:
         drawing.said.insert(0, f"{len(marks)} failures marked")
     said = escape(f"The run on one axis of {seconds(facts.duration)}: {'; '.join(drawing.said)}")
     return (
-        f'<svg class="course" role="img" aria-label="{said}" height="{bottom + 24:g}">'
+        f'<svg class="course{" many" if len(phases(facts)) > 80 else ""}" role="img" aria-label="{said}" height="{bottom + 24:g}">'
         f"{svg.axis(facts.duration, _MARK + 2 if marks else 0, bottom)}{''.join(drawing.parts)}{''.join(lines)}</svg>"
     )
 
@@ -244,7 +244,8 @@ def _stretches(points: list[tuple[float, float]]) -> Iterator[tuple[int, int]]:
 
 
 def _supply(drawing: Drawing, samples: Samples) -> None:
-    facts, whole = drawing.facts, samples.statistics()
+    facts = drawing.facts
+    whole = facts.whole[samples.name]
     if whole.amps_max is None or whole.volts_max is None:
         return
     name = f" {escape(text(samples.name, 40))}" if len(facts.power) > 1 else ""

@@ -17,6 +17,7 @@ from bench.run import folder as places
 from bench.run import samples as power
 from bench.run.liveness import alive
 from bench.run.reader import read
+from bench.run.sample_statistics import Statistics
 from bench.run.samples import Samples
 from bench.run.summary import summarise
 
@@ -113,6 +114,11 @@ class Facts:
     def errors(self) -> list[Event]:
         """Errors of the record."""
         return self.of(kinds.ERROR)
+
+    @cached_property
+    def whole(self) -> dict[str, Statistics]:
+        """The figures of every supply over the whole run, by its name: of a long one they take a second to add up."""
+        return {samples.name: samples.statistics() for samples in self.power}
 
     def error_of(self, step: Step) -> Event | None:
         """Return the error event that says more of what a step failed with."""

@@ -80,7 +80,7 @@ def _part(title: str, content: Callable[[], str], *, mark: str = "") -> tuple[st
     if not inner:
         return title, ""
     of = f' class="{mark}"' if mark else ""
-    made = f'<section{of} aria-labelledby="{_id(title)}"><h2 id="{_id(title)}">{title}</h2>{inner}</section>\n'
+    made = f'<section{of} id="{_id(title)}" aria-label="{title}"><h2>{title}</h2>{inner}</section>\n'
     return title, made
 
 

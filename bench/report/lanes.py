@@ -21,6 +21,8 @@ from bench.trace.reader import Packet, TraceReader
 
 _WINDOWS: Final = 20
 _PORTION: Final = 5000
+_SAMPLED: Final = ("radio", "power")
+"""Kinds of lanes that hold samples: they are drawn, and are no exchanges."""
 _PART: Final = re.compile(r"trace(?:[-._]?\d+)?\.pcapng")
 """The trace, or one of the files that it was divided into by size."""
 
@@ -136,18 +138,19 @@ class _Scanner:
         while self._moments and packet.time_ns > self._moments[0]:
             facts.moments[self._moments.popleft()] = self._window()
         self._traffic.take(packet)
-        kind = packet.lane.partition(":")[0]
+        kind = packet.lane.partition(":")[0].partition(".")[0]
         if kind == "steps":
             event = self._traffic.step(packet)
             if event is not None and packet.direction is Direction.RECEIVED:
                 self._step_ended(event)
             return
-        recent = self._recent.get(packet.lane)
-        if recent is None:
-            recent = self._recent[packet.lane] = deque(maxlen=KEPT)
-        recent.append(packet)
-        if self._following:
-            self._after(packet)
+        if kind not in _SAMPLED:
+            recent = self._recent.get(packet.lane)
+            if recent is None:
+                recent = self._recent[packet.lane] = deque(maxlen=KEPT)
+            recent.append(packet)
+            if self._following:
+                self._after(packet)
         self._functions.take(packet, kind)
         self._radio.take(packet, kind)
         self._card.take(packet, kind)

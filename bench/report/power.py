@@ -24,7 +24,7 @@ def power(facts: Facts) -> str:
 
 
 def _supply(samples: Samples, facts: Facts) -> str:
-    whole = samples.statistics()
+    whole = facts.whole[samples.name]
     numbers = [
         (f"{whole.energy:.4g} J", f"energy, {whole.energy_mwh:.4g} mWh"),
         (scaled(whole.amps_max, "A"), _when(whole, facts)),

@@ -51,7 +51,7 @@ class Radio:
         if kind == "at":
             if packet.direction is Direction.RECEIVED and (b"+CESQ" in packet.data or b"REG:" in packet.data):
                 self._answer(packet)
-        elif kind.startswith("radio"):
+        elif kind == "radio":
             self._record(packet)
 
     def _record(self, packet: Packet) -> None:

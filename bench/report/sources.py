@@ -98,7 +98,7 @@ def _from_journal(facts: Facts) -> Iterable[str]:
     yield from seen.values()
     for samples in facts.power:
         if samples.times:
-            whole = samples.statistics()
+            whole = facts.whole[samples.name]
             yield _row("energy", f"{whole.energy:.4g} J", "supply", f"power samples of {samples.name}", None)
 
 

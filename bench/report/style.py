@@ -131,7 +131,7 @@ align-items:baseline}
 .ex .moment td{color:var(--fail);font-weight:700;border-bottom:2px solid var(--fail)}
 .lane{color:var(--soft);white-space:nowrap}
 .ex details{display:inline-block;vertical-align:top;max-width:100%}.ex summary{margin-left:8px}
-tbody th{min-width:9.5em}
+tbody th{min-width:9.5em}.limits td:nth-child(2){white-space:nowrap}
 .times{color:var(--run);white-space:nowrap}
 figure{margin:0 0 6px}figcaption{color:var(--soft);font-size:13px;margin:4px 0 6px}
 figcaption span{margin-right:14px}
@@ -139,6 +139,7 @@ svg{display:block;width:100%}
 .course{overflow:visible}.clip{overflow:hidden}
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--soft)}
 svg .phase{fill:var(--phase);stroke:var(--card)}svg .alt{fill:var(--alt);stroke:var(--card)}
+svg.many .phase,svg.many .alt{stroke:none}
 svg .on-phase,svg .on-alt{fill:var(--ink);font-weight:600}
 svg .p-fail{fill:var(--fail)}svg .p-inconclusive,svg .p-aborted{fill:var(--warn)}
 svg .p-error,svg .p-bench-error,svg .p-other{fill:var(--error)}svg .p-running{fill:var(--run)}
@@ -164,7 +165,7 @@ svg .key-amps{fill:var(--amps)}svg .key-volts{fill:var(--volts)}svg .key-radio{f
 .numbers{display:flex;flex-wrap:wrap;gap:8px 28px;margin:4px 0 14px}
 .numbers dd{margin:0;font-size:20px;font-weight:700;line-height:1.2}.numbers dt{color:var(--soft);font-size:13px}
 .numbers div{display:flex;flex-direction:column}
-.result td:first-child{font-weight:600}.result+.soft{margin:6px 0 0}
+.result td:first-child{font-weight:600;min-width:9.5em}.result+.soft{margin:6px 0 0}
 .log td:first-child{width:84px}
 details>summary{cursor:pointer;color:var(--run)}
 footer{color:var(--soft);font-size:13px;padding:0 4px}

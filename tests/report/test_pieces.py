@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.report import values
-from bench.report.lanes import Exchange, exchanges
-from bench.report.svg import _thinned, place, ticks
+from bench.report.exchanges import Exchange, exchanges
+from bench.report.svg import COLUMNS, place, stretches, thinned, ticks
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 
@@ -92,11 +92,25 @@ def test_places_stay_within(start: float, end: float, duration: float) -> None:
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=20_000))
 def test_a_thinned_curve_keeps_its_peaks(heights: list[float]) -> None:
     points = [(1000 * n / len(heights), height) for n, height in enumerate(heights)]
-    thin = _thinned(points)
-    assert len(thin) <= max(len(points) if len(points) <= 2800 else 0, 4 * 701)
+    thin = list(thinned(points, len(points)))
+    assert len(thin) <= max(len(points) if len(points) <= 4 * COLUMNS else 0, 4 * (COLUMNS + 1))
     assert min(y for _, y in thin) == min(heights)
     assert max(y for _, y in thin) == max(heights)
     assert [x for x, _ in thin] == sorted(x for x, _ in thin)
+    # Nor is a peak moved: what every column had, it still has.
+    for column in range(0, COLUMNS, 97):
+        had = [y for x, y in points if int(x * COLUMNS / 1000) == column]
+        has = [y for x, y in thin if int(x * COLUMNS / 1000) == column]
+        assert (min(had), max(had)) == (min(has), max(has)) if had else not has
+
+
+@given(st.integers(0, 6000), st.integers(1, 4))
+def test_a_curve_in_pieces_stays_small_and_whole(pieces: int, each: int) -> None:
+    found = [(n * (each + 1), n * (each + 1) + each - 1) for n in range(pieces)]
+    rows = max(1, pieces * (each + 1))
+    drawn = stretches(found, lambda row: (1000 * row / rows, 100.0 if row == 0 else 50.0), "amps")
+    assert len(drawn) < 140_000
+    assert not found or "100" in drawn
 
 
 def packet(lane: str, comment: str, *, answer: bool = False, at: int = 0) -> Packet:

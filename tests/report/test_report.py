@@ -83,8 +83,9 @@ def test_power_is_told_for_the_run_and_its_steps(tmp_path: Path) -> None:
     # 4 V: 0.25 A for 9 s, from there up to 0.5 A within 1 s, 0.5 A for 20 s.
     assert "50.5 J energy, 14.03 mWh" in text
     assert "500 mA highest sample, at +10.0 s" in text
-    assert "start-state 10.5 J 262.5 mA 500 mA 10.0 s" in text
-    assert "register 40 J 500 mA 500 mA 20.0 s" in text
+    assert "Phase Took Energy Charge Mean current Highest sample ESipa Card" in text
+    assert "start-state 10.0 s 10.5 J 729.2 µAh 262.5 mA 500 mA 27 B ↑ 21 B ↓ 6 B 5 APDUs 95 B" in text
+    assert "register 20.0 s 40 J 2.778 mAh 500 mA 500 mA" in text
     assert "K/E/1" in text
 
 
@@ -123,9 +124,9 @@ def test_it_can_be_made_again_and_elsewhere(tmp_path: Path) -> None:
     first = path.read_text()
     assert write(folder) == path
     assert path.read_text() == first
-    assert 'href="trace.pcapng"' in first
+    assert 'href="./trace.pcapng"' in first
     elsewhere = write(folder, tmp_path / "there.html")
-    assert "href=" not in elsewhere.read_text()  # beside it there is nothing
+    assert 'href="./' not in elsewhere.read_text()  # beside it there is nothing
     moved = tmp_path / "copied from another machine"
     shutil.copytree(folder, moved)
     check_page(write(moved).read_text())
@@ -310,7 +311,7 @@ def test_es2plus_is_counted_as_operators_and_server_write_it(tmp_path: Path) -> 
     lane.record(Direction.SENT, b"{}", comment="downloadOrder response: Failed 8.2.5/3.7")
     lane.record(Direction.SENT, b"", comment="handleDownloadProgressInfo response: HTTP 204")
     trace.close()
-    found = {(each.interface, each.name): each for each in scan(tmp_path / places.TRACE).functions}
+    found = {(each.interface, each.name): each for each in scan(tmp_path).functions}
     assert set(found) == {("ES2+", "downloadOrder"), ("ES2+", "handleDownloadProgressInfo")}
     assert all(each.count == each.answered == 1 for each in found.values())
     assert found["ES2+", "downloadOrder"].last == "Failed 8.2.5/3.7"
