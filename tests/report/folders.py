@@ -224,7 +224,7 @@ def check_page(text: str) -> Page:
         if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
     ]
     assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    assert not [c for c in text if ord(c) < 32 and c not in "\n\t" or c in HIDDEN]
+    assert not [c for c in text if (ord(c) < 32 and c not in "\n\t") or c in HIDDEN]
     assert "@import" not in text
     assert "This part cannot be made" not in text
     return page

@@ -34,9 +34,7 @@ def make(runs: Path) -> Path:
     places.write_manifest(folder, manifest)
     (folder / places.JOURNAL).write_text("".join(f"{json.dumps(event)}\n" for event in _events(folder.name)))
     supply = {"identity": "Keysight Technologies/E36312A/MY1"}
-    writer = SampleWriter.create(
-        folder, "psu1", start=ORIGIN, wall_ns=BEGAN_NS, interval=0.1, supply=supply, channel=2
-    )
+    writer = SampleWriter.create(folder, "psu1", start=ORIGIN, wall_ns=BEGAN_NS, interval=0.1, supply=supply, channel=2)
     writer.extend(_samples())
     writer.close()
     _trace(folder)
@@ -74,7 +72,9 @@ def _events(run: str) -> Iterator[dict[str, object]]:
             yield event(at, "step-start", path, title=name, timeout=120.0)
             yield event(at + each, "measurement", path, name=f"time_{name}", value=each if not bad else 121.0, unit="s",
                         upper=120.0, verdict="fail" if bad else "pass")  # fmt: skip
-            yield event(at + each, "note", path, text="LTE 00101, stat 1 (at), 8900101000000000027 operational (enabled)")
+            yield event(
+                at + each, "note", path, text="LTE 00101, stat 1 (at), 8900101000000000027 operational (enabled)"
+            )
             message = "not registered within 120 s: searching" if bad else ""
             yield event(at + each, "step-end", path, verdict="fail" if bad else "pass", elapsed=each, message=message)
         end = begin + each * 3.95
@@ -109,7 +109,7 @@ def _trace(folder: Path) -> None:
             moment = now + k * 100_000_000
             if k % 3 == 0:
                 at.record(Direction.SENT, b"AT+CEREG?\r", time_ns=moment)
-                at.record(Direction.RECEIVED, b"\r\n+CEREG: 5,1,\"0001\",\"00010101\",7\r\n", time_ns=moment + 10**6)
+                at.record(Direction.RECEIVED, b'\r\n+CEREG: 5,1,"0001","00010101",7\r\n', time_ns=moment + 10**6)
             elif k % 3 == 1:
                 scpi.record(Direction.SENT, b"MEAS:VOLT? (@2)\n", time_ns=moment)
                 scpi.record(Direction.RECEIVED, b"+3.79%03dE+00\n" % (n % 1000), time_ns=moment + 10**6)
