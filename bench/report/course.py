@@ -97,8 +97,9 @@ def course(facts: Facts) -> str:
     if marks:
         drawing.said.insert(0, f"{len(marks)} failures marked")
     said = escape(f"The run on one axis of {seconds(facts.duration)}: {'; '.join(drawing.said)}")
+    many = " many" if len(phases(facts)) > 80 else ""
     return (
-        f'<svg class="course{" many" if len(phases(facts)) > 80 else ""}" role="img" aria-label="{said}" height="{bottom + 24:g}">'
+        f'<svg class="course{many}" role="img" aria-label="{said}" height="{bottom + 24:g}">'
         f"{svg.axis(facts.duration, _MARK + 2 if marks else 0, bottom)}{''.join(drawing.parts)}{''.join(lines)}</svg>"
     )
 

@@ -10,6 +10,8 @@ from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 
 _MOST_PHASES: Final = 5000
+_SEEN_TWICE: Final = 1_000_000_000
+"""The same message within this many ns is a second observer's."""
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Traffic:
         self.outside = PhaseTraffic("")
         """Before, between and after phases."""
         self._open: list[PhaseTraffic] = []
-        self._last: dict[str, tuple[Direction | None, bytes]] = {}
+        self._last: dict[str, tuple[Direction | None, bytes, int]] = {}
 
     def step(self, packet: Packet) -> dict[str, Any] | None:
         """Take a packet of the steps lane; return its event with the step's path as ``step``, None for what is none."""
@@ -83,6 +85,7 @@ class Traffic:
                 if len(self.phases) < _MOST_PHASES:
                     self.phases.append(phase)
                 self._open.append(phase)
+                self._last.clear()
             else:
                 last = next((n for n in reversed(range(len(self._open))) if self._open[n].path == path), None)
                 if last is not None:
@@ -96,9 +99,10 @@ class Traffic:
             lane = self.lanes[packet.lane] = LaneFacts(packet.lane)
         lane.add(packet)
         if packet.lane.startswith("es9plus"):
-            if self._last.get(packet.lane) == (packet.direction, packet.data):
+            direction, data, at = self._last.get(packet.lane, (None, b"", 0))
+            if (direction, data) == (packet.direction, packet.data) and abs(packet.time_ns - at) < _SEEN_TWICE:
                 return  # client and server both record on this lane: what phases are charged with is sent once
-            self._last[packet.lane] = (packet.direction, packet.data)
+            self._last[packet.lane] = (packet.direction, packet.data, packet.time_ns)
         phase = self._open[-1] if self._open else self.outside
         within = phase.lanes.get(packet.lane)
         if within is None:

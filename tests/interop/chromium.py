@@ -40,10 +40,11 @@ class Chromium:
             "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-sync",
             "--disable-component-update", f"--user-data-dir={folder}", "--remote-debugging-pipe", "about:blank",
         ]  # fmt: skip
-        # The browser reads descriptor 3 and writes 4; a shell of one-digit descriptors cannot put them there.
+        # The browser reads descriptor 3 and writes 4; those passed on have any numbers, perhaps these two.
         script = (
-            f"import os, sys; a, b = os.dup({to_read}), os.dup({to_write}); os.dup2(a, 3); os.dup2(b, 4);"
-            "os.execv(sys.argv[1], sys.argv[1:])"
+            "import fcntl, os, sys;"
+            f"a, b = (fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in ({to_read}, {to_write}));"
+            "os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[1], sys.argv[1:])"
         )
         self._process = subprocess.Popen(
             [sys.executable, "-c", script, PROGRAM, *options],
