@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html.parser
 import itertools
 import math
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from bench.report import values
 from bench.report.exchanges import Exchange, exchanges
 from bench.report.svg import COLUMNS, place, stretches, thinned, ticks
+from bench.report.text import e
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 
@@ -69,6 +72,71 @@ def test_wall_time_is_read_to_the_nanosecond() -> None:
     assert values.wall_ns("2026-11-21T10:41:55.155361Z") == 1_795_257_715_155_361_000
     assert values.wall_ns("2026-11-21T10:41:55Z") == 1_795_257_715_000_000_000
     assert values.wall_ns("yesterday") is None
+
+
+MARKUP = ["<script>", "</title>", "</style>", "-->", "<!--", "]]>", "&lt;", "&#60;", "&", '"', "'", "`", " onx=", "js:"]
+UNSEEN = [
+    "\x00",
+    "\x1b[2J",
+    "\r",
+    "\x85",
+    "\u2028",
+    "\u202e",
+    "\u200b",
+    "\ufeff",
+    "\ud800",
+    "\U000e0041",
+    "a" + 5 * "\u0301",
+]
+FRAGMENTS = st.sampled_from(MARKUP + UNSEEN)
+hostile = st.lists(FRAGMENTS | st.text(max_size=4), max_size=12).map("".join)
+
+
+class Read(html.parser.HTMLParser):
+    """What a browser makes of a piece of HTML."""
+
+    def __init__(self, piece: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text, self.tags = "", []  # type: ignore[var-annotated]
+        self.feed(piece)
+        self.close()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+    handle_decl = handle_pi = unknown_decl = handle_comment  # type: ignore[assignment]
+
+
+@given(hostile)
+def test_text_from_outside_is_read_as_it_was_said(said: str) -> None:
+    element = Read(f"<td>{e(said)}</td>")
+    assert [tag for tag, _ in element.tags] == ["td"]
+    assert element.text == values.visible(said)
+    quoted = Read(f'<td title="{e(said)}">')
+    assert quoted.tags == [("td", {"title": values.visible(said)})]
+    assert all(c in "\n\t" or c.isprintable() for c in element.text)
+
+
+@given(st.text(), st.integers(1, 50))
+def test_what_cannot_be_seen_is_shown_and_nothing_else_changes(said: str, limit: int) -> None:
+    shown = values.visible(said)
+    assert all(c in "\n\t" or c.isprintable() for c in shown)
+    if said.isprintable() and not any(unicodedata.combining(c) for c in said):
+        assert shown == said
+    assert len(values.text(said, limit)) <= limit
+
+
+def test_controls_by_name() -> None:
+    assert values.visible("a\x1b[31m\x00\r\nb\rc\u202e\U000e0041\ud800") == (
+        "a\\x1b[31m\\x00\nb\\x0dc\\u202e\\U000e0041\\ud800"
+    )
+    assert values.visible("e\u0301" + "\u0301" * 4) == "e\u0301\u0301\u0301\\u0301\\u0301"  # nothing paints over lines
 
 
 @given(st.floats(1e-6, 1e9))

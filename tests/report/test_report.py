@@ -24,6 +24,7 @@ from bench.trace.lane import Direction
 from bench.trace.writer import TraceWriter
 
 from .folders import Page, check_page, run_folder
+from .test_pieces import hostile
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.integers(-(10**400), 10**400) | st.floats() | st.text(),
@@ -162,6 +163,30 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     journal.write("step-end", {"verdict": evil, "message": evil, "elapsed": evil}, step=evil)
     journal.close()
     check_page(write(folder).read_text(encoding="utf-8"))
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hostile, hostile, st.sampled_from(["console:a", "at:modem", "esipa", "es9plus", "apdu:card", "steps", "radio"]))
+def test_no_markup_gets_through_from_anywhere(
+    tmp_path_factory: pytest.TempPathFactory, one: str, two: str, lane: str
+) -> None:
+    folder = run_folder(
+        tmp_path_factory.mktemp("evil"), recipe=one, label=two, parameters={one: two}, identities={one: two},
+        instruments={one: {"identity": two, "driver": one, "at": two, "simulated": True}}, versions={one: two},
+    )  # fmt: skip
+    journal = Journal.open(folder / places.JOURNAL, background=False)
+    keys = ("text", "what", "where", "hint", "name", "value", "unit", "source", "lane", "why", "message", "device")
+    for kind in ("note", "error", "measurement", "observation", "result", "safe", "verdict", "lane-missing", "ask"):
+        journal.write(kind, {**dict.fromkeys(keys, one), "values": {one: two}, "upper": 1, "lower": 0}, step=two)
+    journal.write("step-start", {"title": one}, step=f"{one}/{two}")
+    journal.write("step-end", {"verdict": "fail", "message": two}, step=f"{one}/{two}")
+    journal.close()
+    trace = TraceWriter.open(folder / places.TRACE, run_id="r")
+    for direction in (Direction.SENT, Direction.RECEIVED):
+        trace.lane(lane).record(direction, one.encode("utf-8", "replace"), comment=two)
+        trace.lane(f"{lane.partition(':')[0]}:{two}"[:200]).record(direction, two.encode("utf-8", "replace"))
+    trace.close()
+    page_of(folder)
 
 
 @pytest.fixture(scope="module")
