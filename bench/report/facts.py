@@ -21,6 +21,8 @@ from bench.run.sample_statistics import Statistics
 from bench.run.samples import Samples
 from bench.run.summary import summarise
 
+_AFTER_THE_JOURNAL: Final = 7 * 86_400.0
+"""Seconds: what is later than this after the last event is of no run."""
 _MOST_STEPS: Final = 100_000
 _BEYOND_STEPS: Final = frozenset((kinds.RUN_START, kinds.STEP_START, kinds.STEP_END, kinds.RUN_END))
 
@@ -110,6 +112,16 @@ class Facts:
         around = {step.path[:at] for step in bad for at, character in enumerate(step.path) if character == "/"}
         return sorted((step for step in bad if step.path not in around), key=lambda step: step.ended_ns or 0)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the record has no end although nobody writes it any more."""
+        return not self.ended and not self.live
+
+    @property
+    def innermost(self) -> Step | None:
+        """The step that was under way last, None when every step has ended."""
+        return next((step for step in reversed(self.steps) if not step.verdict), None)
+
     @cached_property
     def errors(self) -> list[Event]:
         """Errors of the record."""
@@ -169,11 +181,27 @@ def gather(folder: Path) -> Facts:
             complaints.append(
                 f"the samples of {samples.name}: {samples.unread or 'the last row is torn, as after a crash'}"
             )
+    if not facts.ended:
+        _extend(facts)
     actions = places.read_json(folder / places.PLAN).get("actions")
     if isinstance(actions, list):
         facts.plan = [text(table(action).get("name"), 200) for action in actions]
     facts.files = _files(folder)
     return facts
+
+
+def _extend(facts: Facts) -> None:
+    """Have the time of a record without an end reach as far as samples and packets do, which are written more often."""
+    time = facts.time
+    until = time.duration
+    for samples in facts.power:
+        if samples.times and -1 <= samples.times[0] - time.origin <= time.duration + 60:
+            until = max(until, samples.times[-1] - time.origin)
+    last = time.of_wall(facts.trace.last_ns) if facts.trace.last_ns else None
+    if last is not None:
+        until = max(until, last)
+    if until - time.duration < _AFTER_THE_JOURNAL:
+        time.duration = until
 
 
 def _result(manifest: Mapping[str, Any], events: Sequence[Event], complaints: list[str]) -> Mapping[str, Any]:
@@ -198,7 +226,7 @@ def _complain(facts: Facts) -> None:
     missing = _missing(facts.events)
     if missing:
         facts.complaints.append(f"the numbers of the journal's events leave out {missing}: lines were lost")
-    if not facts.ended and not facts.live:
+    if facts.broken:
         facts.complaints.append("the record breaks off: it has no end, and the supervisor is gone")
 
 

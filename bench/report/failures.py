@@ -23,7 +23,9 @@ def failures(facts: Facts) -> str:
     steps, errors = facts.failing[:_SHOWN], facts.loose_errors
     found = [_failed_step(step, facts, shown) for step in steps]
     found += [_error(event, facts, shown) for event in errors[:_SHOWN]]
-    left = len(facts.failing) + len(errors) - len(found)
+    if facts.broken:
+        found.append(_broken(facts))
+    left = len(facts.failing) + len(errors) - len(found) + facts.broken
     if left > 0:
         found.append(f'<p class="soft">and {left} more, in the journal</p>')
     return "".join(found)
@@ -51,6 +53,23 @@ def _error(event: Event, facts: Facts, shown: list[Sequence[Exchange]]) -> str:
         f"{e(data.get('what') or 'an error without words')}</p>"
         f"<p>{_where(data)}at +{seconds(event['at']) or '?'}</p>{_hint(data)}{_stack(data)}"
         f"{_around(window, moment, 'the error was recorded', shown)}</div>"
+    )
+
+
+def _broken(facts: Facts) -> str:
+    """Tell where the record of a run breaks off that nobody has ended: power cut, kill -9, a full disk."""
+    step = facts.innermost
+    where = f"in step <b>{e(step.path.replace('/', ' / '))}</b>" if step is not None else "outside of all steps"
+    hint = (
+        "host, runner and supervisor did not get to its end: a power cut, kill -9, out of memory? "
+        "Outputs may be on: 'bench safe --stale' turns them off"
+    )
+    window = facts.trace.last
+    end = facts.trace.last_ns or None
+    return (
+        f'<div class="failure"><p class="what"><span class="word v-bench-error">! bench-error</span> '
+        f"the record breaks off</p><p>{where}{_moment(facts.duration)}</p>"
+        f'<p class="hint">{e(hint)}</p>{exchange_table(window, end, "the trace ended")}</div>'
     )
 
 

@@ -53,6 +53,10 @@ class TraceFacts:
     """Around the end of a step that did not pass: (path, how many ends of that path came before)."""
     moments: dict[int, Window] = field(default_factory=dict)
     """Around the moments that were asked for, wall time in ns."""
+    last: Window = field(default_factory=Window)
+    """The lanes at the end of the trace: of a run that was killed, what it was doing."""
+    last_ns: int = 0
+    """Wall time of the latest packet."""
     radio: RadioFacts = field(default_factory=RadioFacts)
     card: CardFacts = field(default_factory=CardFacts)
     claims: list[Claim] = field(default_factory=list)
@@ -135,6 +139,7 @@ class _Scanner:
     def take(self, packet: Packet) -> None:
         facts = self._facts
         facts.packets += 1
+        facts.last_ns = max(facts.last_ns, packet.time_ns)
         while self._moments and packet.time_ns > self._moments[0]:
             facts.moments[self._moments.popleft()] = self._window()
         self._traffic.take(packet)
@@ -184,6 +189,7 @@ class _Scanner:
             for packet in packets:
                 by_lane.setdefault(packet.lane, []).append(packet)
             window.after = following(by_lane.values())
+        facts.last = Window(exchanges(self._recent.values()))
         facts.lanes, facts.phases, facts.outside = self._traffic.lanes, self._traffic.phases, self._traffic.outside
         facts.functions = self._functions.found()
         facts.radio = self._radio.found()

@@ -293,6 +293,26 @@ def test_the_lanes_after_a_failure_and_the_bytes_of_cards(tmp_path: Path) -> Non
     assert "ch1 STORE DATA: GetEID bytes" in text and "GET RESPONSE" not in text
 
 
+def test_a_killed_run_tells_what_it_was_doing_and_reaches_as_far_as_its_samples(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, failing=False)
+    lines = (folder / places.JOURNAL).read_text().splitlines()
+    kept = lines[: next(n for n, line in enumerate(lines) if '"name":"rsrp"' in line)]  # within register/attach
+    (folder / places.JOURNAL).write_text("\n".join(kept) + '\n{"seq": 99, "type": "measu')
+    facts = gather(folder)
+    assert (facts.broken, facts.innermost and facts.innermost.path) == (True, "register/attach")
+    assert facts.duration == 30.0  # the journal ends at 30 s, samples at 30 s
+    text = check_page(render(facts)).text
+    assert "! bench-error the record breaks off in step register / attach" in text
+    assert text.index("AT+CEREG? +CEREG: 5,2 (searching) | OK") < text.index("✘ the trace ended here")
+    kept = [line for line in kept if '"t":130' not in line]
+    (folder / places.JOURNAL).write_text("\n".join(kept) + "\n")
+    facts = gather(folder)
+    assert facts.duration == 30.0  # of which the journal had 10 s
+    assert "not drawn" not in check_page(render(facts)).text
+    (folder / places.TRACE).unlink()
+    assert "There is no trace" in check_page(render(gather(folder))).text
+
+
 def test_a_trace_in_several_files_is_one(tmp_path: Path) -> None:
     names = ["trace.pcapng", "trace-2.pcapng", "trace-1.pcapng"]
     for n, name in enumerate(names):
