@@ -153,7 +153,7 @@ def _registration(drawing: Drawing) -> None:
         if not state:
             continue
         where = svg.place(at, until, facts.duration)
-        kind = f"reg-{_STATES.get(state, 'none')}"
+        kind = f"reg-{_STATES.get(state.partition(' (')[0], 'none')}"
         drawing.parts.append(
             svg.box(kind, where, y, _STRIP, title=f"{state} from +{seconds(at)} for {seconds(until - at)}", label=state)
         )

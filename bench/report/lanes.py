@@ -16,6 +16,7 @@ from bench.report.functions import FunctionFacts, Functions
 from bench.report.radio import Radio, RadioFacts
 from bench.report.traffic import LaneFacts, PhaseTraffic, Traffic
 from bench.report.witnesses import Claim, Witnesses
+from bench.run import folder as places
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet, TraceReader
 
@@ -23,8 +24,8 @@ _WINDOWS: Final = 20
 _PORTION: Final = 5000
 _SAMPLED: Final = ("radio", "power")
 """Kinds of lanes that hold samples: they are drawn, and are no exchanges."""
-_PART: Final = re.compile(r"trace(?:[-._]?\d+)?\.pcapng")
-"""The trace, or one of the files that it was divided into by size."""
+_PART: Final = re.compile(r"trace(?:\.\d{4,})?\.pcapng")
+"""The trace, and the parts that it goes on in when it grows; the reader goes through them by itself."""
 
 
 @dataclass(slots=True)
@@ -65,23 +66,6 @@ class TraceFacts:
     """What is wrong with the file, empty while it is whole."""
 
 
-def parts(folder: Path) -> list[Path]:
-    """Return the files of the trace of a run folder, the earliest first."""
-    try:
-        found = [path for path in folder.iterdir() if _PART.fullmatch(path.name) and path.is_file()]
-    except OSError:
-        return []
-    return sorted(found, key=_begins) if len(found) > 1 else found
-
-
-def _begins(path: Path) -> tuple[int, str]:
-    try:
-        first = TraceReader(path).poll(limit=1)
-    except (BenchError, OSError, ValueError, ArithmeticError):
-        first = []
-    return (first[0].time_ns if first else 1 << 64, path.name)
-
-
 def scan(folder: Path, moments: Iterable[int] = ()) -> TraceFacts:
     """Read the trace of a run folder once. Never raises: what is torn, foreign or missing is told in the facts.
 
@@ -89,19 +73,21 @@ def scan(folder: Path, moments: Iterable[int] = ()) -> TraceFacts:
     """
     facts = TraceFacts()
     scanner = _Scanner(facts, sorted(set(moments))[:_WINDOWS])
-    for path in parts(folder):
-        _read(path, facts, scanner)
+    _read(folder / places.TRACE, facts, scanner)
     scanner.end()
     return facts
 
 
 def _read(path: Path, facts: TraceFacts, scanner: _Scanner) -> None:
     try:
-        facts.size += path.stat().st_size
+        parts = [each for each in path.parent.iterdir() if _PART.fullmatch(each.name) and each.is_file()]
+        facts.size = sum(each.stat().st_size for each in parts)
     except OSError:
         return
+    if not parts:
+        return
     facts.present = True
-    facts.files += 1
+    facts.files = len(parts)
     reader = TraceReader(path)
     complaint = ""
     try:
@@ -110,15 +96,12 @@ def _read(path: Path, facts: TraceFacts, scanner: _Scanner) -> None:
                 scanner.take(packet)
     except (BenchError, OSError, ValueError, ArithmeticError) as error:
         complaint = f"it cannot be read to the end: {error}"
-    for interface in reader.section.interfaces:
-        if interface.description:
-            facts.descriptions.setdefault(interface.name, interface.description)
+    facts.descriptions = {each.name: each.description for each in reader.section.interfaces if each.description}
     if reader.damage is not None:
         complaint = f"damaged {reader.damage}; what is behind that is not read ({reader.torn} bytes)"
     elif reader.torn:
         complaint = f"its last record is torn ({reader.torn} bytes), as after a crash; all before it is whole"
-    if complaint and not facts.complaint:
-        facts.complaint = complaint
+    facts.complaint = complaint
 
 
 class _Scanner:

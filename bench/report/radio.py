@@ -8,7 +8,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bench.report.values import number
+from bench.report.values import number, text
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 
@@ -36,6 +36,16 @@ class RadioFacts:
     left_out: int = 0
     """Changes of registration beyond those that are kept."""
 
+    def say(self, time_ns: int, state: str, cause: str = "") -> None:
+        """Add a state of registration, when it is another one than the last."""
+        shown = f"{state} ({cause})" if cause else state
+        if self.registrations and self.registrations[-1][1] == shown:
+            return
+        if len(self.registrations) < _MOST:
+            self.registrations.append((time_ns, shown))
+        else:
+            self.left_out += 1
+
 
 class Radio:
     """Collects radio facts while a trace is read: from a lane ``radio`` where there is one, else from AT answers."""
@@ -44,7 +54,6 @@ class Radio:
         self._lane = RadioFacts()
         self._at = RadioFacts()
         self._states: dict[bytes, int] = {}
-        self._last = ""
 
     def take(self, packet: Packet, kind: str) -> None:
         """Look at one packet of a lane of this kind."""
@@ -62,14 +71,15 @@ class Radio:
             return
         if not isinstance(record, dict):
             return
-        if "rsrp_dbm" in record:
+        if "rsrp_dbm" in record and not (record["rsrp_dbm"] is None and str(record.get("src")).startswith("urc")):
             value = number(record["rsrp_dbm"])
             self._lane.times.append(_signed(packet.time_ns))
             self._lane.rsrp.append(float("nan") if value is None or abs(value) > 1000 else value)
             self._lane.source = packet.lane
         stat = record.get("reg")
         if isinstance(stat, int) and not isinstance(stat, bool):
-            self._registered(b"lane", stat, packet.time_ns)
+            name = text(record.get("cause_name"), 60)
+            self._lane.say(packet.time_ns, _WORDS.get(stat, f"stat {stat}"), name)
 
     def _answer(self, packet: Packet) -> None:
         for found in _CESQ.finditer(packet.data):
@@ -85,19 +95,13 @@ class Radio:
         self._states[domain] = stat
         states = self._states.values()
         now = next((each for each in _ORDER if each in states), stat)
-        shown = _WORDS.get(now, f"stat {now}")
-        if shown == self._last:
-            return
-        self._last = shown
-        if len(self._at.registrations) < _MOST:
-            self._at.registrations.append((time_ns, shown))
-        else:
-            self._at.left_out += 1
+        self._at.say(time_ns, _WORDS.get(now, f"stat {now}"))
 
     def found(self) -> RadioFacts:
         """Return what was collected."""
         facts = self._lane if self._lane.times else self._at
-        facts.registrations, facts.left_out = self._at.registrations, self._at.left_out
+        told = self._lane if self._lane.registrations else self._at
+        facts.registrations, facts.left_out = told.registrations, told.left_out
         return facts
 
 

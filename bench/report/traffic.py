@@ -71,12 +71,15 @@ class Traffic:
         self._last: dict[str, tuple[Direction | None, bytes, int]] = {}
 
     def step(self, packet: Packet) -> dict[str, Any] | None:
-        """Take a packet of the steps lane; return its event with the step's path as ``step``, None for what is none."""
+        """Take a packet of the steps lane; return its event with the step's path as ``step``.
+
+        None for what is neither a beginning nor an end, such as a measurement.
+        """
         try:
             event: Any = json.loads(packet.data)
         except (ValueError, RecursionError):
             return None
-        if not isinstance(event, dict) or not isinstance(event.get("step"), str):
+        if not isinstance(event, dict) or not isinstance(event.get("step"), str) or "measure" in event:
             return None
         path = event["step"]
         if "/" not in path:

@@ -163,7 +163,11 @@ def test_received_power_and_registration() -> None:
     say(radio, "radio.meas", (RECEIVED, record), (RECEIVED, b"not JSON"), (RECEIVED, b'{"rsrp_dbm": null}'), at=50)
     found = radio.found()
     assert (found.source, list(found.times), found.rsrp[0]) == ("radio.meas", [50, 52], -101.5)  # AT is not mixed in
-    assert found.registrations[-1] == (50, "roaming")
+    assert found.registrations == [(50, "roaming")]
+    denied = json.dumps({"src": "urc:+CEREG", "rsrp_dbm": None, "reg": 3, "cause_name": "PLMN not allowed"}).encode()
+    say(radio, "radio", (RECEIVED, denied), (SENT, b'{"schema": "radio.polling/1", "polling": false}'), at=60)
+    assert radio.found().registrations[-1] == (60, "denied (PLMN not allowed)")
+    assert len(radio.found().times) == 2  # an event without a level does not break the curve
 
 
 any_packets = st.lists(
@@ -264,6 +268,8 @@ def test_phases_are_charged_with_what_went_over_the_lanes_in_them(tmp_path: Path
     for path, size in (("poll", 100), ("poll", 40)):
         steps.record(SENT, json.dumps({"step": path}).encode())
         steps.record(SENT, json.dumps({"step": f"{path}/inner"}).encode())
+        told = {"step": path, "measure": "bytes", "value": 1, "verdict": "pass"}
+        steps.record(SENT, json.dumps(told).encode())  # neither a beginning nor an end
         ip.record(SENT, b"E" * size)
         ip.record(RECEIVED, b"E" * 2 * size)
         smdp.record(SENT, b'{"a": 1}', comment="initiateAuthentication request")
@@ -311,18 +317,6 @@ def test_a_killed_run_tells_what_it_was_doing_and_reaches_as_far_as_its_samples(
     assert "not drawn" not in check_page(render(facts)).text
     (folder / places.TRACE).unlink()
     assert "There is no trace" in check_page(render(gather(folder))).text
-
-
-def test_a_trace_in_several_files_is_one(tmp_path: Path) -> None:
-    names = ["trace.pcapng", "trace-2.pcapng", "trace-1.pcapng"]
-    for n, name in enumerate(names):
-        trace = TraceWriter.open(tmp_path / name, run_id="r")
-        trace.lane("at:modem").record(RECEIVED, b"\r\n+CEREG: %d\r\n" % (n + 1), time_ns=1000 + n)
-        trace.close()
-    (tmp_path / "trace-old.pcapng.bak").write_bytes(b"x")
-    found = scan(tmp_path)
-    assert (found.files, found.packets) == (3, 3)
-    assert [state for _, state in found.radio.registrations] == ["home", "searching", "denied"]
 
 
 def test_profiles_and_parties_are_on_the_page(tmp_path: Path) -> None:
