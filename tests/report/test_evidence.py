@@ -187,7 +187,7 @@ any_packets = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(any_packets)
 def test_no_bytes_stop_an_observer(packets: list[tuple[str, Direction, bytes, int]]) -> None:
     card, radio, witnesses, traffic = Card(), Radio(), Witnesses(), Traffic()

@@ -132,7 +132,7 @@ def no_constant(name: str) -> Any:
     raise AssertionError(f"{name} is no JSON")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.dictionaries(st.sampled_from(MANIFEST_KEYS), json_values), st.lists(odd_events, max_size=12))
 def test_whatever_a_record_holds_both_files_keep_to_their_schema(manifest: dict[str, Any], events: list[Any]) -> None:
     read = [event for one in events if (event := normalise(json.loads(json.dumps(one)))) is not None]

@@ -165,7 +165,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     check_page(write(folder).read_text(encoding="utf-8"))
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hostile, hostile, st.sampled_from(["console:a", "at:modem", "esipa", "es9plus", "apdu:card", "steps", "radio"]))
 def test_no_markup_gets_through_from_anywhere(
     tmp_path_factory: pytest.TempPathFactory, one: str, two: str, lane: str
