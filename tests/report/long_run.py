@@ -27,7 +27,7 @@ BEGAN_NS = 1_790_000_000_000_000_000
 ORIGIN = 5000.0
 
 
-def make(runs: Path) -> Path:
+def make(runs: Path, packets: int = PACKETS) -> Path:
     """Make the folder as the writers would have, by their formats and in seconds instead of a night."""
     folder = places.create(runs, "sim")
     manifest = {**MANIFEST, "run": folder.name, "clock": "real", "simulated": False, "bearer": "interface:wwan0"}
@@ -37,7 +37,7 @@ def make(runs: Path) -> Path:
     writer = SampleWriter.create(folder, "psu1", start=ORIGIN, wall_ns=BEGAN_NS, interval=0.1, supply=supply, channel=2)
     writer.extend(_samples())
     writer.close()
-    _trace(folder)
+    _trace(folder, packets)
     return folder
 
 
@@ -84,12 +84,12 @@ def _events(run: str) -> Iterator[dict[str, object]]:
                 summary="not registered within 120 s: searching", by="runner")  # fmt: skip
 
 
-def _trace(folder: Path) -> None:
+def _trace(folder: Path, packets: int) -> None:
     trace = TraceWriter.open(folder / places.TRACE, run_id=folder.name)
     steps, radio, at = trace.lane("steps"), trace.lane("radio.meas"), trace.lane("at:modem")
     apdu, scpi, esipa = trace.lane("apdu:card"), trace.lane("scpi:psu1"), trace.lane("esipa")
     polls = int(DURATION / 2)
-    rest = (PACKETS - polls - STEPS) // polls // 2
+    rest = (packets - polls - STEPS) // polls // 2
     per_step = DURATION / STEPS
     step, written = 0, 0
     for n in range(polls):
@@ -120,7 +120,7 @@ def _trace(folder: Path) -> None:
         if n % 50 == 0:
             esipa.record(Direction.SENT, bytes.fromhex("BF4F125A1089049032123451234512345678901235"), time_ns=now)
             esipa.record(Direction.RECEIVED, bytes.fromhex("BF4F03020101"), time_ns=now + 10**8)
-    while trace.packets < PACKETS:
+    while trace.packets < packets:
         scpi.record(Direction.SENT, b"*IDN?\n", time_ns=BEGAN_NS + int(DURATION * 1e9))
         written += 1
     trace.close()
