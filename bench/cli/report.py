@@ -20,16 +20,23 @@ from bench.cli.output import print_json
 )
 @click.option("--junit", is_flag=True, help="Print JUnit XML.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of result.json, which --json prints too.")
 @click.pass_obj
-def report(obj: Mapping[str, Any], run: str, html: Path | None, junit: bool, as_json: bool) -> None:
+def report(obj: Mapping[str, Any], run: str, html: Path | None, junit: bool, as_json: bool, schema: bool) -> None:
     """Make the report of RUN ('last', an id or a part of one, or a folder) from its record, and print where it is.
 
     Writes report.html into the run folder, and result.json and junit.xml of a run that has ended. Everything comes
     from the journal, the trace and the samples: it can be made again at any time, also of a run that broke off, and of
     a folder copied from another machine. With --junit or --json it prints and writes nothing, unless --html is given.
     """
+    if schema:
+        from bench.report.schema import RESULT
+
+        print_json(RESULT)
+        return
     from bench import client
     from bench.report.html import write
+    from bench.run import junit as junit_xml
     from bench.run import summary
     from bench.run.liveness import alive
     from bench.station import config
@@ -46,7 +53,7 @@ def report(obj: Mapping[str, Any], run: str, html: Path | None, junit: bool, as_
         if html is not None:
             write(folder, html)
         if junit:
-            click.echo(summary.junit(result), nl=False)
+            click.echo(junit_xml.junit(result), nl=False)
         else:
             print_json(result)
         return

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
 from bench.report import lanes
+from bench.report.times import Event, RunTime, mono_seconds, run_time
 from bench.report.values import number, table, text, wall_ns
 from bench.run import events as kinds
 from bench.run import folder as places
 from bench.run import samples as power
 from bench.run.liveness import alive
 from bench.run.reader import read
+from bench.run.sample_statistics import Statistics
 from bench.run.samples import Samples
 from bench.run.summary import summarise
 
-_LONGEST_LIST: Final = 2000
-"""Lines of one kind that a report shows; the journal has all."""
-Event = dict[str, Any]
+_AFTER_THE_JOURNAL: Final = 7 * 86_400.0
+"""Seconds: what is later than this after the last event is of no run."""
+_MOST_STEPS: Final = 100_000
 _BEYOND_STEPS: Final = frozenset((kinds.RUN_START, kinds.STEP_START, kinds.STEP_END, kinds.RUN_END))
 
 
@@ -57,7 +60,7 @@ class Step:
         return self.path.count("/")
 
 
-@dataclass(slots=True)
+@dataclass
 class Facts:
     """A run as its folder tells it."""
 
@@ -69,12 +72,7 @@ class Facts:
     ended: bool
     steps: list[Step] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    duration: float = 0.0
-    """Of the run in its time, seconds."""
-    simulated_time: bool = False
-    """The run's time is not the host's: a simulated world gives it."""
-    origin: float = 0.0
-    """Run time 0 as the record's station time."""
+    time: RunTime = field(default_factory=RunTime)
     complaints: list[str] = field(default_factory=list)
     """What is torn, missing or unreadable."""
     trace: lanes.TraceFacts = field(default_factory=lanes.TraceFacts)
@@ -88,21 +86,62 @@ class Facts:
         return [event for event in self.events if event["type"] in types]
 
     @property
+    def duration(self) -> float:
+        """Of the run in its time, seconds."""
+        return self.time.duration
+
+    @property
+    def simulated_time(self) -> bool:
+        """Whether the run's time is not the host's: a simulated world gives it."""
+        return self.time.simulated
+
+    @property
+    def origin(self) -> float:
+        """Run time 0 as the record's station time."""
+        return self.time.origin
+
+    @property
+    def running(self) -> bool:
+        """Whether the run still goes on."""
+        return self.live and not self.ended
+
+    @cached_property
     def failing(self) -> list[Step]:
         """Innermost steps that did not pass, in the order of their ends."""
         bad = [step for step in self.steps if step.verdict not in ("pass", "")]
-        inner = [step for step in bad if not any(other.path.startswith(f"{step.path}/") for other in bad)]
-        return sorted(inner, key=lambda step: step.ended_ns or 0)
+        around = {step.path[:at] for step in bad for at, character in enumerate(step.path) if character == "/"}
+        return sorted((step for step in bad if step.path not in around), key=lambda step: step.ended_ns or 0)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the record has no end although nobody writes it any more."""
+        return not self.ended and not self.live
+
+    @property
+    def innermost(self) -> Step | None:
+        """The step that was under way last, None when every step has ended."""
+        return next((step for step in reversed(self.steps) if not step.verdict), None)
+
+    @cached_property
+    def errors(self) -> list[Event]:
+        """Errors of the record."""
+        return self.of(kinds.ERROR)
+
+    @cached_property
+    def whole(self) -> dict[str, Statistics]:
+        """The figures of every supply over the whole run, by its name: of a long one they take a second to add up."""
+        return {samples.name: samples.statistics() for samples in self.power}
 
     def error_of(self, step: Step) -> Event | None:
         """Return the error event that says more of what a step failed with."""
-        return next((event for event in self.of(kinds.ERROR) if _same(step, event)), None)
+        return next((event for event in self.errors if _same(step, event)), None)
 
-    @property
+    @cached_property
     def loose_errors(self) -> list[Event]:
         """Errors that are not what a failing step says already."""
-        failing = self.failing
-        return [event for event in self.of(kinds.ERROR) if not any(_same(step, event) for step in failing)]
+        messages = list(dict.fromkeys(step.message for step in self.failing))
+        told = "\n".join(messages)
+        return [event for event in self.errors if not (what := text(event["data"].get("what"))) or what not in told]
 
 
 def _same(step: Step, error: Event) -> bool:
@@ -129,10 +168,11 @@ def gather(folder: Path) -> Facts:
         complaints=complaints,
     )
     _complain(facts)
-    _times(facts)
+    mode = manifest.get("clock") or next((event["data"].get("clock") for event in facts.of(kinds.STATION)), "")
+    facts.time = run_time(events, text(mode, 40))
     _steps(facts)
     loose = [wall_ns(event["wall"]) for event in facts.loose_errors]
-    facts.trace = lanes.scan(folder / places.TRACE, [moment for moment in loose if moment is not None])
+    facts.trace = lanes.scan(folder, [moment for moment in loose if moment is not None])
     if facts.trace.complaint:
         complaints.append(f"the trace: {facts.trace.complaint}")
     facts.power = power.read_all(folder)
@@ -141,11 +181,27 @@ def gather(folder: Path) -> Facts:
             complaints.append(
                 f"the samples of {samples.name}: {samples.unread or 'the last row is torn, as after a crash'}"
             )
+    if not facts.ended:
+        _extend(facts)
     actions = places.read_json(folder / places.PLAN).get("actions")
     if isinstance(actions, list):
         facts.plan = [text(table(action).get("name"), 200) for action in actions]
     facts.files = _files(folder)
     return facts
+
+
+def _extend(facts: Facts) -> None:
+    """Have the time of a record without an end reach as far as samples and packets do, which are written more often."""
+    time = facts.time
+    until = time.duration
+    for samples in facts.power:
+        if samples.times and -1 <= samples.times[0] - time.origin <= time.duration + 60:
+            until = max(until, samples.times[-1] - time.origin)
+    last = time.of_wall(facts.trace.last_ns) if facts.trace.last_ns else None
+    if last is not None:
+        until = max(until, last)
+    if until - time.duration < _AFTER_THE_JOURNAL:
+        time.duration = until
 
 
 def _result(manifest: Mapping[str, Any], events: Sequence[Event], complaints: list[str]) -> Mapping[str, Any]:
@@ -170,7 +226,7 @@ def _complain(facts: Facts) -> None:
     missing = _missing(facts.events)
     if missing:
         facts.complaints.append(f"the numbers of the journal's events leave out {missing}: lines were lost")
-    if not facts.ended and not facts.live:
+    if facts.broken:
         facts.complaints.append("the record breaks off: it has no end, and the supervisor is gone")
 
 
@@ -184,43 +240,6 @@ def _missing(events: Iterable[Event]) -> int:
     return missing
 
 
-def _times(facts: Facts) -> None:
-    """Find the run's time: station time where the record has it, else the host's monotonic clock."""
-    station = any(number(event["t"]) is not None for event in facts.events)
-    mode = facts.manifest.get("clock") or next((event["data"].get("clock") for event in facts.of(kinds.STATION)), "")
-    facts.simulated_time = station and text(mode, 40) not in ("real", "")
-    stamps = _stamps(facts.events, station, follows_host=not facts.simulated_time)
-    known = [stamp for stamp in stamps if stamp is not None]
-    if known:
-        facts.origin = min(known)
-        facts.duration = max(known) - facts.origin
-    for event, stamp in zip(facts.events, stamps, strict=True):
-        event["at"] = None if stamp is None else stamp - facts.origin
-
-
-def _stamps(events: Sequence[Event], station: bool, *, follows_host: bool) -> list[float | None]:
-    """Return the time of every event. Who ends a run in the runner's place has no station clock, but the host's."""
-    found: list[float | None] = []
-    last: float | None = None
-    last_mono: float | None = None
-    last_boot = ""
-    for event in events:
-        mono = _mono(event)
-        stamp = number(event["t"]) if station else mono
-        if stamp is None and last is not None:
-            comparable = follows_host and mono is not None and last_mono is not None and event["boot"] == last_boot
-            found.append(last + max(0.0, (mono or 0.0) - (last_mono or 0.0)) if comparable else last)
-            continue
-        found.append(stamp)
-        last, last_mono, last_boot = stamp, mono, event["boot"]
-    return found
-
-
-def _mono(event: Event) -> float | None:
-    nanoseconds = number(event["mono_ns"])
-    return nanoseconds / 1e9 if nanoseconds else None
-
-
 def _steps(facts: Facts) -> None:
     under_way: dict[str, list[tuple[Step, float | None]]] = {}
     ends: dict[str, int] = {}
@@ -228,9 +247,9 @@ def _steps(facts: Facts) -> None:
         kind, path, data = event["type"], event["step"], event["data"]
         if kind == kinds.STEP_START:
             step = Step(text(path, 500), -1, event["at"], timeout=number(data.get("timeout")))
-            if len(facts.steps) < _LONGEST_LIST:
+            if len(facts.steps) < _MOST_STEPS:
                 facts.steps.append(step)
-            under_way.setdefault(path, []).append((step, _mono(event)))
+            under_way.setdefault(path, []).append((step, mono_seconds(event)))
         elif kind == kinds.STEP_END and under_way.get(path):
             step, began = under_way[path].pop()
             step.number = ends.get(path, 0)
@@ -238,14 +257,14 @@ def _steps(facts: Facts) -> None:
             step.end = event["at"]
             step.verdict = text(data.get("verdict"), 40) or "?"
             step.elapsed = number(data.get("elapsed"))
-            now = _mono(event)
+            now = mono_seconds(event)
             step.real = now - began if now is not None and began is not None else None
             step.message = text(data.get("message"))
             step.ended_ns = wall_ns(event["wall"])
         elif path and kind not in _BEYOND_STEPS and under_way.get(path):
             under_way[path][-1][0].events.append(event)
-    if len(facts.steps) == _LONGEST_LIST:
-        facts.complaints.append(f"only the first {_LONGEST_LIST} steps are shown; the journal has all")
+    if len(facts.steps) == _MOST_STEPS:
+        facts.complaints.append(f"only the first {_MOST_STEPS} steps are looked at; the journal has all")
 
 
 def _files(folder: Path) -> list[tuple[str, int]]:

@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bench.report.facts import Facts
-from bench.report.steps import e, word
+from bench.report.steps import word
+from bench.report.text import e
 from bench.report.values import number, quantity, table, text
 from bench.run import events as kinds
 
 _ROWS: Final = 500
 """Rows of one table that are shown; the journal has all."""
+_ROOM: Final = 300_000
+"""Characters of the rows of one table on the page, and ``_TABLES`` tables: a report can be sent by mail."""
+_TABLES: Final = 8
 _COLUMNS: Final = 30
 _CELL: Final = 500
 """Characters of one cell."""
@@ -101,7 +105,10 @@ def _of_rows(title: str, value: Any) -> ResultTable:
 def section(facts: Facts, *, judged: bool) -> str:
     """Return the results of a run as HTML, those whose rows have verdicts or those without; '' when there are none."""
     found = [made for name, value in last_of(facts.events).items() for made in tables(name, value)]
-    return "".join(_html(made) for made in found if (VERDICT in made.columns) == judged)
+    shown = [made for made in found if (VERDICT in made.columns) == judged]
+    left = len(shown) - _TABLES
+    more = f'<p class="soft">and {left} tables more, in the journal</p>' if left > 0 else ""
+    return "".join(_html(made) for made in shown[:_TABLES]) + more
 
 
 def _html(made: ResultTable) -> str:
@@ -111,9 +118,15 @@ def _html(made: ResultTable) -> str:
     if not made.rows:
         return heading + (said or '<p class="soft">Nothing.</p>')
     classes = [' class="n"' if numeric else "" for numeric in made.numeric]
-    heads = "".join(f"<th{of}>{e(_head(key), 100)}</th>" for key, of in zip(made.columns, classes, strict=True))
-    rows = []
+    heads = "".join(
+        f'<th scope="col"{of}>{e(_head(key), 100)}</th>' for key, of in zip(made.columns, classes, strict=True)
+    )
+    rows: list[str] = []
+    room, left_out = _ROOM, made.left_out
     for row in made.rows:
+        if room < 0:
+            left_out += 1
+            continue
         cells = [
             f'<td data-h="{e(_head(key), 100)}"{of}>{word(shown) if key == VERDICT else e(shown)}</td>'
             if shown
@@ -121,9 +134,10 @@ def _html(made: ResultTable) -> str:
             for key, of, shown in zip(made.columns, classes, row, strict=True)
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    more = f'<p class="soft">and {made.left_out} more, in the journal</p>' if made.left_out else ""
+        room -= len(rows[-1])
+    more = f'<p class="soft">and {left_out} more, in the journal</p>' if left_out else ""
     return (
-        f'{heading}{said}<table class="stack result"><thead><tr>{heads}</tr></thead>'
+        f'{heading}{said}<table class="stack result" aria-label="{e(made.title, 200)}"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>{more}"
     )
 

@@ -1,101 +1,48 @@
-"""The sections of a report behind steps and failures: safe, power, provisioning, lanes, the bench, files."""
+"""Sections of a report: course, made safe, functions, lanes, files, log."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
-from bench.report import svg
-from bench.report.facts import Facts, Step
-from bench.report.steps import e, log, told, word
-from bench.report.values import number, quantity, scaled, seconds, size, table, text
+from bench.report.course import course, of_run
+from bench.report.facts import Facts
+from bench.report.power import supply_name
+from bench.report.steps import log, told, word
+from bench.report.text import definitions, e, table_of
+from bench.report.values import number, seconds, size, table, text
 from bench.run import events as kinds
 from bench.run import folder as places
-from bench.run.sample_statistics import Statistics
-from bench.run.samples import Samples
 
 
 def timeline(facts: Facts) -> str:
-    """Return the bar of the phases and the power curves, on one axis."""
-    bar = svg.time_bar(facts)
-    if not bar and not facts.power:
+    """Return everything that has a time on one axis, with its legend."""
+    drawn = course(facts)
+    if not drawn:
         return ""
     of = "station time of the simulated world" if facts.simulated_time else "time of this host"
-    parts = [f"<figure>{bar}<figcaption>Steps of the recipe; {of}</figcaption></figure>"] if bar else []
-    for samples in facts.power:
-        curve = svg.power_curve(samples, facts)
-        if curve:
-            keys = '<span class="key-amps">━ current</span> <span class="key-volts">━ voltage</span>'
-            channel = f", channel {e(samples.header['channel'], 20)}" if samples.header.get("channel") else ""
-            caption = f'<span class="keys">{keys}</span>{_supply_name(samples)}{channel}'
-            parts.append(f"<figure>{curve}<figcaption>{caption}</figcaption></figure>")
-    return "".join(parts)
-
-
-# --- power --------------------------------------------------------------------------------------------------------
-
-
-def power(facts: Facts) -> str:
-    """Return energy, charge and currents, for the run and for each step of the recipe; '' without samples."""
-    return "".join(_supply(samples, facts) for samples in facts.power if samples.times)
-
-
-def _supply(samples: Samples, facts: Facts) -> str:
-    whole = samples.statistics()
-    numbers = [
-        (f"{whole.energy:.4g} J", f"energy, {whole.energy_mwh:.4g} mWh"),
-        (scaled(whole.amps_max, "A"), _when(whole, facts)),
-        (scaled(whole.amps_mean, "A"), "mean current"),
-        (f"{whole.charge / 3.6:.4g} mAh", "charge"),
-        (_range(whole), "voltage"),
-    ]
-    shown = "".join(f"<div><b>{e(value)}</b><span>{e(what)}</span></div>" for value, what in numbers)
-    every = f"sampled every {seconds(samples.interval)}" if samples.interval else "sampled"
-    off = f", output off for {seconds(whole.off)}" if whole.off else ""
-    gaps = f", {whole.gaps} measurement{'s' if whole.gaps > 1 else ''} failed" if whole.gaps else ""
-    rough = f" What the current does between two samples, up to {seconds(whole.longest)} apart, is not seen."
-    note = (
-        f"{whole.samples} samples, {every}, over {seconds(whole.covered)} of {seconds(facts.duration)}{off}{gaps}."
-        f"{rough if whole.longest else ''}"
-    )
-    rows = "".join(_phase(step, samples, facts) for step in svg.phases(facts))
-    heads = "".join(f'<th class="n">{head}</th>' for head in ("Energy", "Mean current", "Highest sample", "Covered"))
-    per_step = f"<table><thead><tr><th>Step</th>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-    return (
-        f'<h3>{_supply_name(samples)}</h3><div class="numbers">{shown}</div><p class="soft">{note}</p>'
-        f'<div class="scroll">{per_step}</div>'
-    )
-
-
-def _supply_name(samples: Samples) -> str:
-    identity = text(table(samples.header.get("supply")).get("identity"), 100)
-    return e(samples.name, 60) + (f" ({e(identity)})" if identity else "")
-
-
-def _when(figures: Statistics, facts: Facts) -> str:
-    if figures.amps_max_at is None:
-        return "highest sample"
-    at = figures.amps_max_at - facts.origin
-    return f"highest sample, at +{seconds(at)}" if 0 <= at <= facts.duration else "highest sample"
-
-
-def _range(figures: Statistics) -> str:
-    if figures.volts_min is None or figures.volts_max is None:
-        return "–"
-    return f"{figures.volts_min:.3f} to {figures.volts_max:.3f} V"
-
-
-def _phase(step: Step, samples: Samples, facts: Facts) -> str:
-    if step.start is None:
-        return ""
-    end = facts.duration if step.end is None else step.end
-    figures = samples.statistics(step.start + facts.origin, end + facts.origin)
-    if not figures.covered and not figures.samples:
-        return f'<tr><td>{e(step.name, 100)}</td><td class="n soft">no sample</td><td colspan="3"></td></tr>'
-    cells = (scaled(figures.energy, "J"), scaled(figures.amps_mean, "A"), scaled(figures.amps_max, "A"))
-    shown = "".join(f'<td class="n">{cell}</td>' for cell in (*cells, seconds(figures.covered)))
-    return f"<tr><td>{e(step.name, 100)}</td>{shown}</tr>"
+    keys = ['<span class="key-phase">▮ phases</span>']
+    radio = facts.trace.radio
+    if facts.failing or facts.loose_errors:
+        keys.append('<span class="key-mark">✘ failure</span>')
+    if radio.registrations:
+        keys.append("<span>▮ registration, as the modem reports it</span>")
+    if facts.trace.card.changes:
+        keys.append("<span>● profile changed, as the card confirmed</span>")
+    if radio.times:
+        keys.append(f'<span class="key-radio">━ RSRP ({e(radio.source, 60)})</span>')
+    supplies = [samples for samples in facts.power if of_run(samples, facts)]
+    if supplies:
+        names = "; ".join(supply_name(samples) for samples in supplies)
+        keys.append(
+            f'<span class="key-amps">━ current</span> <span class="key-volts">━ voltage</span> <span>{names}</span>'
+        )
+    other = [samples for samples in facts.power if samples.times and samples not in supplies]
+    if other:
+        names = "; ".join(supply_name(samples) for samples in other)
+        keys.append(f"<span>not drawn, of another time: {names}</span>")
+    return f"<figure>{drawn}<figcaption><span>{of}</span> {' '.join(keys)}</figcaption></figure>"
 
 
 # --- safe ---------------------------------------------------------------------------------------------------------
@@ -109,16 +56,14 @@ def safe(facts: Facts) -> str:
     if not found and not missing:
         return f'<p class="soft">{"Not yet." if facts.live else "Nothing had been switched."}</p>'
     dead = _dead_voltages(facts)
-    rows = "".join(_made_safe(table(event["data"]), event["at"], dead) for event in found)
+    rows = "".join(_made_safe(table(event["data"]), event["at"], dead) for event in found[:500])
     rows += "".join(
-        f'<tr><td>{e(name)}</td><td><span class="word v-fail">✘ NOT VERIFIED</span></td>'
+        f'<tr><th scope="row">{e(name)}</th><td><span class="word v-fail">✘ NOT VERIFIED</span></td>'
         "<td>nothing in the record: take it as still on</td><td></td><td></td></tr>"
-        for name in missing
+        for name in missing[:500]
     )
-    return (
-        '<table class="stack"><thead><tr><th>Action</th><th></th><th>Read back</th><th>By</th>'
-        f'<th class="n">At</th></tr></thead><tbody>{rows}</tbody></table>'
-    )
+    heads = [("Action", ""), ("", ""), ("Read back", ""), ("By", ""), ("At", "n")]
+    return table_of("What was made safe", heads, [rows], kind="stack")
 
 
 def _made_safe(data: Mapping[str, Any], at: float | None, dead: Mapping[str, str]) -> str:
@@ -137,8 +82,8 @@ def _made_safe(data: Mapping[str, Any], at: float | None, dead: Mapping[str, str
         shown = ": ".join(part for part in (message, text(reading, 300)) if part)
     when = f"+{seconds(at)}" if at is not None else ""
     return (
-        f'<tr><td>{e(name)}</td><td>{state}</td><td>{e(shown)}</td><td data-h="by">{e(data.get("by"), 60)}</td>'
-        f'<td class="n" data-h="at">{when}</td></tr>'
+        f'<tr><th scope="row">{e(name)}</th><td>{state}</td><td>{e(shown)}</td>'
+        f'<td data-h="by">{e(data.get("by"), 60)}</td><td class="n" data-h="at">{when}</td></tr>'
     )
 
 
@@ -160,7 +105,6 @@ def functions(facts: Facts) -> str:
     found = [each for each in facts.trace.functions if each.count]
     if not found:
         return ""
-    heads = "".join(f'<th class="n">{head}</th>' for head in ("Calls", "Mean", "Longest", "In all"))
     rows = []
     for interface in ("ES10", "ESipa", "ES9+", "ES2+"):
         for each in (each for each in found if each.interface == interface):
@@ -168,38 +112,52 @@ def functions(facts: Facts) -> str:
             most, total = (each.most, each.total) if each.answered else (None, None)
             failed = f' <span class="word v-fail">✘ {each.failed} failed</span>' if each.failed else ""
             rows.append(
-                f'<tr><td><small>{interface}</small> {e(each.name, 80)}{failed}</td><td class="n">{each.count}</td>'
-                f'<td class="n">{seconds(mean)}</td><td class="n">{seconds(most)}</td>'
-                f'<td class="n">{seconds(total)}</td>'
-                f'<td class="soft wide">{e(each.last, 120)}</td></tr>'
+                f'<tr><th scope="row"><small>{interface}</small> {e(each.name, 80)}{failed}</th>'
+                f'<td class="n" data-h="calls">{each.count}</td><td class="n" data-h="mean">{seconds(mean)}</td>'
+                f'<td class="n" data-h="longest">{seconds(most)}</td>'
+                f'<td class="n" data-h="in all">{seconds(total)}</td>'
+                f'<td class="soft wide" data-h="last answer">{e(each.last, 120)}</td></tr>'
             )
     note = "Host time from the first packet of a function to its last answer"
     note += "; in a simulated world that is not station time." if facts.simulated_time else "."
-    return (
-        f'<div class="scroll"><table><thead><tr><th>Function</th>{heads}<th>Last answer</th></tr></thead>'
-        f'<tbody>{"".join(rows)}</tbody></table></div><p class="soft">{note}</p>'
-    )
+    heads = [
+        ("Function", ""),
+        ("Calls", "n"),
+        ("Mean", "n"),
+        ("Longest", "n"),
+        ("In all", "n"),
+        ("Last answer", "wide"),
+    ]
+    return f'{table_of("Functions", heads, rows[:400], kind="stack")}<p class="soft">{note}</p>'
 
 
 def trace(facts: Facts) -> str:
     """Return packets and bytes of every lane, and the lanes that this set-up cannot record."""
     if not facts.trace.present:
         return f'<p class="soft">There is no trace.</p>{not_recorded(facts)}'
-    rows = "".join(
-        f'<tr><td class="mono">{e(lane.name, 80)}</td><td class="n">{lane.sent}</td>'
-        f'<td class="n">{size(lane.bytes_sent)}</td>'
-        f'<td class="n">{lane.received}</td><td class="n">{size(lane.bytes_received)}</td></tr>'
-        for lane in facts.trace.lanes.values()
-    )
-    heads = "".join(f'<th class="n">{head}</th>' for head in ("Sent", "Bytes", "Received", "Bytes"))
-    lost = "".join(f'<p class="v-fail">{told(event)}</p>' for event in facts.of(kinds.OBSERVATION_LOSS))
+    lanes = list(facts.trace.lanes.values())[:200]
+    rows = [
+        f'<tr><th scope="row" class="mono">{e(lane.name, 80)}{_clock_of(lane.name, facts)}</th>'
+        f'<td class="n" data-h="sent">{lane.sent}</td><td class="n" data-h="bytes">{size(lane.bytes_sent)}</td>'
+        f'<td class="n" data-h="received">{lane.received}</td>'
+        f'<td class="n" data-h="bytes">{size(lane.bytes_received)}</td></tr>'
+        for lane in lanes
+    ]
+    lost = "".join(f'<p class="v-fail">{told(event)}</p>' for event in facts.of(kinds.OBSERVATION_LOSS)[:50])
     lost += not_recorded(facts)
     whole = facts.trace.complaint or "whole"
+    files = f" in {facts.trace.files} files" if facts.trace.files > 1 else ""
+    heads = [("Lane", ""), ("Sent", "n"), ("Bytes", "n"), ("Received", "n"), ("Bytes", "n")]
     return (
-        f'<div class="scroll"><table><thead><tr><th>Lane</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-        f'{lost}<p class="soft">{facts.trace.packets} packets, {size(facts.trace.size)}: {e(whole)}. '
+        f"{table_of('Packets and bytes of each lane', heads, rows, kind='stack')}{lost}"
+        f'<p class="soft">{facts.trace.packets} packets, {size(facts.trace.size)}{files}: {e(whole)}. '
         "Wireshark opens trace.pcapng.</p>"
     )
+
+
+def _clock_of(lane: str, facts: Facts) -> str:
+    described = facts.trace.descriptions.get(lane)
+    return f"<br><small>{e(described, 300)}</small>" if described else ""
 
 
 def not_recorded(facts: Facts) -> str:
@@ -209,108 +167,18 @@ def not_recorded(facts: Facts) -> str:
     return f"<p>Lanes not recorded:</p><ul>{items}</ul>" if items else ""
 
 
-# --- the bench ----------------------------------------------------------------------------------------------------
-
-
-def bench(facts: Facts) -> str:
-    """Return instruments with SIMULATED or REAL each, identities, services, bearer, clock, host and versions."""
-    manifest = facts.manifest
-    rows = []
-    for kind, value in table(manifest.get("instruments")).items():
-        part = table(value)
-        rows.append(
-            f"<tr><td>{e(kind, 60)}</td><td>{_real(part.get('simulated'))}</td>"
-            f"<td>{e(part.get('identity'), 200) or '–'}</td>"
-            f"<td>{e(part.get('firmware'), 100)}</td><td>{e(part.get('driver'), 100)}</td>"
-            f'<td class="mono">{e(part.get("at"), 200)}</td></tr>'
-        )
-    heads = "".join(f"<th>{head}</th>" for head in ("Instrument", "", "Identity", "Firmware", "Driver", "At"))
-    parts = [
-        f'<table class="stack"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-        if rows
-        else '<p class="soft">No instrument was opened.</p>'
-    ]
-    known = table(manifest.get("instruments"))
-    found = {
-        text(event["data"].get("name"), 100): event["data"]
-        for event in facts.of(kinds.IDENTITY)
-        if text(event["data"].get("name"), 100) not in known
-    }
-    if found:
-        pairs = [(name, f"{e(data.get('value'), 300)}{_source(data)}") for name, data in found.items()]
-        parts.append(f"<h3>Identities</h3>{_list(pairs, wide=True)}")
-    services = facts.of(kinds.SERVICE_START, kinds.SERVICE_EXTERNAL, kinds.SERVICE_STOP)
-    if services:
-        parts.append(f"<h3>Services</h3>{log(services)}")
-    host = table(manifest.get("host"))
-    versions = ", ".join(f"{name} {text(value, 60)}" for name, value in table(manifest.get("versions")).items())
-    pairs = [
-        ("Data path", e(manifest.get("bearer"), 200)),
-        ("Clock", e(manifest.get("clock"), 60)),
-        ("If the host dies", e(manifest.get("host_death"), 200)),
-        ("Host", e(", ".join(text(host[key], 100) for key in ("name", "system", "machine") if host.get(key)))),
-        ("Versions", e(versions)),
-    ]
-    shown = _list([(name, value) for name, value in pairs if value], wide=True)
-    return "".join(parts) + (f"<h3>Host and software</h3>{shown}" if shown else "")
-
-
-def _real(simulated: object) -> str:
-    if simulated is None:
-        return ""
-    return '<span class="bench simulated">SIMULATED</span>' if simulated else '<span class="bench real">REAL</span>'
-
-
-def _source(data: Mapping[str, Any]) -> str:
-    return f" <small>from {e(data['source'], 100)}</small>" if data.get("source") else ""
-
-
-def _list(pairs: Iterable[tuple[str, str]], *, wide: bool = False) -> str:
-    items = "".join(f"<div><dt>{e(name, 100)}</dt><dd>{value}</dd></div>" for name, value in pairs)
-    return f'<dl class="facts{" wide" if wide else ""}">{items}</dl>' if items else ""
-
-
-def parameters(facts: Facts) -> str:
-    """Return the parameters with where their values came from, the seed, and the command that repeats the run."""
-    order = table(facts.manifest.get("order"))
-    sources = table(order.get("sources"))
-    rows = "".join(
-        f"<tr><td>{e(name, 100)}</td><td>{e(quantity(value, digits=12), 500) or '<small>empty</small>'}</td>"
-        f'<td class="soft">{e(sources.get(name), 100)}</td></tr>'
-        for name, value in table(facts.manifest.get("parameters")).items()
-    )
-    shown = f"<table><thead><tr><th>Parameter</th><th>Value</th><th>From</th></tr></thead><tbody>{rows}</tbody></table>"
-    command = _command(facts, order, sources)
-    return (shown if rows else '<p class="soft">The recipe has no parameters.</p>') + (
-        f"<h3>The same again</h3><pre>{e(command)}</pre>" if command else ""
-    )
-
-
-def _command(facts: Facts, order: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
-    manifest = facts.manifest
-    if not manifest.get("recipe"):
-        return ""
-    words = ["bench", "run", text(manifest["recipe"], 500), "--station", text(manifest.get("station"), 100)]
-    if manifest.get("seed") is not None:
-        words += ["--seed", text(manifest["seed"], 40)]
-    for name, value in table(manifest.get("parameters")).items():
-        if text(sources.get(name), 100) not in ("default", "") and not text(sources.get(name), 100).startswith("from "):
-            words += ["-s", f"{name}={text(value, 500)}"]
-    for key in ("clock", "eid"):
-        if order.get(key):
-            words += [f"--{key}", text(order[key], 100)]
-    for name, value in table(order.get("world")).items():
-        words += ["--world", f"{name}={text(value, 2000)}"]
-    return shlex.join(words)
+# --- files and log ------------------------------------------------------------------------------------------------
 
 
 def files(facts: Facts, *, linked: bool) -> str:
     """Return the files of the run folder; links where the report is in it."""
     shown = [(name, count) for name, count in facts.files if count and name not in ("report.html", "run.lock")]
-    pairs = [
-        (name, size(count) if not linked else f'<a href="{e(name, 300)}">{size(count)}</a>') for name, count in shown
-    ]
-    return _list(pairs)
+    pairs = []
+    for name, count in shown:
+        # In front of the name, so that no name is taken for an address of its own.
+        target = f"./{quote(name, errors='surrogateescape')}"
+        pairs.append((name, f'<a href="{e(target, 1000)}">{size(count)}</a>' if linked else size(count)))
+    return definitions(pairs)
 
 
 def lines(facts: Facts) -> str:
@@ -331,4 +199,6 @@ def verdict_events(facts: Facts) -> str:
                     f'<tr><td>{who}</td><td>{word(text(event["data"][who], 40))}</td><td class="n">{when}</td>'
                     f"<td>{e(event['data'].get('reason'))}</td></tr>"
                 )
-    return f"<h3>When the verdicts were decided</h3><table>{''.join(rows)}</table>" if rows else ""
+    heads = [("Of", ""), ("Verdict", ""), ("At", "n"), ("Because", "")]
+    made = table_of("When the verdicts were decided", heads, rows)
+    return f"<h3>When the verdicts were decided</h3>{made}" if rows else ""

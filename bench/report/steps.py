@@ -1,29 +1,28 @@
-"""Steps, measurements, and what went wrong: the part of a report that is read first at night."""
+"""Steps with their times, measurements and notes; of a long run a summary by name, and all of them folded away."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bench.report.facts import Event, Facts, Step
-from bench.report.lanes import Exchange
+from bench.report.facts import Facts, Step
 from bench.report.style import GLYPHS, verdict_class
 from bench.report.svg import place
-from bench.report.values import clock_time, number, quantity, seconds, table, text, wall_ns
+from bench.report.text import e, table_of
+from bench.report.times import Event
+from bench.report.values import quantity, seconds, table, text
 from bench.run import events as kinds
 
-_SHOWN_FAILURES: Final = 8
 _LINES: Final = 200
 """Lines of one step that are shown; the journal has all."""
+_MANY: Final = 150
+"""Steps from which on they are summed up by name."""
+_ROOM: Final = 1_200_000
+"""Characters of all rows of steps: a report of any run can be sent by mail."""
 _SEEN_ELSEWHERE: Final = frozenset(
     (kinds.VERDICT, kinds.SERVICE_START, kinds.SERVICE_STOP, kinds.STATION, kinds.RESULT)
 )
-
-
-def e(value: object, limit: int = 4000) -> str:
-    """Return a value as text that HTML takes as text, in elements and in quoted attributes."""
-    return escape(text(value, limit))
 
 
 def word(verdict: str) -> str:
@@ -35,12 +34,76 @@ def steps_table(facts: Facts) -> str:
     """Return the steps with times, verdicts, measurements and notes."""
     if not facts.steps:
         return '<p class="soft">No step was begun.</p>'
-    rows = "".join(_step(step, facts) for step in facts.steps)
-    real = '<th class="n host">Host time</th>' if facts.simulated_time else ""
+    if len(facts.steps) <= _MANY:
+        return _table(facts.steps, facts)
+    bad = _with_those_around([step for step in facts.steps if step.verdict != "pass"])
+    shown = [step for step in facts.steps if step.path in bad and (step.verdict != "pass" or step.depth == 0)]
+    told = f"<h3>Not passed</h3>{_table(shown[:_MANY], facts)}" if shown else ""
+    more = f'<p class="soft">and {len(shown) - _MANY} more, below</p>' if len(shown) > _MANY else ""
     return (
-        '<table class="steps"><thead><tr><th>Step</th><th class="n began">Began</th><th class="n">Took</th>'
-        f'{real}<th class="bar"></th></tr></thead><tbody>{rows}</tbody></table>'
+        f"{_by_name(facts)}{told}{more}<details><summary>All {len(facts.steps)} steps</summary>"
+        f"{_table(facts.steps, facts)}</details>"
     )
+
+
+def _with_those_around(steps: Iterable[Step]) -> set[str]:
+    return {step.path[:at] for step in steps for at in range(1, len(step.path) + 1) if step.path[at : at + 1] in "/"}
+
+
+@dataclass(slots=True)
+class _Group:
+    count: int = 0
+    verdicts: dict[str, int] = field(default_factory=dict)
+    times: list[float] = field(default_factory=list)
+
+
+def _by_name(facts: Facts) -> str:
+    """Return how often each step was done, how it ended and how long it took."""
+    groups: dict[str, _Group] = {}
+    for step in facts.steps:
+        group = groups.setdefault(step.path, _Group())
+        group.count += 1
+        state = _state(step, facts)
+        group.verdicts[state] = group.verdicts.get(state, 0) + 1
+        if step.elapsed is not None:
+            group.times.append(step.elapsed)
+    rows = []
+    for path, group in list(groups.items())[:_MANY]:
+        ended = ", ".join(f"{word(state)} {count}" for state, count in sorted(group.verdicts.items()))
+        times = sorted(group.times)
+        figures = (times[0], times[len(times) // 2], times[-1]) if times else (None, None, None)
+        took = [
+            f'<td class="n" data-h="{head}">{seconds(each)}</td>' for head, each in zip(_TIMES, figures, strict=True)
+        ]
+        rows.append(
+            f'<tr><th scope="row">{e(path, 200)}</th><td class="n" data-h="times">{group.count}</td><td>{ended}</td>'
+            f"{''.join(took)}</tr>"
+        )
+    heads = [("Step", ""), ("Times", "n"), ("Ended", ""), *((head.capitalize(), "n") for head in _TIMES)]
+    more = f'<p class="soft">and {len(groups) - _MANY} names more</p>' if len(groups) > _MANY else ""
+    return table_of("Steps by name", heads, rows, kind="stack") + more
+
+
+_TIMES: Final = ("shortest", "median", "longest")
+
+
+_LOG_ROOM: Final = 200_000
+"""Characters of one log."""
+
+
+def _table(steps: Sequence[Step], facts: Facts) -> str:
+    rows: list[str] = []
+    room = _ROOM
+    for step in steps:
+        rows.append(_step(step, facts))
+        room -= len(rows[-1])
+        if room < 0:
+            break
+    left = len(steps) - len(rows)
+    more = f'<p class="soft">and {left} steps more, in the journal</p>' if left else ""
+    heads = [("Step", ""), ("Began", "n began"), ("Took", "n")]
+    heads += [("Host time", "n host")] if facts.simulated_time else []
+    return table_of("Steps", [*heads, ("When", "bar")], rows, kind="steps") + more
 
 
 def _state(step: Step, facts: Facts) -> str:
@@ -52,27 +115,27 @@ def _step(step: Step, facts: Facts) -> str:
     end = step.end if step.end is not None else facts.duration
     start = step.start if step.start is not None else end
     left, width = place(start, end, facts.duration)
-    indent = f' style="padding-left:{min(step.depth, 8) * 22}px"'
+    depth = min(step.depth, 8)
     began = f"+{seconds(step.start)}" if step.start is not None else ""
     took = seconds(step.elapsed) if step.elapsed is not None else "" if step.verdict else "never ended"
     limit = f"<small> of {seconds(step.timeout)}</small>" if step.timeout is not None else ""
     real = f'<td class="n host"><small>{seconds(step.real)}</small></td>' if facts.simulated_time else ""
+    at = f'<rect x="{min(left, 99.4):.2f}%" width="{max(width, 0.6):.2f}%" height="10" rx="3"/>'
     rows = (
-        f'<tr class="s d{min(step.depth, 8)}"><td{indent}>{word(state)} '
+        f'<tr class="s"><td class="i{depth}">{word(state)} '
         f'<span class="name">{e(step.name, 200)}</span></td><td class="n began">{began}</td>'
         f'<td class="n">{took}{limit}</td>{real}'
-        f'<td class="bar"><span class="track {verdict_class(state)}">'
-        f'<i style="left:{left:.3f}%;width:{width:.3f}%"></i></span></td></tr>'
+        f'<td class="bar"><svg class="track {verdict_class(state)}" height="10" aria-hidden="true">{at}</svg></td></tr>'
     )
     lines = [line for event in step.events[:_LINES] if (line := _line(event))]
     if len(step.events) > _LINES:
         lines.append(f'<div class="note">and {len(step.events) - _LINES} more, in the journal</div>')
     if step.message and state != "pass":
-        lines.insert(0, f'<div class="{verdict_class(state)}">{e(step.message)}</div>')
+        lines.insert(0, f'<div class="note {verdict_class(state)}">{e(step.message)}</div>')
     if lines:
-        padding = f"{min(step.depth, 8) * 22 + 20}px"
         rows += (
-            f'<tr><td colspan="5" style="padding-left:{padding}"><div class="within">{"".join(lines)}</div></td></tr>'
+            f'<tr><td colspan="{5 if facts.simulated_time else 4}" class="w{depth}">'
+            f'<div class="within">{"".join(lines)}</div></td></tr>'
         )
     return rows
 
@@ -139,103 +202,21 @@ def told(event: Event) -> str:
     return f"{e(kind, 60)}: {e(pairs, 1000)}"
 
 
-# --- what went wrong ----------------------------------------------------------------------------------------------
-
-
-def failures(facts: Facts) -> str:
-    """Return what went wrong, with the exchanges just before; '' when nothing did."""
-    shown: list[Sequence[Exchange]] = []
-    steps, errors = facts.failing[:_SHOWN_FAILURES], facts.loose_errors
-    found = [_failed_step(step, facts, shown) for step in steps]
-    found += [_error(event, facts, shown) for event in errors[:_SHOWN_FAILURES]]
-    left = len(facts.failing) + len(errors) - len(found)
-    if left > 0:
-        found.append(f'<p class="soft">and {left} more, in the journal</p>')
-    return "".join(found)
-
-
-def _failed_step(step: Step, facts: Facts, shown: list[Sequence[Exchange]]) -> str:
-    error = facts.error_of(step)
-    data = error["data"] if error is not None else {}
-    exchanges = facts.trace.windows.get((step.path, step.number), [])
-    at = f"after {seconds(step.elapsed)}" if step.elapsed is not None else ""
-    return (
-        f'<div class="failure"><p class="what">{word(step.verdict)} '
-        f"{e(data.get('what') or step.message or step.name)}</p>"
-        f"<p>{_where(data)}in step <b>{e(step.path.replace('/', ' / '))}</b> {at}</p>{_hint(data)}{_stack(data)}"
-        f"{_before(exchanges, step.ended_ns, 'the step ended', shown)}</div>"
-    )
-
-
-def _error(event: Event, facts: Facts, shown: list[Sequence[Exchange]]) -> str:
-    data = event["data"]
-    moment = wall_ns(event["wall"])
-    exchanges = facts.trace.moments.get(moment, []) if moment is not None else []
-    return (
-        f'<div class="failure"><p class="what">{e(data.get("what") or "an error without words")}</p>'
-        f"<p>{_where(data)}at +{seconds(event['at']) or '?'}</p>{_hint(data)}{_stack(data)}"
-        f"{_before(exchanges, moment, 'the error was recorded', shown)}</div>"
-    )
-
-
-def _before(exchanges: Sequence[Exchange], end: int | None, what: str, shown: list[Sequence[Exchange]]) -> str:
-    if exchanges and exchanges in shown:
-        return '<p class="soft">On the lanes: as above.</p>'
-    shown.append(exchanges)
-    return exchange_table(exchanges, end, what)
-
-
-def _where(data: Mapping[str, Any]) -> str:
-    return f'<span class="mono">{e(data["where"])}</span>, ' if data.get("where") else ""
-
-
-def _hint(data: Mapping[str, Any]) -> str:
-    return f'<p class="hint">{e(data["hint"])}</p>' if data.get("hint") else ""
-
-
-def _stack(data: Mapping[str, Any]) -> str:
-    stack = text(data.get("stack"), 20_000)
-    return f"<details><summary>stack</summary><pre>{escape(stack)}</pre></details>" if stack else ""
-
-
-def exchange_table(exchanges: Sequence[Exchange], end: int | None, what: str) -> str:
-    """Return the last exchanges of the lanes before ``end`` (wall time in ns), newest last."""
-    if not exchanges:
-        return ""
-    rows = "".join(_exchange(exchange, end) for exchange in exchanges)
-    return (
-        f"<h3>On the lanes just before {what}</h3>"
-        '<table class="ex stack"><thead><tr><th>Host time</th><th>Lane</th><th>Bench →</th><th>→ bench</th></tr>'
-        f"</thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _exchange(exchange: Exchange, end: int | None) -> str:
-    when = f"−{seconds(max(0, end - exchange.time_ns) / 1e9)}" if end is not None else clock_time(exchange.time_ns)
-    again = f' <span class="times">×{exchange.count}</span>' if exchange.count > 1 else ""
-    return (
-        f'<tr><td class="lane" title="{clock_time(exchange.time_ns)} UTC">{when}</td>'
-        f'<td class="lane">{e(exchange.lane, 60)}{again}</td><td>{e(exchange.sent, 400)}</td>'
-        f'<td data-h="←">{e(exchange.received, 600)}</td></tr>'
-    )
-
-
 def log(events: Iterable[Event], limit: int = 400) -> str:
     """Return events as lines with their times."""
     events = list(events)
-    rows = "".join(
-        f'<tr><td class="n soft">{"+" + seconds(event["at"]) if event["at"] is not None else ""}</td>'
-        f"<td>{told(event)}{_in(event)}</td></tr>"
-        for event in events[:limit]
-    )
-    more = f'<p class="soft">and {len(events) - limit} more, in the journal</p>' if len(events) > limit else ""
-    return f'<table class="log">{rows}</table>{more}'
+    rows: list[str] = []
+    room = _LOG_ROOM
+    for event in events[:limit]:
+        when = f"+{seconds(event['at'])}" if event["at"] is not None else ""
+        rows.append(f'<tr><td class="n soft">{when}</td><td>{told(event)}{_in(event)}</td></tr>')
+        room -= len(rows[-1])
+        if room < 0:
+            break
+    left = len(events) - len(rows)
+    more = f'<p class="soft">and {left} more, in the journal</p>' if left else ""
+    return table_of("Log", [("Time", "n"), ("What", "")], rows, kind="log") + more
 
 
 def _in(event: Event) -> str:
     return f" <small>in {e(event['step'], 200)}</small>" if event["step"] else ""
-
-
-def seconds_of(value: object) -> str:
-    """Return a duration of the record."""
-    return seconds(number(value))

@@ -1,27 +1,20 @@
-"""Inline SVG of a run: a bar of its phases and the curve of its current, on one axis of time.
+"""Inline SVG of a run: everything that has a time, on one axis.
 
-Horizontal places are percentages and text keeps its size, so that the drawings fit a telephone as well as a screen.
+Horizontal places are percentages and text keeps its size, so that the drawing fits a telephone as well as a screen.
+Curves of more samples than can be seen keep first, least, highest and last of every column: no peak gets lost.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
-from bench.report.facts import Facts, Step
-from bench.report.style import GLYPHS, verdict_class
-from bench.report.values import scaled, seconds
-from bench.run.samples import Samples
+from bench.report.values import seconds
 
-_WIDEST: Final = 700
-"""Columns of the curve: of more samples each column shows the least and the highest."""
-_GUESSED_WIDTH: Final = 900.0
-"""Pixels, to decide which names have room in the bar; what is cut off is in the tooltip."""
-_BAR: Final = 30
-_CURRENT: Final = 130
-_VOLTAGE: Final = 46
+COLUMNS: Final = 700
+"""Of a curve, as many as a wide screen shows."""
 
 
 def ticks(duration: float, most: int = 6) -> list[float]:
@@ -38,7 +31,8 @@ def ticks(duration: float, most: int = 6) -> list[float]:
     return [step * index for index in range(int(duration / step * 1.000001) + 1)]
 
 
-def _tick_text(at: float) -> str:
+def tick_text(at: float) -> str:
+    """Return a time of the axis."""
     if at >= 120 or (at >= 60 and at % 60 == 0):
         minutes, rest = divmod(round(at), 60)
         hours, minutes = divmod(minutes, 60)
@@ -48,24 +42,15 @@ def _tick_text(at: float) -> str:
     return f"{at:.6g} s" if at >= 1 or at == 0 else seconds(at)
 
 
-def _axis(duration: float, y: float, height: float) -> str:
+def axis(duration: float, top: float, bottom: float) -> str:
+    """Return vertical lines at round times from ``top`` to ``bottom`` (pixels), with their times below."""
     found = []
     for at in ticks(duration):
         x = 100 * at / duration if duration else 0.0
         anchor = "start" if x < 3 else "end" if x > 95 else "middle"
-        found.append(f'<line class="grid" x1="{x:.3f}%" x2="{x:.3f}%" y1="{y:g}" y2="{y + height:g}"/>')
-        found.append(f'<text x="{x:.3f}%" y="{y + height + 14:g}" text-anchor="{anchor}">{_tick_text(at)}</text>')
+        found.append(f'<line class="grid" x1="{x:.2f}%" x2="{x:.2f}%" y1="{top:g}" y2="{bottom + 4:g}"/>')
+        found.append(f'<text x="{x:.2f}%" y="{bottom + 17:g}" text-anchor="{anchor}">{tick_text(at)}</text>')
     return "".join(found)
-
-
-def phases(facts: Facts) -> list[Step]:
-    """Return the steps of the recipe itself that have a place in time."""
-    return [step for step in facts.steps if step.depth == 0 and step.start is not None]
-
-
-def _span(step: Step, facts: Facts) -> tuple[float, float]:
-    start = step.start or 0.0
-    return start, facts.duration if step.end is None else max(start, step.end)
 
 
 def place(start: float, end: float, duration: float) -> tuple[float, float]:
@@ -76,122 +61,102 @@ def place(start: float, end: float, duration: float) -> tuple[float, float]:
     return left, max(0.0, min(100 - left, 100 * (end - start) / duration))
 
 
-def time_bar(facts: Facts) -> str:
-    """Return the bar of the phases, '' when there is none."""
-    steps = phases(facts)
-    if not steps or facts.duration <= 0:
-        return ""
-    parts = [_axis(facts.duration, _BAR, 6)]
-    for index, step in enumerate(steps):
-        start, end = _span(step, facts)
-        parts.append(_phase(step, place(start, end, facts.duration), index, facts, end - start))
-    start, end = max(_span(step, facts)[1] for step in steps), facts.duration
-    left, width = place(start, end, facts.duration)
-    if width > 0.2 and facts.ended:
-        parts.append(
-            f'<rect class="p-after" x="{left:.3f}%" y="0" width="{width:.3f}%" height="{_BAR}">'
-            f"<title>teardown and safe, {seconds(end - start)}</title></rect>"
-        )
-    return f'<svg role="img" aria-label="phases of the run" height="{_BAR + 26}">{"".join(parts)}</svg>'
+def box(kind: str, at: tuple[float, float], y: float, height: float, *, title: str, label: str = "") -> str:
+    """Return a rectangle with a tooltip and, where there is room for it, a label.
 
-
-def _phase(step: Step, at: tuple[float, float], index: int, facts: Facts, took: float) -> str:
+    ``at``: left and width in percent. A label that only a wide screen has room for is of class ``wide-only``.
+    """
     left, width = at
-    state = step.verdict or ("running" if facts.live else "aborted")
-    kind = ("alt" if index % 2 else "phase") if state == "pass" else verdict_class(state, "p-")
-    name = escape(step.name)
-    label = name if width / 100 * _GUESSED_WIDTH > 7.2 * len(step.name) + 10 else ""
-    glyph = "" if state == "pass" else f"{GLYPHS.get(state, '!')} "
-    shown = f'<text class="{"onalt" if kind == "alt" else "on"}" x="6" y="{_BAR / 2 + 4:g}">{glyph}{label}</text>'
+    shown = ""
+    if label:
+        needed = 7.2 * len(label) + 12
+        fits = "" if width * 3.4 > needed else " wide-only" if width * 10.4 > needed else None
+        if fits is not None:
+            text = f'<text class="on-{kind}" x="6" y="{height / 2 + 4:g}">{escape(label)}</text>'
+            where = f'x="{left:.3f}%" y="{y:g}" width="{width:.3f}%" height="{height:g}"'
+            shown = f'<svg class="clip{fits}" {where}>{text}</svg>'
     return (
-        f'<rect class="{kind}" x="{left:.3f}%" y="0" width="{max(width, 0.25):.3f}%" height="{_BAR}" rx="2">'
-        f"<title>{name}: {escape(state)}, {seconds(took)}</title></rect>"
-        + (f'<svg x="{left:.3f}%" y="0" width="{width:.3f}%" height="{_BAR}">{shown}</svg>' if label else "")
+        f'<rect class="{kind}" x="{left:.3f}%" y="{y:g}" width="{max(width, 0.15):.3f}%" height="{height:g}">'
+        f"<title>{escape(title)}</title></rect>{shown}"
     )
 
 
-def power_curve(samples: Samples, facts: Facts) -> str:
-    """Return current and voltage over the time of the run, '' without samples."""
-    rows = [row for row, volts in enumerate(samples.volts) if math.isfinite(volts) and math.isfinite(samples.amps[row])]
-    if not rows:
+def curve(points: Iterable[tuple[float, float]], kind: str, *, filled: bool = False) -> str:
+    """Return a line through points of x 0 to 1000 and y 0 to 100 (downwards), for use within ``plot``."""
+    found = list(points)
+    if not found:
         return ""
-    origin, duration = facts.origin, facts.duration
-    if not (origin - 1 <= samples.times[rows[0]] and samples.times[rows[-1]] <= origin + duration + 1 and duration > 0):
-        origin = samples.times[rows[0]]  # not of the journal's time: the curve has an axis of its own
-        duration = max(samples.times[rows[-1]] - origin, 1e-9)
-    amps_top = _round_up(1.1 * max([1e-6, *(samples.amps[row] for row in rows)]))  # room for the labels
-    volts_top = _round_up(1.1 * max([1e-3, *(samples.volts[row] for row in rows)]))
-    lower = _CURRENT + 14
-    bands = "".join(
-        f'<rect class="band" x="{left:.3f}%" width="{width:.3f}%" y="0" height="{lower + _VOLTAGE}"/>'
-        for index, (left, width) in enumerate(place(*_span(step, facts), duration) for step in phases(facts))
-        if index % 2 == 0
-    )
-    curves = [
-        _curve(samples, samples.amps, (origin, duration), amps_top, "amps", 0, _CURRENT, filled=True),
-        _curve(samples, samples.volts, (origin, duration), volts_top, "volts", lower, _VOLTAGE),
-    ]
-    lines = "".join(
-        f'<line class="grid" x1="0" x2="100%" y1="{y:g}" y2="{y:g}"/>'
-        for y in (0, _CURRENT / 2, _CURRENT, lower, lower + _VOLTAGE)
-    )
-    labels = (
-        f'<text x="4" y="12">{scaled(amps_top, "A")}</text>'
-        f'<text x="4" y="{_CURRENT / 2 + 12:g}">{scaled(amps_top / 2, "A")}</text>'
-        f'<text x="4" y="{lower + 12}">{scaled(volts_top, "V")}</text>'
-    )
+    line = "L".join(f"{x:.4g} {y:.4g}" if x < 100 else f"{x:.5g} {y:.4g}" for x, y in found)
+    if len(found) == 1:
+        return f'<path class="{kind} dot" d="M{line}h0"/>'
+    path = f'<path class="{kind}" d="M{line}"/>'
+    if filled:
+        path = f'<path class="fill" d="M{found[0][0]:.5g} 100L{line}L{found[-1][0]:.5g} 100Z"/>{path}'
+    return path
+
+
+def plot(paths: str, y: float, height: float) -> str:
+    """Return a place of the whole width for curves; nothing is drawn when there are none."""
+    if not paths:
+        return ""
     return (
-        f'<svg role="img" aria-label="current and voltage" height="{lower + _VOLTAGE + 22}">'
-        f"{bands}{lines}{''.join(curves)}{labels}{_axis(duration, lower + _VOLTAGE, 4)}</svg>"
+        f'<svg y="{y:g}" width="100%" height="{height:g}" viewBox="0 0 1000 100" preserveAspectRatio="none">'
+        f"{paths}</svg>"
     )
 
 
-def _curve(
-    samples: Samples,
-    values: Sequence[float],
-    time: tuple[float, float],
-    top: float,
-    kind: str,
-    y: float,
-    height: float,
-    *,
-    filled: bool = False,
-) -> str:
-    origin, duration = time
-    paths = []
-    for first, last in samples.segments():
-        points = _thinned(
-            [
-                (1000 * (samples.times[row] - origin) / duration, 100 - 100 * max(0.0, min(1.0, values[row] / top)))
-                for row in range(first, last + 1)
-            ]
-        )
-        line = "L".join(f"{x:.2f} {at:.2f}" for x, at in points)
-        if len(points) == 1:
-            line += "l0.5 0"
-        paths.append(f'<path class="{kind}" d="M{line}"/>')
-        if filled and len(points) > 1:
-            paths.append(f'<path class="fill" d="M{points[0][0]:.2f} 100L{line}L{points[-1][0]:.2f} 100Z"/>')
-    return (
-        f'<svg x="0" y="{y:g}" width="100%" height="{height:g}" viewBox="0 0 1000 100" preserveAspectRatio="none">'
-        f"{''.join(paths)}</svg>"
-    )
+def thinned(points: Iterable[tuple[float, float]], count: int, columns: int = COLUMNS) -> Iterator[tuple[float, float]]:
+    """Yield points, or of ``count`` points that are more than can be seen only the telling ones of every column.
 
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return first, least, highest and last point of every column where there are more points than columns can show."""
-    if len(points) <= 4 * _WIDEST:
-        return points
-    columns: dict[int, list[tuple[float, float]]] = {}
+    Those are the first, the least, the highest and the last. x is 0 to 1000 and never goes back.
+    """
+    if count <= 4 * columns:
+        yield from points
+        return
+    column = -1
+    first = low = high = last = (0.0, 0.0)
     for point in points:
-        columns.setdefault(int(point[0] * _WIDEST / 1000), []).append(point)
-    kept: list[tuple[float, float]] = []
-    for column in columns.values():
-        by_height = sorted(column, key=lambda point: point[1])
-        kept.extend(sorted({column[0], by_height[0], by_height[-1], column[-1]}))
-    return kept
+        now = int(point[0] * columns / 1000)
+        if now != column:
+            if column >= 0:
+                yield from sorted({first, low, high, last})
+            column = now
+            first = low = high = last = point
+            continue
+        last = point
+        if point[1] < low[1]:
+            low = point
+        elif point[1] > high[1]:
+            high = point
+    if column >= 0:
+        yield from sorted({first, low, high, last})
 
 
-def _round_up(value: float) -> float:
+def stretches(
+    found: Sequence[tuple[int, int]], point: Callable[[int], tuple[float, float]], kind: str, *, filled: bool = False
+) -> str:
+    """Return the curves of stretches, each given by its first and last row; of very many, a stroke for each column.
+
+    ``point`` returns the place of a row.
+    """
+    rows = sum(last - first + 1 for first, last in found)
+    if len(found) <= COLUMNS:
+        return "".join(
+            curve(thinned(map(point, range(first, last + 1)), rows), kind, filled=filled) for first, last in found
+        )
+    lows: dict[int, float] = {}
+    highs: dict[int, float] = {}
+    for first, last in found:
+        for row in range(first, last + 1):
+            x, y = point(row)
+            column = int(x * COLUMNS / 1000)
+            lows[column] = min(lows.get(column, y), y)
+            highs[column] = max(highs.get(column, y), y)
+    strokes = "".join(f"M{1000 * at / COLUMNS:.5g} {lows[at]:.4g}V{highs[at]:.4g}" for at in sorted(lows))
+    return f'<path class="{kind} dot" d="{strokes}"/>'
+
+
+def round_up(value: float) -> float:
+    """Return the next round number."""
     magnitude = 10.0 ** math.floor(math.log10(value))
     return next(magnitude * factor for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if magnitude * factor >= value * 0.999)

@@ -5,22 +5,49 @@ from __future__ import annotations
 import calendar
 import math
 import time
+import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 LONGEST = 4000
+_MARKS: Final = 3
+"""Combining characters in a row that are left to themselves; more of them paint over the lines around."""
 
 
 def text(value: object, limit: int = LONGEST) -> str:
-    """Return a value as text of at most ``limit`` characters, '' for None."""
+    """Return a value as text of at most ``limit`` characters, '' for None; what cannot be seen is shown as an escape.
+
+    Line ends and tabs stay: what is shown decides about them.
+    """
     if value is None:
         return ""
     try:
         shown = value if isinstance(value, str) else str(value)
     except ValueError:  # an integer of more digits than Python turns into text
         shown = "a number too long to show"
-    shown = shown.encode("utf-8", "replace").decode("utf-8")
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+    cut = len(shown) > limit
+    shown = shown[:limit]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = visible(shown)
+    return f"{shown[: limit - 1]}…" if cut or len(shown) > limit else shown
+
+
+def visible(shown: str) -> str:
+    """Return text whose control characters can be read and no longer act: ``\\x1b``, ``\\u202e``.
+
+    Controls of terminals, of writing direction, of no width, lone surrogates and unassigned characters; line ends and
+    tabs stay. Of more than three combining characters in a row the rest is escaped too.
+    """
+    found: list[str] = []
+    marks = 0
+    for character in shown.replace("\r\n", "\n"):
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if (character.isprintable() or character in "\n\t") and marks <= _MARKS:
+            found.append(character)
+        else:
+            code = ord(character)
+            found.append(f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}")
+    return "".join(found)
 
 
 def number(value: object) -> float | None:

@@ -1,16 +1,21 @@
-"""A finished run in small: ``result.json`` and ``junit.xml``, made from journal and manifest, at any time again."""
+"""A finished run in small: ``result.json`` and ``junit.xml``, made from journal and manifest, at any time again.
+
+``result.json`` is for programs: what is in it keeps its name, its type and its unit, and later versions only add.
+``bench.report.schema`` has it as JSON Schema ('bench report --schema').
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from bench.run import events as kinds
 from bench.run import folder as places
 from bench.run import samples
 from bench.run.events import SCHEMA, Event
+from bench.run.junit import junit
 from bench.run.reader import read
 from bench.run.verdict import Verdict, parse, worst
 
@@ -21,7 +26,7 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     ``steps``: in order of their start, each with ``path``, ``verdict``, ``elapsed`` (station time, s), ``real`` (s),
     ``message`` and its ``measurements``. What never ended has the verdict ``aborted``. ``results``: the last value of
     everything the run was asked to find out, by its name. ``lanes_not_recorded``: lanes that the set-up cannot record,
-    and why.
+    and why. ``duration`` is station time and ``real`` the host's, in seconds.
     """
     steps: list[dict[str, Any]] = []
     open_steps: dict[str, list[tuple[dict[str, Any], int]]] = {}
@@ -33,9 +38,13 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     end: Event | None = None
     losses: dict[str, int] = {}
     not_recorded: dict[str, str] = {}
-    first = last = None
+    first = last = begin = until = None
     for event in events:
         kind, data, path = event["type"], event["data"], event["step"]
+        moment = _number(event["t"])
+        if moment is not None:
+            begin = moment if begin is None else begin
+            until = moment
         if event["mono_ns"]:
             first = event["mono_ns"] if first is None else first
             last = event["mono_ns"]
@@ -53,7 +62,7 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
         elif kind == kinds.STEP_END and open_steps.get(path):
             step, started = open_steps[path].pop()
             step["verdict"] = str(data.get("verdict", ""))
-            step["elapsed"] = data.get("elapsed")
+            step["elapsed"] = _number(data.get("elapsed"))
             step["real"] = round((event["mono_ns"] - started) / 1e9, 6) if event["mono_ns"] and started else None
             step["message"] = str(data.get("message") or "")
         elif kind == kinds.MEASUREMENT:
@@ -81,18 +90,24 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     both = [verdict for verdict in (parse(device), parse(bench)) if verdict is not None]
     return {
         "schema": SCHEMA,
-        "run": manifest.get("run", ""),
-        "recipe": manifest.get("recipe", ""),
-        "station": manifest.get("station", ""),
+        "run": str(manifest.get("run") or ""),
+        "recipe": str(manifest.get("recipe") or ""),
+        "station": str(manifest.get("station") or ""),
         "simulated": bool(manifest.get("simulated", False)),
-        "started": manifest.get("started", ""),
+        "started": str(manifest.get("started") or ""),
         "ended": end["wall"] if end is not None else "",
         "device": device,
         "bench": bench,
         "verdict": worst(both).value,
-        "exit_code": ending.get("exit_code"),
+        "exit_code": code if isinstance(code := ending.get("exit_code"), int) and not isinstance(code, bool) else None,
         "summary": str(ending.get("summary") or ("" if end else "the record breaks off")),
         "real": round((last - first) / 1e9, 6) if first is not None and last is not None else None,
+        "duration": round(until - begin, 6) if begin is not None and until is not None else None,
+        "clock": str(manifest.get("clock") or ""),
+        "label": str(manifest.get("label") or ""),
+        "seed": seed if isinstance(seed := manifest.get("seed"), int) and not isinstance(seed, bool) else None,
+        "parameters": _table(manifest.get("parameters")),
+        "identities": {str(name): str(value) for name, value in _table(manifest.get("identities")).items()},
         "steps": steps,
         "measurements": loose,
         "results": results,
@@ -103,63 +118,36 @@ def summarise(manifest: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     }
 
 
-_FAILED = ("fail", "inconclusive")
-_CONTROL = {number: "�" for number in range(32) if number not in (9, 10, 13)} | {0xFFFE: "�", 0xFFFF: "�"}
+def _number(value: object) -> float | None:
+    """Return a finite number, None for everything else: a damaged record may hold anything."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
-def _text(value: object) -> str:
-    """Return text that XML 1.0 can hold."""
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
-    return text.translate(_CONTROL)
-
-
-def junit(result: Mapping[str, Any]) -> str:
-    """Return the result as JUnit XML: a test case a step, one for the run itself, measurements as properties."""
-    suite = _text(f"{result['recipe']} on {result['station']}")
-    cases: list[str] = []
-    counts = {"failures": 0, "errors": 0, "skipped": 0}
-    for step in result["steps"]:
-        cases.append(_case(suite, step["path"], step["elapsed"], step["verdict"], step["message"], counts))
-    told = "; ".join(str(error.get("what", "")) for error in result["errors"]) or result["summary"]
-    cases.append(_case(suite, "run", result["real"], result["verdict"], told, counts))
-    properties = [("run", result["run"]), ("device", result["device"]), ("bench", result["bench"])]
-    properties.append(("simulated", str(result["simulated"]).lower()))
-    for step in result["steps"]:
-        for measured in step["measurements"]:
-            unit = f" {measured['unit']}" if measured.get("unit") else ""
-            properties.append((f"{step['path']}: {measured.get('name')}", f"{measured.get('value')}{unit}"))
-    listed = "".join(
-        f"   <property name={quoteattr(_text(name))} value={quoteattr(_text(value))}/>\n" for name, value in properties
-    )
-    head = f'tests="{len(cases)}" failures="{counts["failures"]}" errors="{counts["errors"]}"'
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
-        f' <testsuite name={quoteattr(suite)} {head} skipped="{counts["skipped"]}"'
-        f' time="{result["real"] or 0}" timestamp={quoteattr(_text(result["started"])[:19])}>\n'
-        f"  <properties>\n{listed}  </properties>\n{''.join(cases)} </testsuite>\n</testsuites>\n"
-    )
-
-
-def _case(suite: str, name: str, seconds: object, verdict: str, message: str, counts: dict[str, int]) -> str:
-    time = f' time="{seconds}"' if isinstance(seconds, int | float) else ""
-    head = f"  <testcase classname={quoteattr(suite)} name={quoteattr(_text(name))}{time}"
-    if verdict == "pass":
-        return head + "/>\n"
-    kind, count = ("failure", "failures") if verdict in _FAILED else ("error", "errors")
-    counts[count] += 1
-    text = _text(message)
-    first = text.splitlines()[0] if text else verdict
-    return (
-        f"{head}>\n   <{kind} type={quoteattr(_text(verdict))} message={quoteattr(first)}>"
-        f"{escape(text)}</{kind}>\n  </testcase>\n"
-    )
+def _table(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def result(folder: Path) -> dict[str, Any]:
     """Return the result of a run folder, with energy and currents where they were sampled. Raises BenchError."""
     found = summarise(places.manifest(folder), read(folder / places.JOURNAL))
     power = samples.summary(folder)
-    return {**found, "power": power} if power else found
+    made: dict[str, Any] = _plain({**found, "power": power} if power else found)
+    return made
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: no infinity and no NaN, which strict readers refuse the whole file for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def derive(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html.parser
 import json
 from pathlib import Path
@@ -43,6 +45,10 @@ MANIFEST: dict[str, Any] = {
     "host": {"name": "lab", "system": "Linux 6.1"},
     "versions": {"python": "3.11.7", "esim-bench": "0.1.0"},
 }
+
+
+HIDDEN = "\x7f\u200b\u200e\u200f\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+"""Characters that would change what a reader sees without being seen."""
 
 
 class StationTime:
@@ -189,7 +195,7 @@ class Page(html.parser.HTMLParser):
             self.wrong.append(f"</{tag}> at {self.getpos()}")
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] != "style" and "nav" not in self.open:
             self.words.append(data)
 
     @property
@@ -205,9 +211,20 @@ def check_page(text: str) -> Page:
         assert tag not in ("script", "link", "iframe", "object", "embed", "base", "form", "img"), tag
         for name, value in attributes.items():
             assert not name.startswith("on"), (tag, name)
+            assert name != "style", tag  # the content security policy would refuse it
             if name in ("href", "src"):
-                assert ":" not in (value or "") and not (value or "").startswith("//"), value
-    assert "url(" not in text
+                assert (value or "").startswith(("#", "./")), value
+    styles = [part.partition("</style>")[0] for part in text.split("<style>")[1:]]
+    assert len(styles) == 1
+    assert "url(" not in styles[0] and "http" not in styles[0]
+    digest = base64.b64encode(hashlib.sha256(styles[0].encode()).digest()).decode()
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in page.tags
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert not [c for c in text if (ord(c) < 32 and c not in "\n\t") or c in HIDDEN]
     assert "@import" not in text
     assert "This part cannot be made" not in text
     return page

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import html.parser
 import itertools
 import math
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.report import values
-from bench.report.lanes import Exchange, exchanges
-from bench.report.svg import _thinned, place, ticks
+from bench.report.exchanges import Exchange, exchanges
+from bench.report.svg import COLUMNS, place, stretches, thinned, ticks
+from bench.report.text import e
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 
@@ -71,6 +74,71 @@ def test_wall_time_is_read_to_the_nanosecond() -> None:
     assert values.wall_ns("yesterday") is None
 
 
+MARKUP = ["<script>", "</title>", "</style>", "-->", "<!--", "]]>", "&lt;", "&#60;", "&", '"', "'", "`", " onx=", "js:"]
+UNSEEN = [
+    "\x00",
+    "\x1b[2J",
+    "\r",
+    "\x85",
+    "\u2028",
+    "\u202e",
+    "\u200b",
+    "\ufeff",
+    "\ud800",
+    "\U000e0041",
+    "a" + 5 * "\u0301",
+]
+FRAGMENTS = st.sampled_from(MARKUP + UNSEEN)
+hostile = st.lists(FRAGMENTS | st.text(max_size=4), max_size=12).map("".join)
+
+
+class Read(html.parser.HTMLParser):
+    """What a browser makes of a piece of HTML."""
+
+    def __init__(self, piece: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text, self.tags = "", []  # type: ignore[var-annotated]
+        self.feed(piece)
+        self.close()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+    handle_decl = handle_pi = unknown_decl = handle_comment  # type: ignore[assignment]
+
+
+@given(hostile)
+def test_text_from_outside_is_read_as_it_was_said(said: str) -> None:
+    element = Read(f"<td>{e(said)}</td>")
+    assert [tag for tag, _ in element.tags] == ["td"]
+    assert element.text == values.visible(said)
+    quoted = Read(f'<td title="{e(said)}">')
+    assert quoted.tags == [("td", {"title": values.visible(said)})]
+    assert all(c in "\n\t" or c.isprintable() for c in element.text)
+
+
+@given(st.text(), st.integers(1, 50))
+def test_what_cannot_be_seen_is_shown_and_nothing_else_changes(said: str, limit: int) -> None:
+    shown = values.visible(said)
+    assert all(c in "\n\t" or c.isprintable() for c in shown)
+    if said.isprintable() and not any(unicodedata.combining(c) for c in said):
+        assert shown == said
+    assert len(values.text(said, limit)) <= limit
+
+
+def test_controls_by_name() -> None:
+    assert values.visible("a\x1b[31m\x00\r\nb\rc\u202e\U000e0041\ud800") == (
+        "a\\x1b[31m\\x00\nb\\x0dc\\u202e\\U000e0041\\ud800"
+    )
+    assert values.visible("e\u0301" + "\u0301" * 4) == "e\u0301\u0301\u0301\\u0301\\u0301"  # nothing paints over lines
+
+
 @given(st.floats(1e-6, 1e9))
 def test_ticks_are_few_even_and_within(duration: float) -> None:
     found = ticks(duration)
@@ -92,11 +160,25 @@ def test_places_stay_within(start: float, end: float, duration: float) -> None:
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=20_000))
 def test_a_thinned_curve_keeps_its_peaks(heights: list[float]) -> None:
     points = [(1000 * n / len(heights), height) for n, height in enumerate(heights)]
-    thin = _thinned(points)
-    assert len(thin) <= max(len(points) if len(points) <= 2800 else 0, 4 * 701)
+    thin = list(thinned(points, len(points)))
+    assert len(thin) <= max(len(points) if len(points) <= 4 * COLUMNS else 0, 4 * (COLUMNS + 1))
     assert min(y for _, y in thin) == min(heights)
     assert max(y for _, y in thin) == max(heights)
     assert [x for x, _ in thin] == sorted(x for x, _ in thin)
+    # Nor is a peak moved: what every column had, it still has.
+    for column in range(0, COLUMNS, 97):
+        had = [y for x, y in points if int(x * COLUMNS / 1000) == column]
+        has = [y for x, y in thin if int(x * COLUMNS / 1000) == column]
+        assert (min(had), max(had)) == (min(has), max(has)) if had else not has
+
+
+@given(st.integers(0, 6000), st.integers(1, 4))
+def test_a_curve_in_pieces_stays_small_and_whole(pieces: int, each: int) -> None:
+    found = [(n * (each + 1), n * (each + 1) + each - 1) for n in range(pieces)]
+    rows = max(1, pieces * (each + 1))
+    drawn = stretches(found, lambda row: (1000 * row / rows, 100.0 if row == 0 else 50.0), "amps")
+    assert len(drawn) < 140_000
+    assert not found or "100" in drawn
 
 
 def packet(lane: str, comment: str, *, answer: bool = False, at: int = 0) -> Packet:

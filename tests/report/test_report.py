@@ -24,6 +24,7 @@ from bench.trace.lane import Direction
 from bench.trace.writer import TraceWriter
 
 from .folders import Page, check_page, run_folder
+from .test_pieces import hostile
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.integers(-(10**400), 10**400) | st.floats() | st.text(),
@@ -83,8 +84,9 @@ def test_power_is_told_for_the_run_and_its_steps(tmp_path: Path) -> None:
     # 4 V: 0.25 A for 9 s, from there up to 0.5 A within 1 s, 0.5 A for 20 s.
     assert "50.5 J energy, 14.03 mWh" in text
     assert "500 mA highest sample, at +10.0 s" in text
-    assert "start-state 10.5 J 262.5 mA 500 mA 10.0 s" in text
-    assert "register 40 J 500 mA 500 mA 20.0 s" in text
+    assert "Phase Took Energy Charge Mean current Highest sample ESipa Card" in text
+    assert "start-state 10.0 s 10.5 J 729.2 µAh 262.5 mA 500 mA 27 B ↑ 21 B ↓ 6 B 5 APDUs 95 B" in text
+    assert "register 20.0 s 40 J 2.778 mAh 500 mA 500 mA" in text
     assert "K/E/1" in text
 
 
@@ -123,9 +125,9 @@ def test_it_can_be_made_again_and_elsewhere(tmp_path: Path) -> None:
     first = path.read_text()
     assert write(folder) == path
     assert path.read_text() == first
-    assert 'href="trace.pcapng"' in first
+    assert 'href="./trace.pcapng"' in first
     elsewhere = write(folder, tmp_path / "there.html")
-    assert "href=" not in elsewhere.read_text()  # beside it there is nothing
+    assert 'href="./' not in elsewhere.read_text()  # beside it there is nothing
     moved = tmp_path / "copied from another machine"
     shutil.copytree(folder, moved)
     check_page(write(moved).read_text())
@@ -161,6 +163,30 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     journal.write("step-end", {"verdict": evil, "message": evil, "elapsed": evil}, step=evil)
     journal.close()
     check_page(write(folder).read_text(encoding="utf-8"))
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hostile, hostile, st.sampled_from(["console:a", "at:modem", "esipa", "es9plus", "apdu:card", "steps", "radio"]))
+def test_no_markup_gets_through_from_anywhere(
+    tmp_path_factory: pytest.TempPathFactory, one: str, two: str, lane: str
+) -> None:
+    folder = run_folder(
+        tmp_path_factory.mktemp("evil"), recipe=one, label=two, parameters={one: two}, identities={one: two},
+        instruments={one: {"identity": two, "driver": one, "at": two, "simulated": True}}, versions={one: two},
+    )  # fmt: skip
+    journal = Journal.open(folder / places.JOURNAL, background=False)
+    keys = ("text", "what", "where", "hint", "name", "value", "unit", "source", "lane", "why", "message", "device")
+    for kind in ("note", "error", "measurement", "observation", "result", "safe", "verdict", "lane-missing", "ask"):
+        journal.write(kind, {**dict.fromkeys(keys, one), "values": {one: two}, "upper": 1, "lower": 0}, step=two)
+    journal.write("step-start", {"title": one}, step=f"{one}/{two}")
+    journal.write("step-end", {"verdict": "fail", "message": two}, step=f"{one}/{two}")
+    journal.close()
+    trace = TraceWriter.open(folder / places.TRACE, run_id="r")
+    for direction in (Direction.SENT, Direction.RECEIVED):
+        trace.lane(lane).record(direction, one.encode("utf-8", "replace"), comment=two)
+        trace.lane(f"{lane.partition(':')[0]}:{two}"[:200]).record(direction, two.encode("utf-8", "replace"))
+    trace.close()
+    page_of(folder)
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +336,7 @@ def test_es2plus_is_counted_as_operators_and_server_write_it(tmp_path: Path) -> 
     lane.record(Direction.SENT, b"{}", comment="downloadOrder response: Failed 8.2.5/3.7")
     lane.record(Direction.SENT, b"", comment="handleDownloadProgressInfo response: HTTP 204")
     trace.close()
-    found = {(each.interface, each.name): each for each in scan(tmp_path / places.TRACE).functions}
+    found = {(each.interface, each.name): each for each in scan(tmp_path).functions}
     assert set(found) == {("ES2+", "downloadOrder"), ("ES2+", "handleDownloadProgressInfo")}
     assert all(each.count == each.answered == 1 for each in found.values())
     assert found["ES2+", "downloadOrder"].last == "Failed 8.2.5/3.7"
