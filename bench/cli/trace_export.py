@@ -79,5 +79,9 @@ def lua(output: Path | None) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, "utf-8")
     except OSError as error:
-        raise BenchError(f"cannot write: {error.strerror}", where=str(output)) from error
+        raise BenchError(
+            f"cannot write: {error.strerror}",
+            where=str(output),
+            hint="name a file in a folder of your own; without one the dissector is printed",
+        ) from error
     click.echo(str(output))

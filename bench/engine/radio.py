@@ -25,7 +25,6 @@ from bench.errors import BenchError, Refused
 from bench.station.clock import Clock
 from bench.station.drivers import TICK
 from bench.station.interfaces import Measurement, PowerSaving, RadioProbe, RadioRecorder
-from bench.trace.clocks import default
 from bench.trace.lane import Direction, Lane
 
 POLLING_SCHEMA: Final = "radio.polling/1"
@@ -37,11 +36,6 @@ _LOOK: Final = 1.0
 """Seconds of station time between two looks whether a modem that could not be asked can be."""
 _END_WITHIN: Final = 0.5
 """Real seconds that the end of a recipe waits for a measurement under way."""
-
-
-def lane_description() -> str:
-    """Return what the interface of the lane ``radio`` says of itself."""
-    return f"radio.meas/1 from AT commands and events; {default('radio').describe()}"
 
 
 class Radio:

@@ -250,13 +250,13 @@ class Session:
         assert opened is not None
         if opened.modem is None and not opened.recorders:
             return
-        from bench.engine.radio import Radio, WatchedModem, lane_description
+        from bench.engine.radio import Radio, WatchedModem
         from bench.station.interfaces import RadioProbe, RadioRecorder
 
         probe = opened.modem if isinstance(opened.modem, RadioProbe) else None
         radio = self.radio = Radio(
             self.record.clock,
-            self.trace.lane("radio", description=lane_description()),
+            self.trace.lane("radio"),
             probe,
             interval=config.poll if config is not None else 0.0,
             warn=lambda text: self.record.event(kinds.LOG, {"text": text, "level": "warning", "source": "bench"}),

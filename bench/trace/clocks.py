@@ -104,7 +104,7 @@ _DESCRIPTION: Final = re.compile(
 
 def default(lane: str) -> LaneClock:
     """Return the clock that is assumed for a lane by its kind."""
-    return DEFAULTS.get(lane.partition(":")[0], UNKNOWN_CLOCK)
+    return DEFAULTS.get(lane.partition(":")[0].partition(".")[0], UNKNOWN_CLOCK)
 
 
 def parse(description: str) -> LaneClock | None:

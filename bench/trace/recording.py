@@ -6,7 +6,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from bench.trace import blocks, ip, keylog, redact
+from bench.trace import blocks, clocks, ip, keylog, redact
 from bench.trace.decode import one_liner
 from bench.trace.dissectors import COLUMNS, DESCRIPTIONS, PLAIN, choose
 from bench.trace.lane import Direction
@@ -44,6 +44,9 @@ class TraceLane:
         self.name = name
         self.kind = kind_of(name)
         self.description = description or DESCRIPTIONS.get(self.kind, "")
+        if clocks.parse(self.description) is None:  # whose clock its times are of: every lane states it
+            stated = clocks.default(name).describe()
+            self.description = f"{self.description}; {stated}" if self.description else stated
         self.interface: int | None = None
         """Number in the file that is being written, None before the first packet there (the writer's)."""
         self._writer = writer

@@ -75,6 +75,25 @@ _PERSON: Final = {
     **dict.fromkeys(FAULTS, "[no wire: a person]"),
     "late answer": "test_lines.py::test_nobody_answers",
 }
+_ENDS: Final = "test_radio_recorders.py::test_a_program_that_ends_or_never_gets_ready_is_told_in_words"
+_RELAYED: Final = (
+    "test_radio_recorders.py::test_the_relay_keeps_the_raw_stream_and_asks_again_when_the_port_is_back"
+)  # fmt: skip
+_RECORDER: Final = {
+    "closed mid-answer": _ENDS,
+    "late answer": _ENDS,
+    "refused": "test_radio_recorders.py::test_what_is_not_installed_is_refused_with_what_to_do",
+    "garbage": "test_radio_recorders.py::test_any_datagram_is_read_or_refused",
+    "1 000 lines/s": "[what comes is recorded, nothing is awaited]",
+    "gone, other name": "[its program's: when that ends it is told]",
+    "reboot": "[its program's: when that ends it is told]",
+    "second client": "[its program's: when that ends it is told]",
+}
+_DIAG: Final = {
+    **_RECORDER,
+    "garbage": "test_radio_recorders.py::test_any_stream_is_cut",
+    **dict.fromkeys(("gone, other name", "reboot", "second client"), _RELAYED),
+}
 KINDS: Final[dict[str, dict[str, str]]] = {
     **dict.fromkeys(("amarisoft",), _CALLBOX),
     **dict.fromkeys(("numato-lines", "numato-relay"), _SERIAL),
@@ -83,6 +102,9 @@ KINDS: Final[dict[str, dict[str, str]]] = {
     "serial-lines": _LINES,
     "console": _CONSOLE,
     "ask": _PERSON,
+    "qualcomm-diag": _DIAG,
+    "nordic-trace": {**_RECORDER, "garbage": "test_radio_recorders.py::test_any_file_is_read"},
+    "simtrace2": _RECORDER,
 }
 """Drivers that are neither modems nor spoken to by SCPI or a line over TCP."""
 

@@ -103,7 +103,11 @@ DRIVERS: Final[Mapping[str, tuple[Make, ...]]] = {
 """Every driver, with what its instruments can be: models, or ways to reach them."""
 MOST: Final = {"pcsc": 8}
 """Instruments that one process can have at once."""
-NO_WIRE: Final = {"ask": "a person is asked, over no wire: tests/instruments/test_lines.py"}
+_RECORDS: Final = "it asks nothing: what a program gives is recorded: tests/instruments/test_radio_recorders.py"
+NO_WIRE: Final = {
+    "ask": "a person is asked, over no wire: tests/instruments/test_lines.py",
+    **dict.fromkeys(("nordic-trace", "qualcomm-diag", "simtrace2"), _RECORDS),
+}
 
 
 @contextlib.contextmanager

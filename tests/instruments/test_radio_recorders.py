@@ -209,8 +209,9 @@ def test_the_relay_keeps_the_raw_stream_and_asks_again_when_the_port_is_back(tmp
         host, number = (await relay.open()).split(":")
         reader, writer = await asyncio.open_connection(host, int(number))
         try:
-            writer.write(mask)  # the modem has no power yet
-            await asyncio.sleep(0.05)
+            writer.write(mask)  # the modem has no power yet: the tool gets its acknowledgement, the modem the request
+            answer = await asyncio.wait_for(reader.readuntil(b"\x7e"), 5)
+            assert sim_diag.unframe(answer[:-1])[:12] == struct.pack("<LLL", 0x73, 3, 0)
             port.plug()
             await until(lambda: bytes(port.received) == mask)
             os.write(port.master, log[:9])

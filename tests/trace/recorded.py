@@ -35,7 +35,10 @@ Change = Callable[[bytes], bytes | int | None]
 
 @dataclass
 class Fault:
-    """``change`` is done to the messages on ``lane`` in ``direction`` that contain ``marker``; all but ``skip``."""
+    """``change`` is done to the messages on ``lane`` in ``direction`` that contain ``marker``; all but ``skip``.
+
+    A short marker is looked for at the beginning only: a random number or a signature may contain it.
+    """
 
     lane: str
     direction: int
@@ -45,7 +48,8 @@ class Fault:
     seen: int = 0
 
     def __call__(self, lane: str, direction: int, data: bytes) -> bytes | int | None:
-        if (lane, direction) != (self.lane, self.direction) or self.marker not in data:
+        where = data[:12] if len(self.marker) < 3 else data
+        if (lane, direction) != (self.lane, self.direction) or self.marker not in where:
             return data
         self.seen += 1
         return self.change(data) if self.seen > self.skip else data

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Tshark
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.trace import Direction, TraceWriter, ip
+
+Tshark = Callable[..., list[list[str]]]
 
 SENT, RECEIVED = Direction.SENT, Direction.RECEIVED
 HERE, THERE = ip.Endpoint("10.64.1.3", 49153), ip.Endpoint("203.0.113.1", 443)

@@ -12,15 +12,17 @@ from bench.trace.parts import last_part, next_part, part, parts
 from bench.trace.rewrite import raw_blocks
 
 SENT = Direction.SENT
+SIZE = 1600
+"""Bytes of a part here: three lanes and a few packets."""
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_SMALLEST_PART", 1000)
+    monkeypatch.setattr(writer, "_SMALLEST_PART", SIZE)
 
 
 def fill(path: Path, count: int, start: int = 0) -> None:
-    with TraceWriter.open(path, run_id="r", comment="grows", part_size=1000) as trace:
+    with TraceWriter.open(path, run_id="r", comment="grows", part_size=SIZE) as trace:
         trace.lane("radio").declare()
         for number in range(start, start + count):
             trace.lane("at:m" if number % 2 else "apdu:card").record(SENT, b"%04d" % number + bytes(40))
@@ -46,7 +48,7 @@ def test_every_part_is_a_whole_file_and_all_of_them_one_trace(tmp_path: Path) ->
     assert len(files) > 4
     assert last_part(path) == files[-1]
     for file in files:
-        assert file.stat().st_size <= 1000
+        assert file.stat().st_size <= SIZE
         kinds = [kind for kind, _ in raw_blocks(file)]
         assert kinds[0] == blocks.SECTION_HEADER
         assert set(kinds[1:]) == {blocks.INTERFACE_DESCRIPTION, blocks.ENHANCED_PACKET}
@@ -96,7 +98,7 @@ def test_follow_goes_from_part_to_part(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    with TraceWriter.open(path, run_id="r", part_size=1000) as trace:
+    with TraceWriter.open(path, run_id="r", part_size=SIZE) as trace:
         for number in range(40):
             trace.lane("at:m").record(SENT, b"%04d" % number + bytes(40))
             if number % 7 == 0:
@@ -114,7 +116,7 @@ def test_a_disk_without_room_for_another_part_keeps_this_one(tmp_path: Path, mon
         raise OSError(28, "no space left on device")
 
     path = tmp_path / "trace.pcapng"
-    trace = TraceWriter.open(path, run_id="r", part_size=1000)
+    trace = TraceWriter.open(path, run_id="r", part_size=SIZE)
     monkeypatch.setattr(writer, "_opened", full)
     for number in range(30):
         trace.lane("at:m").record(SENT, b"%04d" % number + bytes(40))
