@@ -62,6 +62,39 @@ async def begin(lab: Lab, bindings: Bindings, *, info1: bytes = INFO1) -> tuple[
     return order, answer.body
 
 
+class Told(Observer):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.packets: list[tuple[int, bytes, str | None]] = []
+
+    @property
+    def active(self) -> bool:
+        return True
+
+    def record(self, lane: str, direction: int, data: bytes, *, comment: str | None = None, **more: Any) -> None:  # type: ignore[override]
+        self.packets.append((direction, data, comment))
+
+
+def test_an_answer_without_a_message_is_recorded_as_well(pki: Pki, tmp_path: Path) -> None:
+    async def use(lab: Lab, _: Bindings, server: FakeSmdpp) -> None:
+        told = Told()
+        bindings = Bindings(lab.esipa, told)
+        nothing = tlv("BF3D", tlv("BF50", tlv("5A", bytes.fromhex(EID)), tlv("A0", b"\x02\x01\x7f")))
+        assert (await asn1(lab, bindings, nothing)).status == 204
+        assert (await asn1(lab, bindings, bytes.fromhex("BF3D00"))).status == 400
+        refused = await bindings.answer("/gsma/rsp2/esipa/handleNotification", "application/json", b"{", lab.peer)
+        assert refused.status == 400
+        (asked, done, _, why, _, broken) = told.packets
+        assert asked == (0, nothing, None)
+        assert done == (1, b"", "HandleNotification answer: 204 no content")
+        assert why[:2] == (1, b"") and (why[2] or "").startswith("HandleNotification answer: 400 HandleNotification: ")
+        assert broken[:2] == (1, b"") and (broken[2] or "").startswith("HandleNotification answer: 400 no ESipa")
+
+    run(pki, tmp_path, use)
+
+
 # --- both bindings --------------------------------------------------------------------------------------------------
 
 
