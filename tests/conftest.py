@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+from sweeps import Sweep, sweep
 
 pytest_plugins = ["coverage_table"]
 
@@ -17,3 +19,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--whole",
+        action="store_true",
+        help="sweeps over every place (a power cut at each APDU of a flow) go to all of them, not to each fourth",
+    )
+
+
+@pytest.fixture(name="sweep")
+def _sweep(request: pytest.FixtureRequest) -> Sweep:
+    return sweep(bool(request.config.getoption("--whole")))

@@ -104,6 +104,7 @@ def test_who_is_cancelled_in_the_others_turn_has_the_answer_on_the_lane(monkeypa
         session = await ScpiSession.open(resource, lane=lane)
         monkeypatch.setattr(Promptness, "worth_a_look", True)
         monkeypatch.setattr(Promptness, "found", lambda self: True)
+        monkeypatch.setattr("instruments.scpi.session.LOOK_MS", 5000)  # however busy the machine is
         with monkeypatch.context() as patched:
             patched.setattr("instruments.scpi.session.asyncio.sleep", cancelled)
             with pytest.raises(asyncio.CancelledError):

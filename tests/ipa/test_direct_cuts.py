@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from by_hand import tlv
+from sweeps import Sweep
 
 from bench.apdu.errors import CardGone
 from bench.rsp import packages
@@ -38,7 +39,9 @@ async def quiet(lab: DirectLab) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("immediate", [False, True], ids=["plain", "immediate-enable"])
-def test_a_cut_at_every_apdu(when: str, immediate: bool, base: Path, quick_path: Path, server_tls: Tls) -> None:
+def test_a_cut_at_every_apdu(
+    when: str, immediate: bool, base: Path, quick_path: Path, server_tls: Tls, sweep: Sweep
+) -> None:
     async def ready(home: Path) -> str:
         async with DirectLab.make(base, home, server_tls) as lab:
             if immediate:
@@ -80,7 +83,7 @@ def test_a_cut_at_every_apdu(when: str, immediate: bool, base: Path, quick_path:
     kept: list[DirectEim] = []
     matching_id = asyncio.run(ready(quick_path / "ready"))
     whole = asyncio.run(once(Path(shutil.copytree(quick_path / "ready", quick_path / "whole")), None))
-    for cut in range(whole):
+    for cut in sweep(whole, first=2 * (when == "after")):
         home = Path(shutil.copytree(quick_path / "ready", quick_path / f"cut-{cut}"))
         try:
             asyncio.run(once(home, cut))

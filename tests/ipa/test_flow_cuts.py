@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sweeps import Sweep
 
 from bench.apdu.errors import CardGone
 from bench.rsp import packages
@@ -118,7 +119,7 @@ FLOWS: dict[str, tuple[Callable[[Lab], Awaitable[None]], Play, Callable[[Lab], N
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_cut_at_every_apdu(flow: str, when: str, base: Path, quick_path: Path, server_tls: Tls) -> None:
+def test_a_cut_at_every_apdu(flow: str, when: str, base: Path, quick_path: Path, server_tls: Tls, sweep: Sweep) -> None:
     prepare, play, check = FLOWS[flow]
 
     async def once(home: Path, cut: int | None) -> int:
@@ -153,7 +154,7 @@ def test_a_cut_at_every_apdu(flow: str, when: str, base: Path, quick_path: Path,
         return Path(shutil.copytree(quick_path / "ready", quick_path / name))
 
     whole = asyncio.run(once(copy("whole"), None))
-    for cut in range(whole):
+    for cut in sweep(whole, first=2 * (when == "after")):
         try:
             asyncio.run(once(copy(f"cut-{cut}"), cut))
         except AssertionError as error:

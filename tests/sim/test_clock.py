@@ -131,7 +131,7 @@ def distinct(plans: list[list[tuple[str, int, int]]], seed: int) -> list[list[St
 steps = st.tuples(st.sampled_from(["sleep", "timeout", "echo", "busy"]), st.integers(1, 5000), st.integers(1, 5000))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.lists(steps, min_size=1, max_size=6), min_size=1, max_size=6),
     st.integers(0, 1 << 30),

@@ -97,7 +97,7 @@ def test_status_and_error_queue() -> None:
     assert bench.ask("SYST:VERS?") == "1999.0"
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.text(alphabet=st.characters(min_codepoint=0, max_codepoint=127), max_size=80))
 def test_any_line_is_survived(line: str) -> None:
     for model in MODELS:
