@@ -32,6 +32,7 @@ from bench.run import folder as places
 from bench.run.events import SCHEMA
 from bench.run.journal import Journal
 from bench.run.verdict import Verdict
+from bench.station.interfaces import Identity
 from bench.station.locks import Lock, send_locks
 from bench.trace import keylog
 from bench.trace.writer import PART_SIZE, TraceWriter
@@ -79,6 +80,7 @@ class Session:
         self.sampler: Sampler | None = None
         self.watchdog: SupplyWatchdog | None = None
         self.radio: Radio | None = None
+        self._modem_was = Identity()
         self.planned = False
         """The supervisor has the safe sequence: something may have been switched."""
         self._connection = connection
@@ -147,7 +149,10 @@ class Session:
                 await beside.enter_async_context(self.sampler.running())
             if self.radio is not None:
                 await beside.enter_async_context(self.radio.running())
-            await self.recipe(station, **values)
+            try:
+                await self.recipe(station, **values)
+            finally:
+                self._modem_told()
         self.record.verdicts.recipe_ended(observed=self.record.steps_passed > 0)
 
     async def _set_up(self) -> Station:
@@ -186,6 +191,7 @@ class Session:
         station.config = equipment.station
         await equipment.open_station(self.trace.lane, self._pass_lock, self._supervisor, self._happened)
         self._write_station()
+        self.record.step_ends = self._modem_told
         await equipment.provide(station)
         self._sample_power(station)
         self._watch_radio(station)
@@ -324,6 +330,8 @@ class Session:
             }
             if identity is not None:
                 self.record.identify(part.name, identity.key(), part.config.driver)
+                if identity.firmware:
+                    self.record.identify(f"{part.name} firmware", identity.firmware, part.config.driver)
         bearer = opened.data.bearer if opened.data is not None else "device" if config.ipa == "device" else ""
         if config.dut is not None and config.dut.sample:
             self.record.identify("sample", config.dut.sample, "bench.toml")
@@ -331,6 +339,21 @@ class Session:
         self.record.event(kinds.STATION, {"name": config.name, **found})
         self.manifest.update(found, **environment())
         places.write_manifest(self.folder, self.manifest)
+
+    def _modem_told(self) -> None:
+        """Record who the modem is, once it has told: it has no power when the station is opened."""
+        opened = self.equipment.open if self.equipment is not None else None
+        modem = opened.modem if opened is not None else None
+        if modem is None or modem.identity == self._modem_was:
+            return
+        identity = self._modem_was = modem.identity
+        known = self.manifest.get("instruments", {}).get("modem")
+        if known is None:
+            return
+        known.update(identity=identity.key(), firmware=identity.firmware)
+        self.record.identify("modem", identity.key(), known["driver"])
+        if identity.firmware:
+            self.record.identify("modem firmware", identity.firmware, known["driver"])
 
     def _conclude(self, job: asyncio.Task[None]) -> None:
         """Turn what ended the job into the verdicts."""

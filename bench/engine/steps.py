@@ -128,6 +128,7 @@ class Step:
         comment = f"step {self.path}: {self.verdict} after {elapsed:.3f} s" + (
             f": {self._message}" if self._message else ""
         )
+        record.step_ends()
         record.on_lane(Direction.RECEIVED, {"step": self.path, **data}, comment)
         record.event(kinds.STEP_END, data, step=self.path, sync=True)
 

@@ -38,6 +38,15 @@ def test_a_run_measures_and_a_step_forbids_it(home: Path) -> None:
     handle = client.start(f"{RECIPES}:leaves_alone", "sim", (), client.StartOptions())
     events = list(client.follow(handle.folder))
     assert handle.wait(30) == 0, events[-3:]
+    # The modem had no power when the station was opened: who it is stands where it told it, and in the end everywhere.
+    told = {event["data"]["name"]: event for event in events if event["type"] == "identity"}
+    manifest = json.loads((handle.folder / "run.json").read_text())
+    modem = manifest["instruments"]["modem"]
+    assert modem["identity"].startswith("Quectel/EG25/") and modem["firmware"]
+    assert told["modem"]["data"]["value"] == manifest["identities"]["modem"] == modem["identity"]
+    assert told["modem firmware"]["data"]["value"] == manifest["identities"]["modem firmware"] == modem["firmware"]
+    assert told["power firmware"]["data"]["value"] == manifest["instruments"]["power"]["firmware"]
+
     reader = TraceReader(handle.folder / "trace.pcapng")
     packets = reader.poll()
     descriptions = {item.name: item.description for item in reader.section.interfaces}
