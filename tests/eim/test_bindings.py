@@ -91,6 +91,7 @@ def test_an_answer_without_a_message_is_recorded_as_well(pki: Pki, tmp_path: Pat
         assert done == (1, b"", "HandleNotification answer: 204 no content")
         assert why[:2] == (1, b"") and (why[2] or "").startswith("HandleNotification answer: 400 HandleNotification: ")
         assert broken[:2] == (1, b"") and (broken[2] or "").startswith("HandleNotification answer: 400 no ESipa")
+        assert (broken[2] or "").endswith(", JSON")
 
     run(pki, tmp_path, use)
 
