@@ -165,8 +165,6 @@ class Plan:
     """Simulated stations: instant, real or scaled:FACTOR; empty: as bench.toml says."""
     on_hangup: Literal["go-on", "stop"] = "go-on"
     """What the soak does when its terminal is closed."""
-    when_stopped: Literal["off", "as-is"] = "off"
-    """Outputs after a stop: off, or off only after the teardown's own end state was recorded."""
     eid: Mapping[str, Any] = field(default_factory=dict)
     """Station to EID of its card: allows what cannot be undone, and pins the card."""
     world: Mapping[str, Any] = field(default_factory=dict)
