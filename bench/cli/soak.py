@@ -23,6 +23,8 @@ from bench.cli.output import glyph, print_json, seconds, table
 @click.option("--follow", "followed", metavar="SOAK", help="Follow a soak that runs.")
 @click.option("--stop", "stopped", metavar="SOAK", help="Have a soak finish its cycles, then end.")
 @click.option("--now", is_flag=True, help="With --stop: teardown and safe instead of finishing the cycle.")
+@click.option("--report", "reported", metavar="SOAK", help="Make the morning report again; print its one line.")
+@click.option("--parquet", type=click.Path(dir_okay=False), help="With --report: write the cycles to this file too.")
 @click.option("--list", "listed", is_flag=True, help="List plans and soaks.")
 @click.option("--dry-run", is_flag=True, help="Say what the plan will use and how long it takes; touch nothing.")
 @click.option("--detach", is_flag=True, help="Start, print the soak's folder and leave it running.")
@@ -37,6 +39,8 @@ def soak(
     followed: str | None,
     stopped: str | None,
     now: bool,
+    reported: str | None,
+    parquet: str | None,
     listed: bool,
     dry_run: bool,
     detach: bool,
@@ -52,11 +56,14 @@ def soak(
     from bench.station import config as configuration
 
     config = Path(obj["config"]) if obj.get("config") else None
-    if sum(bool(item) for item in (plan, resume, followed, stopped, listed)) != 1:
-        raise click.UsageError("give a plan, or one of --resume, --follow, --stop, --list")
+    if sum(bool(item) for item in (plan, resume, followed, stopped, reported, listed)) != 1:
+        raise click.UsageError("give a plan, or one of --resume, --follow, --stop, --report, --list")
     runs = configuration.load(config).runs
     if listed:
         _list(runs, as_json)
+        return
+    if reported:
+        _report(book.find(runs, reported), parquet, as_json)
         return
     if stopped:
         folder = book.find(runs, stopped)
@@ -98,6 +105,23 @@ def _dry_run(plan: str, config: Path | None, stations: tuple[str, ...], seed: in
     click.echo(f"plan {found.name}  ({file})")
     for line in summary(told):
         click.echo(f"  {line}")
+
+
+def _report(folder: Path, parquet: str | None, as_json: bool) -> None:
+    from bench.soak import morning
+
+    found = morning.write(folder)
+    if parquet:
+        from bench.soak.index import Index
+        from bench.soak.parquet import write
+
+        with Index(Path(folder).parent.parent / "runs") as index:
+            write(index.cycles(f"soak={folder.name}"), Path(parquet))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(morning.line_of(found))
+    click.echo(str(folder / morning.REPORT))
 
 
 def _list(runs: Path, as_json: bool) -> None:

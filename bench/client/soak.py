@@ -23,6 +23,7 @@ from bench.run import liveness
 from bench.run.reader import Reader
 from bench.soak import book as books
 from bench.soak import plan as plans
+from bench.soak.cycles import PLAN_FILE
 from bench.soak.estimate import Estimate, estimate
 
 _OWNER: Final = "from bench.client.soak import main; main()"
@@ -111,7 +112,7 @@ def main() -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     lock = liveness.hold(folder)
-    found = Owner(folder, _Runs(folder, plans.load(folder / books.PLAN_FILE)))
+    found = Owner(folder, _Runs(folder, plans.load(folder / PLAN_FILE)))
     owner = found
 
     def relay() -> None:
@@ -269,7 +270,7 @@ def resume(folder: Path) -> SoakHandle:
             where=f"process {who.get('pid')}",
             hint=f"bench soak --follow {folder.name} shows it",
         )
-    plans.load(folder / books.PLAN_FILE)
+    plans.load(folder / PLAN_FILE)
     return _own(folder)
 
 

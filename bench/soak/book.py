@@ -5,8 +5,8 @@
     <soaks>/<id>/
       plan.toml      the plan as it was when the soak began
       soak.json      id, seed, plan, stations, configuration; atomic
-      soak.jsonl     journal: soak-start, segment-start, segment-run, cycle, interrupted, segment-end, quarantine, budget, alert, control, resume,
-                     soak-end; fdatasync before anything goes on
+      soak.jsonl     journal: soak-start, segment-start, segment-run, cycle, interrupted, segment-end, bench-error,
+                     quarantine, station-end, alert, control, stop, resume, soak-end; fdatasync before anything goes on
       cycles.py      the recipe that its runs carry out
       stop           while no further cycle is to begin
       report.html, junit.xml, summary.json   derived
@@ -223,7 +223,9 @@ class State:
 def outline(end: Mapping[str, Any], run: str) -> dict[str, Any]:
     """Return what the book keeps of a run's ``cycle-end``."""
     identities = end.get("identities") or {}
-    kept = {key: end.get(key) for key in ("station", "cycle", "attempt", "recipe", "label", "verdict", "device", "bench")}
+    kept = {
+        key: end.get(key) for key in ("station", "cycle", "attempt", "recipe", "label", "verdict", "device", "bench")
+    }
     return {
         **kept,
         "baseline": bool(end.get("baseline", True)),

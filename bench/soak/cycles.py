@@ -247,4 +247,3 @@ class Segment:
     @staticmethod
     def _takes(recipe: str, parameter: str) -> bool:
         return any(item.name == parameter for item in load(recipe).parameters)
-

@@ -52,7 +52,13 @@ def uses_of(part: Part) -> dict[str, float]:
 
 
 def estimate(
-    plan: Plan, seed: int, station: str, *, now: datetime.datetime, known: Mapping[str, float] | None = None, codes: int = 0
+    plan: Plan,
+    seed: int,
+    station: str,
+    *,
+    now: datetime.datetime,
+    known: Mapping[str, float] | None = None,
+    codes: int = 0,
 ) -> Estimate:
     """Return what a station will do. ``known``: measured seconds of a cycle by label; ``codes``: in the pool."""
     schedule = Schedule(plan, seed, station)

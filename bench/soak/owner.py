@@ -164,9 +164,9 @@ class Owner:
         elif self._until is not None and time.monotonic() >= self._until:
             self.finish(f"its deadline is reached ({self.book.about.get('until')})")
         state = self.book.state
-        if not any(item.finished for item in state.stations.values()):
-            if time.monotonic() - self._began > rules.first_cycle_limit(self.plan):
-                self.finish(f"no cycle has ended within {self.plan.stop.first_cycle_within}")
+        none_yet = not any(item.finished for item in state.stations.values())
+        if none_yet and time.monotonic() - self._began > rules.first_cycle_limit(self.plan):
+            self.finish(f"no cycle has ended within {self.plan.stop.first_cycle_within}")
         free = self._free()
         least = plans.size(self.plan.stop.disk_free)
         if least is not None and free is not None and free < least:

@@ -282,9 +282,8 @@ def _check(plan: Plan, document: Document) -> None:
         document.complain(
             ("stop",), "the sequential test needs target_failure_rate and limit_failure_rate", "give both or neither"
         )
-    elif stop.target_failure_rate is not None and stop.limit_failure_rate is not None:
-        if stop.target_failure_rate >= stop.limit_failure_rate:
-            document.complain(("stop", "limit_failure_rate"), "it must be above target_failure_rate")
+    elif (stop.target_failure_rate or 0.0) >= (stop.limit_failure_rate or 1.0):
+        document.complain(("stop", "limit_failure_rate"), "it must be above target_failure_rate")
     _counts(document, ("budgets", "life"), plan.budgets.life)
     for station in plan.eid:
         if station not in plan.stations:

@@ -85,9 +85,7 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
         return 0.0
     if x >= 1:
         return 1.0
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    )
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
     if x < (a + 1) / (a + b + 2):
         return front * _fraction(a, b, x) / a
     return 1 - front * _fraction(b, a, 1 - x) / b
@@ -203,9 +201,7 @@ class Sprt:
     def ratio(self, failures: int, total: int) -> float:
         """Return the log likelihood ratio of limit to target."""
         passes = total - failures
-        return failures * math.log(self.limit / self.target) + passes * math.log(
-            (1 - self.limit) / (1 - self.target)
-        )
+        return failures * math.log(self.limit / self.target) + passes * math.log((1 - self.limit) / (1 - self.target))
 
     def decide(self, failures: int, total: int) -> Decision:
         """Return the decision after ``failures`` in ``total`` independent trials; ask after every trial."""

@@ -47,7 +47,7 @@ def test_clopper_pearson_is_as_published(successes: int, total: int, lower: floa
 
 
 def test_newcombe_difference_is_as_published() -> None:
-    """Newcombe 1998, Statistics in Medicine 17:873, table II, method 10: 56/70 less 48/80; 9/10 less 3/10; 10/10, 0/10."""
+    """Newcombe 1998, Statistics in Medicine 17:873, table II, method 10."""
     for a, m, b, n, lower, upper in (
         (56, 70, 48, 80, 0.0524, 0.3339),
         (9, 10, 3, 10, 0.1705, 0.8090),
