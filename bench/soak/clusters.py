@@ -67,7 +67,7 @@ def clusters(cycles: Sequence[Cycle]) -> list[Cluster]:
 
 
 def attributes(cycle: Cycle) -> dict[str, Any]:
-    """Return what may be a condition: parameters, place, card, firmware, identities, the radio where it was measured."""
+    """Return what may be a condition: parameters, place, card, firmware, identities, the radio where known."""
     data = cycle.data
     found: dict[str, Any] = {name: value for name, value in data.get("parameters", {}).items() if _plain(value)}
     found.update({"station": cycle.station, "recipe": cycle.label})

@@ -10,7 +10,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -238,11 +238,13 @@ def _row(run: str, end: Mapping[str, Any], wall: str) -> tuple[Any, ...]:
 
 
 def _cycle(row: Sequence[Any]) -> Cycle:
-    return Cycle(*row[:8], bool(row[8]), *row[9:15], json.loads(row[15]))
+    values = dict(zip((field.name for field in fields(Cycle)), row, strict=True))
+    return Cycle(**{**values, "baseline": bool(values["baseline"]), "data": json.loads(values["data"])})
 
 
 def _where(filters: Sequence[str]) -> tuple[str, list[Any]]:
-    parts, values = [], []
+    parts: list[str] = []
+    values: list[Any] = []
     for text in filters:
         key, separator, value = text.partition("=")
         if not separator or not key:

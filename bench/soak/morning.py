@@ -135,7 +135,8 @@ def html_of(found: Mapping[str, Any]) -> str:
         _table(("figure", "n", "p50", "p95", "max", "trend"), (_time(f)[1:] for f in _named(found["figures"]))),
         "<h2>What happened</h2>",
         _table(
-            ("when", "what", "station", ""), ((t["wall"], t["type"], t["station"], t["told"]) for t in found["troubles"])
+            ("when", "what", "station", ""),
+            ((t["wall"], t["type"], t["station"], t["told"]) for t in found["troubles"]),
         ),
     ]  # fmt: skip
     head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(found['title'])}</title>"

@@ -364,7 +364,6 @@ class Worker(threading.Thread):
 
     def _reconcile(self, segment: Mapping[str, Any], folder: Path) -> None:
         """Take from a run that has ended everything that the book does not have yet."""
-        before = self.state.bench_errors_total
         ends, begun, starts = books.cycles_in(folder)
         for end in ends:
             self.owner.cycle(self.station, end, folder.name)
@@ -372,7 +371,8 @@ class Worker(threading.Thread):
             told = {"station": self.station, "cycle": begun.get("cycle"), "run": folder.name}
             self.owner.write("interrupted", told)
         self._ended(segment, folder, begun=begun, starts=starts)
-        if self.owner.level < TEARDOWN and self.state.bench_errors_total == before and _bench_failed(folder):
+        told = bool(ends) and begun is None and ends[-1].get("verdict") in ("error", "bench-error")
+        if self.owner.level < TEARDOWN and not told and _bench_failed(folder):
             self.owner.write("bench-error", {"station": self.station, "run": folder.name})
         self._quarantine()
 

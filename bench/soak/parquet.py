@@ -9,8 +9,10 @@ from typing import Any, Final
 from bench.errors import BenchError
 from bench.soak.index import Cycle
 
-_PLAIN: Final = ("run", "soak", "station", "cycle", "label", "verdict", "device", "bench", "baseline", "elapsed", "real",
-                 "wall", "signature", "sample", "firmware")  # fmt: skip
+_PLAIN: Final = (
+    "run", "soak", "station", "cycle", "label", "verdict", "device", "bench", "baseline", "elapsed", "real", "wall",
+    "signature", "sample", "firmware",
+)  # fmt: skip
 
 
 def columns(cycles: Sequence[Cycle]) -> dict[str, list[Any]]:
@@ -30,11 +32,11 @@ def columns(cycles: Sequence[Cycle]) -> dict[str, list[Any]]:
 def write(cycles: Sequence[Cycle], path: Path) -> int:
     """Write the cycles; return how many. Raises BenchError without pyarrow, OSError."""
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        from pyarrow import parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError as error:
         raise BenchError(
             "Parquet needs pyarrow", where=str(path), hint="pip install 'esim-bench[parquet]', or use --json"
         ) from error
-    pyarrow.parquet.write_table(pyarrow.table(columns(cycles)), path, compression="zstd")
+    parquet.write_table(pyarrow.table(columns(cycles)), path, compression="zstd")
     return len(cycles)
