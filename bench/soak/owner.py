@@ -371,8 +371,8 @@ class Worker(threading.Thread):
             told = {"station": self.station, "cycle": begun.get("cycle"), "run": folder.name}
             self.owner.write("interrupted", told)
         self._ended(segment, folder, begun=begun, starts=starts)
-        told = bool(ends) and begun is None and ends[-1].get("verdict") in ("error", "bench-error")
-        if self.owner.level < TEARDOWN and not told and _bench_failed(folder):
+        counted = bool(ends) and begun is None and ends[-1].get("verdict") in ("error", "bench-error")
+        if self.owner.level < TEARDOWN and not counted and _bench_failed(folder):
             self.owner.write("bench-error", {"station": self.station, "run": folder.name})
         self._quarantine()
 

@@ -17,7 +17,9 @@ EFFECTS = ("switches-profile", "deletes-profile", "consumes-profile")
 
 
 @dataclass(frozen=True, slots=True)
-class _Begin:
+class Begin:
+    """What a cycle works with."""
+
     bootstrap: CardProfile
     target: ProfileOrder
 
@@ -36,7 +38,7 @@ async def full_cycle(
     bootstrap profile alone; where it does not begin so, it is brought there first. SGP.32 sections 3.2 and 3.4.1.
     """
     job = Job(station, profiles, deadlines)
-    begin = await _begin(job)
+    begin = await begin_cycle(job)
     home, away = begin.bootstrap.iccid, begin.target.iccid
 
     await job.power_cycle(hold)
@@ -78,7 +80,7 @@ async def full_cycle(
         step.measure("cycle_bytes", sum(poll.bytes_sent + poll.bytes_received for poll in job.polls), unit="B")
 
 
-async def _begin(job: Job) -> _Begin:
+async def begin_cycle(job: Job) -> Begin:
     """Know card and profiles; reach the start state only where the card is not in it."""
     station = job.station
     async with station.step("begin"):
@@ -89,6 +91,6 @@ async def _begin(job: Job) -> _Begin:
         found = await job.profiles()
         others = [profile for profile in found if profile.iccid != target.iccid]
         if len(found) == len(others) == 1 and others[0].enabled:
-            return _Begin(others[0], target)
+            return Begin(others[0], target)
     reached = await start.reach(job)
-    return _Begin(reached.bootstrap, reached.target)
+    return Begin(reached.bootstrap, reached.target)

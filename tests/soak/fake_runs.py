@@ -99,5 +99,7 @@ class FakeRuns:
         self.stops.append((folder.name, at_once))
 
     def find(self, station: str, label: str) -> Path | None:
-        found = (folder for folder in self.runs.iterdir() if places.read_json(folder / "run.json").get("label") == label)
+        found = (
+            folder for folder in self.runs.iterdir() if places.read_json(folder / "run.json").get("label") == label
+        )
         return next(found, None)

@@ -69,7 +69,9 @@ def test_the_report_names_three_causes_with_their_conditions(soak: tuple[Path, F
     assert low <= 0.02 <= high
     told = {cluster["signature"]: [item["text"] for item in cluster["conditions"]] for cluster in found["clusters"]}
     assert len(told) == 3
-    by_word = {word: next(value for key, value in told.items() if word in key) for word in ("6F00", "cause 15", "regist")}
+    by_word = {
+        word: next(value for key, value in told.items() if word in key) for word in ("6F00", "cause 15", "regist")
+    }
     assert by_word["6F00"] == ["hold = 5"]
     assert by_word["cause 15"] == ["band = B20"]
     assert len(by_word["regist"]) == 1
@@ -99,7 +101,7 @@ def test_the_index_filters_and_exports(soak: tuple[Path, FakeRuns]) -> None:
         assert {cycle.data["parameters"]["band"] for cycle in band} == {"B8"}
         table = columns(index.cycles())
         assert len(table["parameters.level"]) == len(table["verdict"]) == 3000
-        assert index.find_runs(soak=folder.name, limit=2) == sorted((run.name for run in fake.runs.iterdir()))[:-3:-1]
+        assert index.find_runs(soak=folder.name, limit=2) == sorted(run.name for run in fake.runs.iterdir())[:-3:-1]
         with pytest.raises(BenchError):
             index.cycles("a';--=1")
     fake.runs.parent.joinpath("index.sqlite").write_bytes(b"no database at all, but long enough to be one" * 100)
@@ -137,7 +139,9 @@ def test_chance_is_no_condition() -> None:
 
 
 def test_signatures_of_equal_failures_are_equal_and_codes_stay() -> None:
-    one = signature("cycle/round-3/switch", "/lib/x/job.py:12: EID 89049032123451234512345678901235: SW 6985 after 2.5 s")
+    one = signature(
+        "cycle/round-3/switch", "/lib/x/job.py:12: EID 89049032123451234512345678901235: SW 6985 after 2.5 s"
+    )
     two = signature("cycle/round-7/switch", "/usr/y/job.py:40: EID 89049032999999999999999999999999: SW 6985 after 9 s")
     assert one == two
     assert signature("switch", "SW 6985") != signature("switch", "SW 6F00")

@@ -88,7 +88,9 @@ def _forget_later_runs(folder: Path, runs: Path, lines: list[bytes]) -> None:
 
 
 def test_a_cycle_in_progress_is_repeated_with_its_own_seed(tmp_path: Path) -> None:
-    folder, fake = made(tmp_path, verdict=lambda _s, item, attempt: "die" if (item.index, attempt) == (5, 1) else "pass")
+    folder, fake = made(
+        tmp_path, verdict=lambda _s, item, attempt: "die" if (item.index, attempt) == (5, 1) else "pass"
+    )
     assert Owner(folder, fake).run() == "pass"
     fifth = [(attempt, seed) for _, index, attempt, seed in fake.done if index == 5]
     assert [attempt for attempt, _ in fifth] == [1, 2]
@@ -164,7 +166,9 @@ def test_a_budget_ends_the_station_not_the_soak_and_life_goes_over_soaks(tmp_pat
 
 
 def test_activation_codes_are_used_once_over_crash_and_resume(tmp_path: Path) -> None:
-    text = PLAN.replace("euicc-info", "euicc-download").replace("[[recipes]]", '[codes]\nfile = "codes.txt"\n[[recipes]]')
+    text = PLAN.replace("euicc-info", "euicc-download").replace(
+        "[[recipes]]", '[codes]\nfile = "codes.txt"\n[[recipes]]'
+    )
     (tmp_path / "codes.txt").write_text("".join(f"LPA:1$smdp.example$CODE{n}\n" for n in range(20)))
     folder, fake = made(tmp_path, text, lambda _s, item, attempt: "die" if (item.index, attempt) == (5, 1) else "pass")
     assert Owner(folder, fake).run() == "pass"
