@@ -65,7 +65,7 @@ async def baseline_check(
         if open_orders:
             wrong.append(f"orders open at the eIM: {', '.join(f'{order.kind} {order.state}' for order in open_orders)}")
     async with station.step("attach") as step:
-        if job.by_radio:
+        if job.by_radio and not wrong:  # with another profile enabled this would wait in vain for minutes
             seen = await station.modem.wait_registered(
                 plmn=profiles.bootstrap_plmn or None,
                 rat=profiles.bootstrap_rat or None,

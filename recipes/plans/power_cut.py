@@ -119,7 +119,11 @@ async def _kept(job: Job, begin: Begin, cut: _Cut, order: EimOrder, before: Sequ
     enabled = job.operational if state.get(away) else job.bootstrap
     await job.connect(enabled, suffix="after-cut")
     async with station.step("told") as step:
-        await job.poll("poll")
+        poll = await job.poll("poll")
+        if poll.profile_changed:  # the order was still there, and is carried out now
+            other = job.bootstrap if enabled is job.operational else job.operational
+            await job.refresh(other)
+            await job.connect(other, suffix="carried-out")
         await job.poll("poll-again")
         ended = await station.eim.show(order.order_id)
         step.note(f"the order is {ended.state}")
