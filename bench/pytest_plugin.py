@@ -2,8 +2,8 @@
 
 Fixtures, all prefixed so that labgrid, pytest-embedded and a project's own fixtures stay as they are:
 
-``bench_run``      the run that the session records to: ``folder``, ``call``
-``bench_station``  the station, blocking: ``power``, ``modem``, ``card``, ``eim`` ... with their methods, ``step``
+``bench_run``      the run that the session records to: ``folder``, ``measure``
+``bench_station``  the station, blocking: ``power``, ``modem``, ``card``, ``eim`` ... with their methods, ``measure``
 ``bench_power``, ``bench_modem``, ``bench_network``, ``bench_eim``, ``bench_smdpp``, ``bench_ipa``, ``bench_console``
                    one part of it; the test is skipped, with the reason, where the station has none
 
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("bench", "lab bench controller for eSIM IoT devices")
     group.addoption("--bench-station", metavar="NAME", default=None, help="station of bench.toml to run the tests on")
     group.addoption("--bench-config", metavar="FILE", default=None, help="bench.toml to use")
-    group.addoption("--bench-needs", metavar="PARTS", default="", help="parts to open, with commas (default: all)")
+    group.addoption("--bench-no-servers", action="store_true", help="open instruments only: no eIM, SM-DP+ and IPA")
     group.addoption("--bench-eid", metavar="EID", default="", help="allows on this card what cannot be undone")
     group.addoption("--bench-seed", metavar="N", type=int, default=None, help="seed of everything random")
 
@@ -55,13 +55,6 @@ class _Recorder:
         if session is not None and (report.when == "call" or report.failed):
             session.end_step(report.outcome, str(report.longrepr or "")[:2000])
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_unconfigure(self) -> None:
-        """End the run."""
-        session = self._config.stash.get(_KEY, None)
-        if session is not None:
-            session.close()
-
 
 @pytest.fixture(scope="session")
 def bench_run(pytestconfig: pytest.Config) -> Iterator[StationSession]:
@@ -71,11 +64,10 @@ def bench_run(pytestconfig: pytest.Config) -> Iterator[StationSession]:
         pytest.skip("no station: pytest --bench-station NAME")
     from bench.client.session import StationSession
 
-    needs = [part for part in pytestconfig.getoption("bench_needs").split(",") if part]
     session = StationSession.open(
         name,
         config=pytestconfig.getoption("bench_config"),
-        needs=needs,
+        servers=not pytestconfig.getoption("bench_no_servers"),
         eid=pytestconfig.getoption("bench_eid"),
         seed=pytestconfig.getoption("bench_seed"),
     )

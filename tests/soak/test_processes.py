@@ -1,4 +1,4 @@
-"""Soaks as processes on a supply: kills, signals, the lost terminal. Nothing stays on, nothing is lost or done twice."""
+"""Soaks as processes on a supply: kills, signals, the lost terminal. Nothing stays on, is lost or is done twice."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ class Soak:
         self.config = write_bench(folder, server.port)
         self.handles: list[soaks.SoakHandle] = []
 
-    def start(
-        self, *, cycles: int = 6, segment: int = 3, hold: float = 0.1, hangup: str = "go-on"
-    ) -> soaks.SoakHandle:
+    def start(self, *, cycles: int = 6, segment: int = 3, hold: float = 0.1, hangup: str = "go-on") -> soaks.SoakHandle:
         plan = self.folder / "moments.toml"
         plan.write_text(PLAN.format(cycles=cycles, segment=segment, hold=hold, hangup=hangup, recipe=RECIPE))
         handle = soaks.start(str(plan), config=self.config)
