@@ -7,6 +7,7 @@ reads only journals that have changed since.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from bench.run.index import folders, info
 from bench.run.reader import read
 from bench.soak.cycles import CYCLE_END
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE runs (
   run TEXT PRIMARY KEY, size INTEGER, changed INTEGER, station TEXT, recipe TEXT, started TEXT, ended TEXT, state TEXT,
@@ -32,6 +33,7 @@ CREATE TABLE cycles (
   sample TEXT, firmware TEXT, data TEXT, UNIQUE (run, cycle, attempt)
 );
 CREATE INDEX cycles_soak ON cycles (soak, station, cycle);
+CREATE INDEX cycles_counts ON cycles (station, soak, verdict);
 CREATE INDEX cycles_verdict ON cycles (verdict, soak);
 CREATE INDEX cycles_signature ON cycles (signature) WHERE signature <> '';
 CREATE INDEX runs_state ON runs (state, run);
@@ -54,7 +56,7 @@ FILTERS: Final = (*_COLUMNS, "baseline")
 """Keys of ``KEY=VALUE`` filters; every other key names a parameter of the cycles."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cycle:
     """A finished cycle."""
 
@@ -73,8 +75,14 @@ class Cycle:
     signature: str
     sample: str
     firmware: str
-    data: Mapping[str, Any]
-    """The whole ``cycle-end``."""
+    text: str
+    """``data`` as JSON."""
+
+    @functools.cached_property
+    def data(self) -> Mapping[str, Any]:
+        """The whole ``cycle-end``; read when it is asked for."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
 
     @property
     def counts(self) -> bool:
@@ -238,8 +246,8 @@ def _row(run: str, end: Mapping[str, Any], wall: str) -> tuple[Any, ...]:
 
 
 def _cycle(row: Sequence[Any]) -> Cycle:
-    values = dict(zip((field.name for field in fields(Cycle)), row, strict=True))
-    return Cycle(**{**values, "baseline": bool(values["baseline"]), "data": json.loads(values["data"])})
+    values = dict(zip((item.name for item in fields(Cycle)), row, strict=True))
+    return Cycle(**{**values, "baseline": bool(values["baseline"])})
 
 
 def _where(filters: Sequence[str]) -> tuple[str, list[Any]]:
