@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bench.cli.output import print_json, table
+from bench.errors import ConfigurationError
 
 
 @click.command(epilog="Example: bench compare last:label=old last:label=new")
@@ -30,7 +31,12 @@ def compare(obj: Mapping[str, Any], a: str, b: str, as_json: bool) -> None:
     runs = configuration.load(Path(obj["config"]) if obj.get("config") else None).runs
     with Index(runs) as index:
         index.update()
-        found = compared(a, index.cycles(*_filters(runs, a)), b, index.cycles(*_filters(runs, b)))
+        left, right = index.cycles(*_filters(runs, a)), index.cycles(*_filters(runs, b))
+        if len(index.simulated([*left, *right])) > 1:
+            raise ConfigurationError(
+                "simulated and real cycles cannot be compared", where=f"{a}, {b}", hint="add station=NAME to both"
+            )
+        found = compared(a, left, b, right)
     if as_json:
         print_json(dataclasses.asdict(found))
         return

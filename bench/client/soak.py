@@ -23,7 +23,6 @@ from bench.run import liveness
 from bench.run.reader import Reader
 from bench.soak import book as books
 from bench.soak import plan as plans
-from bench.soak.cycles import PLAN_FILE
 from bench.soak.estimate import Estimate, estimate
 
 _OWNER: Final = "from bench.client.soak import main; main()"
@@ -112,7 +111,7 @@ def main() -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     lock = liveness.hold(folder)
-    found = Owner(folder, _Runs(folder, plans.load(folder / PLAN_FILE)))
+    found = Owner(folder, _Runs(folder, books.plan_of(folder)))
     owner = found
 
     def relay() -> None:
@@ -204,6 +203,13 @@ def prepare(
             faults = [fault for part in plan.recipes for fault in part.faults]
             if (plan.world or faults) and table.world is None:
                 table.with_world(**{**plan.world, **({"faults": faults} if faults else {})})
+    kinds = {found.station(station).simulated for station in plan.stations}
+    if len(kinds) > 1:
+        raise ConfigurationError(
+            "simulated and real stations in one soak",
+            where=plan.origin or str(file),
+            hint="their results are never mixed in one figure: make a soak of each",
+        )
     _bind_all(plan, used_seed, Schedule)
     pool = Pool.of(plan, file.parent) if plan.codes is None else _pool(plan, file)
     now = datetime.datetime.now().astimezone()
@@ -256,6 +262,7 @@ def start(
         used_seed,
         config=str(found.source.absolute()) if found.source else "",
         stations=list(plan.stations),
+        simulated=any(found.station(station).simulated for station in plan.stations),
         until=until.astimezone(datetime.UTC).isoformat() if until is not None else "",
     )
     return _own(folder)
@@ -270,7 +277,7 @@ def resume(folder: Path) -> SoakHandle:
             where=f"process {who.get('pid')}",
             hint=f"bench soak --follow {folder.name} shows it",
         )
-    plans.load(folder / PLAN_FILE)
+    books.plan_of(folder)
     return _own(folder)
 
 

@@ -21,7 +21,7 @@ import contextlib
 import datetime
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -244,7 +244,7 @@ class Book:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.about = places.read_json(folder / SOAK)
-        self.plan = plans.load(folder / PLAN_FILE)
+        self.plan = plan_of(folder)
         self.state = state_of(folder)
         self.journal = Journal.open(folder / BOOK)
 
@@ -257,6 +257,13 @@ class Book:
     def close(self) -> None:
         """Close the journal."""
         self.journal.close()
+
+
+def plan_of(folder: Path) -> Plan:
+    """Return the plan of a soak, with the stations it was started for. Raises ConfigurationError."""
+    plan = plans.load(folder / PLAN_FILE)
+    stations = places.read_json(folder / SOAK).get("stations")
+    return replace(plan, stations=tuple(map(str, stations))) if isinstance(stations, list) and stations else plan
 
 
 def state_of(folder: Path) -> State:

@@ -39,6 +39,7 @@ def findings(folder: Path) -> dict[str, Any]:
     return {
         "soak": folder.name,
         "title": str(about.get("title", "")),
+        "simulated": bool(about.get("simulated", False)),
         "started": str(about.get("started", "")),
         "ended": end["wall"] if end is not None and state.ended else "",
         "seed": about.get("seed"),

@@ -208,6 +208,12 @@ class Index:
         rows = self._db.execute(f"{_SELECT} {where} ORDER BY soak, station, cycle, attempt{limited}", values)
         return [_cycle(row) for row in rows]
 
+    def simulated(self, cycles: Sequence[Cycle]) -> set[bool]:
+        """Return whether the runs of these cycles were simulated: one answer, or both."""
+        runs = {cycle.run for cycle in cycles}
+        rows = self._db.execute("SELECT run, simulated FROM runs")
+        return {bool(simulated) for run, simulated in rows if run in runs}
+
     def count(self, *filters: str) -> dict[str, int]:
         """Return how many cycles fit, by verdict."""
         where, values = _where(filters)

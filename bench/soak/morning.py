@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -20,6 +22,10 @@ _MORE: Final = (
     "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .7rem;text-align:left;"
     "border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}"
 )
+STYLE: Final = CSS + _MORE
+_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY: Final = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
+"""Whatever a device or a server said: only the one style sheet applies, nothing is loaded, nothing runs."""
 
 
 def write(folder: Path) -> dict[str, Any]:
@@ -35,10 +41,11 @@ def line_of(found: Mapping[str, Any]) -> str:
     """Return the answer in one line."""
     low, high = found["interval"]
     rate = "-" if found["rate"] is None else f"{found['rate']:.2%}"
+    kind = " (SIMULATED)" if found["simulated"] else ""
     aside = [f"{found[key]} {text}" for key, text in _ASIDE if found[key]]
     worst = f"; most often: {found['clusters'][0]['signature']}" if found["clusters"] else ""
     return (
-        f"{found['title']}: {found['verdict']}: {found['failures']} of {found['counted']} cycles failed ({rate}; "
+        f"{found['title']}{kind}: {found['verdict']}: {found['failures']} of {found['counted']} cycles failed ({rate}; "
         f"{found['failure_events']} events, 95 % interval {low:.2%} to {high:.2%})"
         f"{''.join(f', {text}' for text in aside)}{worst}"
     )
@@ -72,7 +79,7 @@ def junit_of(found: Mapping[str, Any]) -> str:
             "device": "fail" if found["failures"] else found["verdict"],
             "bench": "bench-error" if found["verdict"] == "bench-error" else "pass",
             "verdict": found["verdict"],
-            "simulated": False,
+            "simulated": found["simulated"],
             "steps": steps,
             "errors": [],
             "summary": found["why"],
@@ -139,8 +146,11 @@ def html_of(found: Mapping[str, Any]) -> str:
             ((t["wall"], t["type"], t["station"], t["told"]) for t in found["troubles"]),
         ),
     ]  # fmt: skip
-    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(found['title'])}</title>"
-    return f"{head}<style>{CSS}{_MORE}</style><body>{''.join(parts)}</body></html>\n"
+    head = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(found['title'])}</title>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    )
+    return f"{head}<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
 
 
 def _clusters(found: Sequence[Mapping[str, Any]]) -> str:

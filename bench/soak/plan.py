@@ -9,12 +9,13 @@ import datetime
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from bench.engine.units import convert
 from bench.errors import ConfigurationError
+from bench.run.folder import read_json
 from bench.station.tables import Bounds, Document, build, did_you_mean
 
 USES: Final = ("downloads", "enables", "power_cuts", "bytes", "sms", "attaches")
@@ -226,7 +227,17 @@ def deadline(text: str, now: datetime.datetime) -> datetime.datetime | None:
 
 def load(path: Path) -> Plan:
     """Read a plan. Raises ConfigurationError with everything that is wrong, each with file and line."""
-    return parse(Document.read(path))
+    plan = parse(Document.read(path))
+    # The copy in a soak's folder means the same files as the plan it was made of.
+    about = read_json(path.with_name("soak.json"))
+    base = Path(str(about["plan"])).parent if about.get("plan") else path.absolute().parent
+    return replace(plan, recipes=tuple(replace(part, recipe=_from(base, part.recipe)) for part in plan.recipes))
+
+
+def _from(base: Path, recipe: str) -> str:
+    """Return a recipe named by a file as an absolute path, relative ones beside the plan."""
+    path, separator, function = recipe.rpartition(":") if not recipe.endswith(".py") else (recipe, "", "")
+    return f"{base / path}{separator}{function}" if path.endswith(".py") else recipe
 
 
 def loads(text: str, name: str = "plan") -> Plan:
@@ -247,8 +258,6 @@ def parse(document: Document) -> Plan:
 
 
 def _without_baseline(plan: Plan) -> Plan:
-    from dataclasses import replace
-
     return replace(plan, baseline=None)
 
 

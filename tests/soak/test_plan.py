@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import ConfigurationError
-from bench.soak.plan import deadline, energy, loads, seconds, size
+from bench.soak.plan import deadline, energy, installed, load, loads, seconds, size
 from bench.soak.schedule import Schedule, combinations, length, round_of
 
 GOOD = """
@@ -137,6 +139,29 @@ def test_weights_are_followed() -> None:
     plan = loads("cycles=4000\norder='weighted'\n[[recipes]]\nrecipe='a'\nweight=3\n[[recipes]]\nrecipe='b'\n")
     found = Counter(item.recipe for item in Schedule(plan, 5, "sim"))
     assert 2850 < found["a"] < 3150
+
+
+def test_a_recipe_file_is_looked_for_beside_the_plan_also_from_its_copy(tmp_path: Path) -> None:
+    text = "cycles = 1\n[[recipes]]\nrecipe = 'own.py:job'\n[[recipes]]\nrecipe = '/abs/x.py'\n"
+    (tmp_path / "night.toml").write_text(text)
+    folder = tmp_path / "soak"
+    folder.mkdir()
+    (folder / "plan.toml").write_text(text)
+    (folder / "soak.json").write_text(json.dumps({"plan": str(tmp_path / "night.toml")}))
+    for file in (tmp_path / "night.toml", folder / "plan.toml"):
+        assert [part.recipe for part in load(file).recipes] == [f"{tmp_path}/own.py:job", "/abs/x.py"]
+
+
+@pytest.mark.parametrize("file", sorted(installed().values()), ids=lambda path: path.stem)
+def test_the_plans_shipped_can_be_run(file: Path) -> None:
+    from bench.client.soak import prepare
+
+    plan, _, told, _ = prepare(str(file), seed=1)
+    assert told[0].cycles
+    assert file.read_text().startswith("# ")
+    if file.stem != "switch-ping-pong":  # how many it does depends on the time of day
+        assert not told[0].warnings
+    assert plan.baseline is not None
 
 
 def test_texts() -> None:

@@ -119,6 +119,17 @@ def expected() -> list[tuple[int, float]]:
     return [(item.index, random.Random(item.seed).random()) for item in Schedule(plan, 5, "lab")]
 
 
+def test_another_station_than_the_plans_is_kept(bed: Soak) -> None:
+    plan = bed.folder / "other.toml"
+    text = PLAN.format(cycles=1, segment=1, hold=0.1, hangup="go-on", recipe=RECIPE.name)
+    plan.write_text(text.replace('["lab"]', '["nowhere"]'))
+    (bed.folder / RECIPE.name).write_text(RECIPE.read_text())
+    handle = soaks.start(str(plan), config=bed.config, stations=("lab",))
+    bed.handles.append(handle)
+    assert handle.wait() == 0
+    assert books.state_of(handle.folder).stations["lab"].finished == 1
+
+
 def test_a_soak_runs_to_its_end_and_reports(bed: Soak, expected: list[tuple[int, float]]) -> None:
     handle = bed.start(cycles=4, segment=3)
     assert handle.wait() == 0
