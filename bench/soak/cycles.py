@@ -8,6 +8,7 @@ cycle; the run's own is the worst of them.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -62,6 +63,12 @@ def recipes_of(plan: plans.Plan) -> list[str]:
     if plan.baseline is not None and any(part.baseline for part in plan.recipes):
         names += [plan.baseline.check, plan.baseline.restore]
     return list(dict.fromkeys(names))
+
+
+@functools.cache
+def _loaded(name: str) -> Recipe[...]:
+    """Return a recipe, read once a run: a file would be executed anew for every cycle."""
+    return load(name)
 
 
 class Segment:
@@ -193,7 +200,7 @@ class Segment:
 
     async def _recipe(self, item: Item, parameters: Mapping[str, Any], name: str) -> BaseException | None:
         """Run the cycle's recipe in a step of its own; return what broke the bench, or the cancellation."""
-        recipe = load(item.recipe)
+        recipe = _loaded(item.recipe)
         values = recipe.bind(parameters).values
         self.record.recipe_files = {str(recipe.source_file)}
         within = plans.seconds(self.plan.cycle_within)
@@ -229,7 +236,7 @@ class Segment:
     async def _base(self, name: str, recipe_name: str) -> str:
         """Run one of the baseline's recipes apart from the cycle's verdicts; return why it failed, '' when not."""
         assert self.plan.baseline is not None
-        recipe = load(recipe_name)
+        recipe = _loaded(recipe_name)
         known = {parameter.name for parameter in recipe.parameters}
         given = {key: value for key, value in self.plan.baseline.parameters.items() if key in known}
         values = recipe.bind(given).values
@@ -246,4 +253,4 @@ class Segment:
 
     @staticmethod
     def _takes(recipe: str, parameter: str) -> bool:
-        return any(item.name == parameter for item in load(recipe).parameters)
+        return any(item.name == parameter for item in _loaded(recipe).parameters)

@@ -21,7 +21,7 @@ from bench.run.index import folders, info
 from bench.run.reader import read
 from bench.soak.cycles import CYCLE_END
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _SCHEMA: Final = """
 CREATE TABLE runs (
   run TEXT PRIMARY KEY, size INTEGER, changed INTEGER, station TEXT, recipe TEXT, started TEXT, ended TEXT, state TEXT,
@@ -34,8 +34,8 @@ CREATE TABLE cycles (
 );
 CREATE INDEX cycles_soak ON cycles (soak, station, cycle);
 CREATE INDEX cycles_counts ON cycles (station, soak, verdict);
-CREATE INDEX cycles_verdict ON cycles (verdict, soak);
-CREATE INDEX cycles_signature ON cycles (signature) WHERE signature <> '';
+CREATE INDEX cycles_verdict ON cycles (verdict, soak, station, cycle);
+CREATE INDEX cycles_signature ON cycles (signature, soak, station, cycle);
 CREATE INDEX runs_state ON runs (state, run);
 CREATE INDEX runs_soak ON runs (soak, run);
 """
