@@ -76,6 +76,8 @@ class Owner:
         self.level = 0
         self.lock = threading.RLock()
         self.wake = threading.Event()
+        self.started = threading.Event()
+        """Set once the book has its beginning: what is asked for before waits for it."""
         self.alerts = Alerts(self.plan.tell, lambda data: self.write("alert", data))
         self.pool = pools.Pool.of(self.plan, folder)
         self._workers: dict[str, Worker] = {}
@@ -92,6 +94,7 @@ class Owner:
             books.clear_stop(self.folder)
             self.write("resume" if resumed else "soak-start", {"pid": os.getpid(), "seed": self.seed})
         self._workers = {name: Worker(self, name) for name in self.plan.stations}
+        self.started.set()
         for worker in self._workers.values():
             worker.start()
         while any(worker.is_alive() for worker in self._workers.values()):
@@ -102,6 +105,7 @@ class Owner:
 
     def stop(self, level: int, by: str) -> None:
         """Take a request to end: FINISH, TEARDOWN or AT_ONCE. May be called by a signal handler's thread."""
+        self.started.wait()
         with self.lock:
             if level <= self.level:
                 return
@@ -291,7 +295,8 @@ class Worker(threading.Thread):
         if wait:
             owner.wake.wait(min(wait, _LONGEST_WAIT))
             return
-        label = f"soak {owner.folder.name} {self.station} {first}.{state.attempt}"
+        # Of this segment alone: by its label a run is found whose folder the book did not get to know.
+        label = f"soak {owner.folder.name} {self.station} {first}.{state.attempt} {owner.book.journal.seq}"
         with owner.lock:
             codes = owner.pool.take(owner.book.state.codes, self._codes_needed(first, count))
             segment = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,20 @@ def test_asked_to_finish_the_cycle_in_progress_is_the_last(tmp_path: Path) -> No
     again = FakeRuns(fake.plan, folder, fake.runs)
     assert Owner(folder, again).run() == "pass"
     assert [index for _, index, _, _ in again.done] == list(range(6, 12))
+
+
+def test_asked_to_stop_before_it_has_begun_it_does_not_begin(tmp_path: Path) -> None:
+    folder, fake = made(tmp_path)
+    owner = Owner(folder, fake)
+    asking = threading.Thread(target=owner.stop, args=(1, "SIGINT"))
+    asking.start()
+    owner.run()
+    asking.join()
+    assert len(fake.done) <= 8
+    assert books.state_of(folder).stopped
+    assert len({books.places.read_json(run / "run.json")["label"] for run in fake.runs.glob("2*")}) == len(
+        list(fake.runs.glob("2*"))
+    )
 
 
 def test_a_book_that_cannot_be_written_ends_the_soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
