@@ -170,10 +170,10 @@ async def _interrupted(job: Job, cut: _Cut) -> bool:
     ipa = await job.ipa()
     async with station.step("interrupted") as step:
         begun = ipa.apdus
-        polling: asyncio.Future[object] = asyncio.ensure_future(_outcome(ipa.poll(timeout=job.download_within)))
+        polling: asyncio.Future[object] = asyncio.ensure_future(outcome_of(ipa.poll(timeout=job.download_within)))
         try:
             while not polling.done() and ipa.apdus - begun < cut.apdus:
-                await _soon(job, polling)
+                await soon(job, polling)
             if polling.done():
                 return False
             step.note(f"{cut.kind} cut after {ipa.apdus - begun} APDUs")
@@ -194,7 +194,7 @@ async def _interrupted(job: Job, cut: _Cut) -> bool:
         return not (isinstance(outcome, PollResult) and any(item.get("installed") for item in outcome.downloads))
 
 
-async def _outcome(poll: Awaitable[PollResult]) -> object:
+async def outcome_of(poll: Awaitable[PollResult]) -> object:
     """Return what a poll gave, or its error: being interrupted is no failure of it."""
     try:
         return await poll
@@ -202,7 +202,7 @@ async def _outcome(poll: Awaitable[PollResult]) -> object:
         return error
 
 
-async def _soon(job: Job, polling: asyncio.Future[object]) -> None:
+async def soon(job: Job, polling: asyncio.Future[object]) -> None:
     """Wait a moment of station time or of real time: simulated time stands still while a reader of the host works."""
     moment: asyncio.Future[object] = asyncio.ensure_future(job.station.clock.sleep(_LOOK_AGAIN))
     try:

@@ -13,6 +13,8 @@ from bench.cli.lazy import LazyGroup, Table
 
 COMMANDS: Table = {
     "run": ("bench.cli.run:run", "Run a recipe on a station and follow it."),
+    "soak": ("bench.cli.soak:soak", "Run a soak plan unattended: follow, stop, resume."),
+    "compare": ("bench.cli.compare:compare", "Compare two sets of soak cycles: versions of firmware, card, modem."),
     "record": ("bench.cli.record:record", "Record every lane of a station, with no recipe, until it is stopped."),
     "recipes": ("bench.cli.recipes:recipes", "List recipes, or explain one with its parameters."),
     "stations": ("bench.cli.stations:stations", "List, reserve and release the stations; who holds them."),

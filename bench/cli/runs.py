@@ -23,14 +23,22 @@ def _folder(obj: Mapping[str, Any]) -> Path:
 @click.command(epilog="Example: bench runs --station sim -n 5")
 @click.option("--station", default="", help="Only runs of this station.")
 @click.option("--recipe", default="", help="Only runs of this recipe.")
+@click.option("--state", default="", help="Only runs in this state: running, broken, pass, fail, bench-error ...")
+@click.option("--soak", default="", help="Only runs of this soak ('last', an id or a part of one).")
+@click.option("--since", default="", help="Only runs started since then: 2026-01-31, or a part of ISO 8601 (UTC).")
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def runs(obj: Mapping[str, Any], station: str, recipe: str, limit: int, as_json: bool) -> None:
+def runs(
+    obj: Mapping[str, Any], station: str, recipe: str, state: str, soak: str, since: str, limit: int, as_json: bool
+) -> None:
     """List the runs, newest first."""
     from bench import client
 
-    found = client.runs(_folder(obj), limit=limit, station=station, recipe=recipe)
+    if state or soak or since:
+        found = _indexed(_folder(obj), station=station, recipe=recipe, state=state, soak=soak, since=since, limit=limit)
+    else:
+        found = client.runs(_folder(obj), limit=limit, station=station, recipe=recipe)
     if as_json:
         print_json([dataclasses.asdict(info) for info in found])
         return
@@ -40,7 +48,7 @@ def runs(obj: Mapping[str, Any], station: str, recipe: str, limit: int, as_json:
             (
                 info.run_id,
                 info.station + (" (SIM)" if info.simulated else ""),
-                info.recipe,
+                info.recipe.rpartition("/")[2],
                 info.started,
                 glyph(info.state),
                 info.state,
@@ -49,6 +57,19 @@ def runs(obj: Mapping[str, Any], station: str, recipe: str, limit: int, as_json:
             for info in found
         ],
     )
+
+
+def _indexed(folder: Path, *, soak: str, limit: int, **filters: str) -> list[Any]:
+    """Return runs by the index, which is brought up to date first."""
+    from bench.run.index import info
+    from bench.soak import book
+    from bench.soak.index import Index
+
+    with Index(folder) as index:
+        index.update()
+        named = book.find(folder, soak).name if soak else ""
+        ids = index.find_runs(soak=named, limit=limit, **filters)
+    return [found for run in ids if (found := info(folder / run)) is not None]
 
 
 @click.command(epilog="Example: bench show last")

@@ -22,7 +22,7 @@ class Record:
         self.journal = journal
         self.clock: Clock = RealClock()
         self.recipe_files: Collection[str] = ()
-        self.verdicts = Verdicts(self._decided)
+        self.verdicts = Verdicts(self.decided)
         self.interruption: Cause | None = None
         """Why the recipe is being cancelled."""
         self.identities: dict[str, str] = {}
@@ -32,6 +32,8 @@ class Record:
         """Grows with everything recorded: whether a teardown gets on."""
         self.step_ends: Callable[[], None] = lambda: None
         """Called before the end of a step is recorded."""
+        self.heard: Callable[[str, Mapping[str, Any], str], None] | None = None
+        """Told type, data and step of every event, for what keeps an account beside the journal (a soak's cycles)."""
         self._lane = steps_lane
         self._step = ""
 
@@ -48,6 +50,8 @@ class Record:
         """Append one event to the journal."""
         self.touched += 1
         self.journal.write(kind, data, step=step, sync=sync)
+        if self.heard is not None:
+            self.heard(kind, data, step)
 
     def identify(self, name: str, value: str, source: str, *, step: str = "") -> None:
         """Record who something turned out to be."""
@@ -84,7 +88,8 @@ class Record:
             self.verdicts.bench_failed(cause.verdict, cause.message, exit_code=cause.exit_code)
         self._step = ""
 
-    def _decided(self, who: str, verdict: Verdict, reason: str) -> None:
+    def decided(self, who: str, verdict: Verdict, reason: str) -> None:
+        """Write a verdict that has just been decided."""
         data: dict[str, Any] = {who: verdict.value, "reason": reason}
         if who == "bench" and self.verdicts.exit_code is not None:
             data["exit_code"] = self.verdicts.exit_code  # for who ends the record when this process cannot

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.engine.parameters import RAT_SECONDS
 from bench.engine.steps import QuietRadio, Step, Value, current
@@ -200,6 +200,19 @@ class Station:
         """Give a part that is ready (called by the runner)."""
         self._parts[name] = part
 
+    @property
+    def record(self) -> Record:
+        """What the run writes (for the engine's own parts and a soak's cycles; recipes use steps and measurements)."""
+        return self._record
+
+    def begin_cycle(self, seed: int) -> None:
+        """Begin another cycle of a soak: its own seed, and an IPA with nothing configured."""
+        self.seed = seed
+        self.random = random.Random(seed)
+        if self._ipa_options:
+            self._parts.pop("ipa", None)
+            self._ipa_options.clear()
+
     def provide_dut(self, consoles: Mapping[str, Console], lines: Mapping[str, OutputLines]) -> None:
         """Give the device's consoles and lines (called by the runner)."""
         from bench.engine.dut import Dut
@@ -209,6 +222,12 @@ class Station:
         if consoles:
             self._parts["console"] = next(iter(consoles.values()))
         self._parts["dut"] = Dut(self, self.config.dut or DutConfig(origin=self.config.origin), dict(lines))
+
+    def wrap_ipa(self, wrapping: Callable[[IpaService], Any]) -> None:
+        """Have the IPA, whenever it is made, given in a wrapping (a soak counts what a cycle uses)."""
+        maker = self._ipa
+        if maker is not None:
+            self._ipa = lambda: wrapping(maker())
 
     def provide_ipa(self, maker: Callable[[], IpaService]) -> None:
         """Give what makes the IPA at first use (called by the runner)."""

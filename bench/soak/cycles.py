@@ -1,0 +1,256 @@
+"""Cycles inside a runner: one segment of a soak is one run, whose recipe works through a part of the schedule.
+
+Every cycle begins with a ``cycle-start`` and ends with a ``cycle-end`` in the run's journal, both on the disk before
+anything goes on: what has its end is finished, what has only its beginning was in progress. Verdicts are kept apart by
+cycle; the run's own is the worst of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bench.engine.recipe import Recipe, Station, load
+from bench.engine.verdicts import Verdicts
+from bench.errors import BenchError, DeviceFailure
+from bench.run.verdict import Verdict, worst
+from bench.soak import plan as plans
+from bench.soak.account import Account, CountedIpa, CountedModem, CountedSupply, Uses
+from bench.soak.schedule import Item, Schedule
+from bench.soak.signature import context_of, signature
+
+CYCLE_START: Final = "cycle-start"
+CYCLE_END: Final = "cycle-end"
+PLAN_FILE: Final = "plan.toml"
+STOP_FILE: Final = "stop"
+"""In the soak's folder while no further cycle is to begin; with ``-STATION`` behind it for one station."""
+_TEARDOWN: Final = 30.0
+
+
+def segment_recipe(file: str) -> Recipe[...]:
+    """Return the recipe that works through a segment of the plan ``file``, with all that its recipes need.
+
+    The small file beside the plan calls it. Raises ConfigurationError for a recipe that is not there.
+    """
+    plan = plans.load(Path(file))
+    found = [load(name) for name in recipes_of(plan)]
+
+    async def cycles(station: Station, segment: str) -> None:
+        """Work through one segment of a soak: ``segment`` is its JSON, as the soak's journal has it."""
+        await Segment(station, plan, Path(file).parent, json.loads(segment)).run()
+
+    def needs(config: Any) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(need for item in found for need in item.needs_on(config)))
+
+    effects = tuple(dict.fromkeys(effect for item in found for effect in item.effects))
+    return Recipe(
+        cycles,
+        title=f"Soak {plan.name}",
+        needs=needs,
+        effects=effects,
+        teardown_within=max([10.0, *(item.teardown_within for item in found)]),
+    )
+
+
+def recipes_of(plan: plans.Plan) -> list[str]:
+    """Return the names of all recipes that a plan uses, each once."""
+    names = [part.recipe for part in plan.recipes]
+    if plan.baseline is not None and any(part.baseline for part in plan.recipes):
+        names += [plan.baseline.check, plan.baseline.restore]
+    return list(dict.fromkeys(names))
+
+
+@functools.cache
+def _loaded(name: str) -> Recipe[...]:
+    """Return a recipe, read once a run: a file would be executed anew for every cycle."""
+    return load(name)
+
+
+class Segment:
+    """A run of some cycles on one station."""
+
+    def __init__(self, station: Station, plan: plans.Plan, folder: Path, order: Mapping[str, Any]) -> None:
+        self.station = station
+        self.record = station.record
+        self.plan = plan
+        self.folder = folder
+        self.first = int(order["first"])
+        self.count = int(order["count"])
+        self.attempt = int(order.get("attempt", 1))
+        """Of the first cycle: it was interrupted so often less one."""
+        self.codes = list(order.get("codes", ()))
+        self.soak = str(order["soak"])
+        self.schedule = Schedule(plan, int(order["seed"]), station.name)
+        self.uses = Uses()
+        self._at_baseline = False
+        self._own = self.record.verdicts
+
+    async def run(self) -> None:
+        """Work through the cycles until the last, or until the soak's folder says stop."""
+        self._count_uses()
+        pause = plans.seconds(self.plan.pause)
+        for index in range(self.first, self.first + self.count):
+            if any((self.folder / name).exists() for name in (STOP_FILE, f"{STOP_FILE}-{self.station.name}")):
+                self.station.note(f"stopped before cycle {index}: the soak was told to")
+                break
+            if pause and index > self.first:
+                await self.station.clock.sleep(pause)
+            await self._cycle(self.schedule.item(index), self.attempt if index == self.first else 1)
+
+    def _count_uses(self) -> None:
+        """Have what a cycle uses counted where it happens."""
+        station = self.station
+        if station.has("power"):
+            station.provide("power", CountedSupply(station.power, self.uses))
+        if station.has("modem"):
+            station.provide("modem", CountedModem(station.modem, self.uses))
+        station.wrap_ipa(lambda ipa: CountedIpa(ipa, self.uses))
+
+    async def _cycle(self, item: Item, attempt: int) -> None:
+        part = self.plan.recipes[item.part]
+        parameters = dict(item.parameters)
+        if self.plan.codes is not None and self._takes(item.recipe, self.plan.codes.parameter):
+            if not self.codes:
+                raise BenchError(
+                    "there is no activation code left",
+                    where=self.plan.codes.origin,
+                    hint=f"add codes to {self.plan.codes.file}; the soak goes on with bench soak --resume",
+                )
+            parameters[self.plan.codes.parameter] = self.codes.pop(0)
+        start = {
+            "soak": self.soak,
+            "cycle": item.index,
+            "attempt": attempt,
+            "station": self.station.name,
+            "part": item.part,
+            "recipe": item.recipe,
+            "label": item.label,
+            "parameters": parameters,
+            "seed": item.seed,
+        }
+        self.record.event(CYCLE_START, start, sync=True)
+        self.station.begin_cycle(item.seed)
+        self.uses.counts.clear()
+        name = f"cycle-{item.index}"
+        account, verdicts = Account(name), Verdicts(self.record.decided)
+        self.record.heard, self.record.verdicts = account.heard, verdicts
+        before = self.record.steps_passed
+        began, real = self.station.clock.now(), time.monotonic()
+        broken: BaseException | None = None
+        baseline, told, aside = True, "", 0.0
+        elapsed = 0.0
+        try:
+            if part.baseline and self.plan.baseline is not None and not self._at_baseline:
+                baseline, told = await self._to_baseline(f"baseline-before-{item.index}")
+            aside = self.station.clock.now() - began
+            broken = await self._recipe(item, parameters, name)
+            elapsed = self.station.clock.now() - began - aside
+            if broken is None:
+                verdicts.recipe_ended(observed=self.record.steps_passed > before)
+        finally:
+            self.record.heard, self.record.verdicts = None, self._own
+        if isinstance(broken, asyncio.CancelledError):
+            raise broken  # it was in progress: it has no end, and is repeated
+        restore, restored = 0.0, True
+        if broken is None and part.baseline and self.plan.baseline is not None:
+            begin = self.station.clock.now()
+            restored, after = await self._to_baseline(f"baseline-after-{item.index}")
+            restore = self.station.clock.now() - begin
+            self._at_baseline = restored
+            account.notes["baseline:after"] = after
+        else:
+            self._at_baseline = False
+        verdict = worst([verdicts.final_device, verdicts.bench])
+        failed = verdict is not Verdict.PASS
+        step, message = account.failure if account.failure[1] else ("", verdicts.reason)
+        end = {
+            **start,
+            "verdict": verdict.value,
+            "device": verdicts.final_device.value,
+            "bench": verdicts.bench.value,
+            "reason": verdicts.reason,
+            "baseline": baseline,
+            "baseline_told": told,
+            "restored": restored,
+            "elapsed": round(elapsed, 6),
+            "real": round(time.monotonic() - real, 6),
+            "baseline_elapsed": round(aside + restore, 6),
+            "phases": {path: round(value, 6) for path, value in account.phases.items()},
+            "figures": account.figures,
+            "notes": {key: text for key, text in account.notes.items() if text},
+            "signature": signature(step, message) if failed else "",
+            "context": context_of(message) if failed else "",
+            "used": dict(self.uses.counts),
+            "rollbacks": account.rollbacks,
+            "fallbacks": account.fallbacks,
+            "identities": dict(self.record.identities),
+        }
+        self.record.event(CYCLE_END, end, sync=True)
+        if verdicts.device is Verdict.FAIL:
+            self._own.device_failed(f"cycle {item.index}: {verdicts.reason}")
+        elif verdict is Verdict.INCONCLUSIVE:
+            self._own.not_seen(f"cycle {item.index}: {verdicts.reason}")
+        if broken is not None:
+            raise broken
+
+    async def _recipe(self, item: Item, parameters: Mapping[str, Any], name: str) -> BaseException | None:
+        """Run the cycle's recipe in a step of its own; return what broke the bench, or the cancellation."""
+        recipe = _loaded(item.recipe)
+        values = recipe.bind(parameters).values
+        self.record.recipe_files = {str(recipe.source_file)}
+        within = plans.seconds(self.plan.cycle_within)
+        try:
+            async with self.station.step(name, timeout=within):
+                await recipe(self.station, **values)
+        except asyncio.CancelledError as error:
+            return error
+        except Exception as error:
+            cause = self.record.cause_of(error)
+            if cause.verdict is not Verdict.ABORTED:
+                self.record.error(cause)
+            self.record.take(cause)
+            if cause.verdict is not Verdict.FAIL:
+                return error
+        finally:
+            if recipe.teardown_function is not None:
+                async with asyncio.timeout(_TEARDOWN):
+                    await recipe.teardown_function(self.station)
+        return None
+
+    async def _to_baseline(self, name: str) -> tuple[bool, str]:
+        """Check the baseline and restore it where it is not there; return whether it is, and what was not."""
+        assert self.plan.baseline is not None
+        told = await self._base(name, self.plan.baseline.check)
+        if not told:
+            return True, ""
+        failed = await self._base(f"{name}-restore", self.plan.baseline.restore)
+        if not failed:
+            failed = await self._base(f"{name}-again", self.plan.baseline.check)
+        return not failed, told if not failed else f"{told}; restoring: {failed}"
+
+    async def _base(self, name: str, recipe_name: str) -> str:
+        """Run one of the baseline's recipes apart from the cycle's verdicts; return why it failed, '' when not."""
+        assert self.plan.baseline is not None
+        recipe = _loaded(recipe_name)
+        known = {parameter.name for parameter in recipe.parameters}
+        given = {key: value for key, value in self.plan.baseline.parameters.items() if key in known}
+        values = recipe.bind(given).values
+        kept, heard = self.record.verdicts, self.record.heard
+        self.record.verdicts, self.record.heard = Verdicts(), None
+        try:
+            async with self.station.step(name, decisive=False, timeout=plans.seconds(self.plan.baseline.within)):
+                await recipe(self.station, **values)
+        except (DeviceFailure, TimeoutError) as error:
+            return str(error)
+        finally:
+            self.record.verdicts, self.record.heard = kept, heard
+        return ""
+
+    @staticmethod
+    def _takes(recipe: str, parameter: str) -> bool:
+        return any(item.name == parameter for item in _loaded(recipe).parameters)
