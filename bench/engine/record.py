@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from bench.engine.verdicts import Cause, Verdicts, classify
@@ -30,6 +30,8 @@ class Record:
         self.steps_passed = 0
         self.touched = 0
         """Grows with everything recorded: whether a teardown gets on."""
+        self.step_begins: Callable[[str], Awaitable[None]] | None = None
+        """Told of every step before anything is done in it: a simulated world has conditions relative to steps."""
         self._lane = steps_lane
         self._step = ""
 
