@@ -26,7 +26,9 @@ def scenario_places(obj: Mapping[str, Any]) -> list[Path]:
 
 @click.command(epilog="Example: bench reproduce profile-enabled-old-identity -n 20")
 @click.argument("scenario", required=False)
-@click.option("-n", "--runs", "count", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How often.")
+@click.option(
+    "-n", "--runs", "count", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How often."
+)
 @click.option("--station", default="", help="Another station than the scenario's.")
 @click.option("--without", multiple=True, metavar="NAME", help="Leave this condition out; repeatable.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only these conditions; repeatable.")
@@ -81,7 +83,7 @@ def reproduce(
     chosen = chosen.without(left_out)
     if seed is not None:
         chosen = replace(chosen, seed=seed)
-    player = RunPlayer(_config(obj), station=station)
+    player = RunPlayer(config_of(obj), station=station)
     simulated = _simulated(obj, player.station_of(chosen))
     rows = station_table.compare(chosen, station_table.station_facts(chosen.world, {}))
     able = station_table.playable(chosen, simulated=simulated, has=())
@@ -133,14 +135,15 @@ def _gone(found: Any) -> bool:
     return not found.hits and all(item.course.verdict == "pass" for item in found.played)
 
 
-def _config(obj: Mapping[str, Any]) -> Path | None:
+def config_of(obj: Mapping[str, Any]) -> Path | None:
+    """Return the bench.toml that was named."""
     return Path(obj["config"]) if obj.get("config") else None
 
 
 def _simulated(obj: Mapping[str, Any], station: str) -> bool:
     from bench.station import config
 
-    return bool(config.load(_config(obj)).station(station).simulated)
+    return bool(config.load(config_of(obj)).station(station).simulated)
 
 
 def _field_calls(path: str | None) -> Any:

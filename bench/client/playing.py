@@ -93,7 +93,9 @@ class RunPlayer:
         """Return a new bench home for one run."""
         places = self._config.home / "reproduce"
         places.mkdir(parents=True, exist_ok=True)
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=places, ignore_cleanup_errors=True)))
+        home = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=places, ignore_cleanup_errors=True))
+        )
         for name in _KEPT:
             if (self._template / name).is_dir():
                 shutil.copytree(self._template / name, home / name, symlinks=True)

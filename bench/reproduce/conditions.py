@@ -40,7 +40,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "parameter": Kind("parameters of the recipe", "recipe", required=("set",)),
     "power-cut": Kind("the supply is cut", "power", sizes={"seconds": 0.0}, optional=("seconds",)),
     "power-restore": Kind("the supply is whole again", "power"),
-    "brown-out": Kind("the voltage sags", "power", "a supply without arbitrary waveforms: set_voltage, slower than 10 ms",
+    "brown-out": Kind("the voltage sags", "power", "set_voltage, slower than 10 ms",
                       sizes={"seconds": 0.0}, required=("volts", "seconds")),
     "back-feed": Kind("another source feeds the device", "nobody", "a lead by hand", required=("volts",),
                       optional=("ohms",)),
@@ -132,7 +132,7 @@ class Moment:
         if self.log:
             parts.append(f"the world's {self.log!r} {dict(self.match or {})}")
         if self.step:
-            parts.append(f"{'of' if len(parts) and not later or len(parts) > 1 else ''} step {self.step}".strip())
+            parts.append(f"{'of' if (parts and not later) or len(parts) > 1 else ''} step {self.step}".strip())
         return " ".join(parts) or "the start"
 
     def table(self) -> dict[str, Any]:
@@ -228,15 +228,17 @@ def read_condition(table: Mapping[str, Any], number: int, where: str) -> Conditi
         raise ScenarioError(f"name = {name!r} is no text", where=place, hint="a word for people")
     figures = {key: value for key, value in table.items() if key not in _COMMON}
     if do in ("eim-misbehave", "smdpp-misbehave"):  # 'name' is the misbehaviour's own: the condition's is 'label'
-        figures = {"name": name, **{key: value for key, value in figures.items() if key != "label"}}
+        figures = {key: value for key, value in figures.items() if key != "label"}
+        figures |= {"name": name} if "name" in table else {}
         name = str(table.get("label", f"{do}-{number}"))
-    elif do in ("server-slow", "link-block"):
-        if "server" in figures:
-            figures["name"] = figures.pop("server")
+    elif do in ("server-slow", "link-block") and "server" in figures:
+        figures["name"] = figures.pop("server")
     known = (*kind.required, *kind.optional)
     for key, value in figures.items():
         if key not in known:
-            shown = tuple("server" if item == "name" and do in ("server-slow", "link-block") else item for item in known)
+            shown = tuple(
+                "server" if item == "name" and do in ("server-slow", "link-block") else item for item in known
+            )
             raise ScenarioError(f"{do} has no {key!r}", where=place, hint=near(key, (*shown, *_COMMON)))
         if isinstance(value, float) and not math.isfinite(value):
             raise ScenarioError(f"{key} = {value} is no figure", where=place, hint="a finite number")
@@ -278,7 +280,9 @@ def _moment(value: object, where: str) -> Moment:
         raise ScenarioError("at: 'after' counts seconds, 'apdu' APDUs", where=where, hint="one of the two")
     match = value.get("match")
     if match is not None and (not isinstance(match, Mapping) or not value.get("log")):
-        raise ScenarioError("at: 'match' is a table that goes with 'log'", where=where, hint='match = { state = "..." }')
+        raise ScenarioError(
+            "at: 'match' is a table that goes with 'log'", where=where, hint='match = { state = "..." }'
+        )
     count = value.get("count", 1)
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ScenarioError(f"at: count = {count!r} is no whole number from 1 up", where=where, hint="which of them")

@@ -5,6 +5,7 @@ The course of a run is what a signature is held against, and what two runs of on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
 
 LANES: Final = ("apdu", "sniff", "at", "esipa", "es9plus", "es2plus", "steps", "console", "log")
 """Kinds of lanes whose calls are looked at; what supply, link and emulator were asked says nothing of the device."""
-_POLLED: Final = ("AT", "AT+CEREG?", "AT+CSQ", "AT+QCSQ", "AT+QNWINFO", "AT+CESQ", "AT+CGPADDR=", "AT+QENG=", "AT+COPS?")
+_OWN_TROUBLE: Final = re.compile(r"runner was killed|announced nothing|ended by itself|did not begin|supervisor|disk")
+_POLLED: Final = (
+    "AT",
+    "AT+CEREG?",
+    "AT+CSQ",
+    "AT+QCSQ",
+    "AT+QNWINFO",
+    "AT+CESQ",
+    "AT+CGPADDR=",
+    "AT+QENG=",
+    "AT+COPS?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +67,14 @@ class Course:
 
     @property
     def usable(self) -> bool:
-        """Whether the bench was well; a device that had failed before the bench did counts all the same."""
-        return self.bench not in ("bench-error", "error", "aborted") or self.verdict == "fail"
+        """Whether the run says something of the device.
+
+        A modem or card that does not answer ends a run as a bench-error too, in a step of the recipe: that is what the
+        device did. What says nothing: services that did not start, a runner that was killed, a person who stopped it.
+        """
+        if self.verdict == "fail" or self.bench == "pass":
+            return True
+        return self.bench == "bench-error" and bool(self.failed_step) and not _OWN_TROUBLE.search(self.message)
 
 
 def calls_of(packets: Iterable[Packet]) -> list[Call]:

@@ -76,7 +76,9 @@ class Reproduction:
         lines = [f"the failure came back in {found.text}"]
         if self.played and not self.hits:
             rates = ", ".join(f"{p:.0%}: {needed(p)}" for p in (0.3, 0.1, 0.05, 0.01) if needed(p) > len(self.played))
-            lines.append(f"to say that it is rarer than this, so many runs without it are needed: {rates or 'enough ran'}")
+            lines.append(
+                f"to say that it is rarer than this, so many runs without it are needed: {rates or 'enough ran'}"
+            )
         lines += [f"  {count} times: {text}" for text, count in self.otherwise.most_common(5)]
         lines += [f"  not seen, {count} times: {text}" for text, count in self.missing.most_common(5)]
         if self.unusable:

@@ -163,7 +163,9 @@ def from_table(table: Mapping[str, Any], where: str = "scenario") -> Scenario:
             raise ScenarioError(f"a scenario has no {key!r}", where=where, hint=near(key, _KEYS))
     schema = table.get("schema", SCHEMA)
     if schema != SCHEMA or isinstance(schema, bool):
-        raise ScenarioError(f"schema = {schema!r}, this bench reads {SCHEMA}", where=where, hint="a newer bench wrote it?")
+        raise ScenarioError(
+            f"schema = {schema!r}, this bench reads {SCHEMA}", where=where, hint="a newer bench wrote it?"
+        )
     for key in ("title", "recipe"):
         if not isinstance(table.get(key), str) or not table[key].strip():
             raise ScenarioError(f"{key!r} is missing or no text", where=where, hint="title = ..., recipe = ...")
@@ -178,7 +180,9 @@ def from_table(table: Mapping[str, Any], where: str = "scenario") -> Scenario:
         if not isinstance(value, Mapping):
             raise ScenarioError(f"{key} = {value!r} is no table", where=where, hint=f"[{key}]")
     if "faults" in tables["world"]:
-        raise ScenarioError("world.faults: conditions stand as [[condition]]", where=where, hint="[[condition]] do = ...")
+        raise ScenarioError(
+            "world.faults: conditions stand as [[condition]]", where=where, hint="[[condition]] do = ..."
+        )
     for key, value in tables["device"].items():
         if key not in DEVICE:
             raise ScenarioError(f"device has no {key!r}", where=where, hint=near(key, DEVICE))

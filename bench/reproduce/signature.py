@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _KEYS: Final = ("verdict", "step", "message", "call", "ordered")
 _CALL: Final = ("function", "lane", "result", "step", "text", "at_least", "at_most")
-VERDICTS: Final = ("fail", "pass", "inconclusive")
+VERDICTS: Final = ("fail", "pass", "inconclusive", "any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,13 @@ class Expected:
         most = "" if self.at_most is None else f", at most {self.at_most}"
         result = "" if self.result == "*" else f" with {self.result}"
         step = "" if self.step == "*" else f" in {self.step}"
-        return f"{self.function}{result}{step}{f' saying {self.text}' if self.text else ''} (at least {self.at_least}{most})"
+        said = f" saying {self.text}" if self.text else ""
+        return f"{self.function}{result}{step}{said} (at least {self.at_least}{most})"
 
     def table(self) -> dict[str, Any]:
         """As in the file."""
         made: dict[str, Any] = {
-            name: value
-            for name in ("function", "lane", "result", "step")
-            if (value := getattr(self, name)) != "*"
+            name: value for name in ("function", "lane", "result", "step") if (value := getattr(self, name)) != "*"
         }
         made |= {"text": self.text} if self.text else {}
         made |= {"at_least": self.at_least} if self.at_least != 1 else {}
@@ -74,9 +73,9 @@ class Match:
 class Signature:
     """What the failure looks like. Everything that is named must be seen.
 
-    ``verdict``: of the device. ``step``: pattern for the first step that did not pass. ``message``: regular expression
-    for what it said. ``ordered``: the calls come in the order in which they are written.
-    """
+    ``verdict``: of the device, ``any`` where it may recover by itself. ``step``: pattern for the first step that did not
+    pass. ``message``: regular expression for what it said. ``ordered``: the calls come in the order in which they are written.
+    """  # noqa: E501
 
     verdict: str = "fail"
     step: str = ""
@@ -87,7 +86,7 @@ class Signature:
     def match(self, course: Course) -> Match:
         """Compare with what a run showed."""
         missing = []
-        if self.verdict and course.verdict != self.verdict:
+        if self.verdict not in ("any", course.verdict):
             missing.append(f"the device's verdict is {course.verdict or 'unknown'}, not {self.verdict}")
         if self.step and not like(course.failed_step, self.step):
             missing.append(f"the first step that failed is {course.failed_step or 'none'}, not {self.step}")
@@ -136,7 +135,7 @@ def _calls(expected: Sequence[Expected], calls: Sequence[Call], ordered: bool) -
     for item in expected:
         fitting = [index for index, call in enumerate(calls) if item.fits(call)]
         later = [index for index in fitting if index >= progress.at] if ordered else fitting
-        if len(later) < item.at_least and not (item.at_most == 0):
+        if len(later) < item.at_least and item.at_most != 0:
             seen = f"seen {len(fitting)} times" + (f", {len(later)} of them after what goes before" if ordered else "")
             progress.missing.append(f"{item.words} is {seen}")
         elif item.at_most is not None and len(fitting) > item.at_most:
@@ -178,7 +177,9 @@ def _expression(text: str, where: str) -> None:
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ScenarioError(f"{text!r} is no regular expression: {error}", where=where, hint="escape ( [ . with \\") from None
+        raise ScenarioError(
+            f"{text!r} is no regular expression: {error}", where=where, hint="escape ( [ . with \\"
+        ) from None
 
 
 def _keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:

@@ -31,7 +31,9 @@ class Rate:
         percent = f"{self.confidence:.0%}"
         if not self.hits:
             return f"0 of {self.n}: at most {self.high:.1%} ({percent} upper bound)"
-        return f"{self.hits} of {self.n}: {self.hits / self.n:.0%}, between {self.low:.1%} and {self.high:.1%} ({percent})"
+        return (
+            f"{self.hits} of {self.n}: {self.hits / self.n:.0%}, between {self.low:.1%} and {self.high:.1%} ({percent})"
+        )
 
 
 def rate(hits: int, n: int, confidence: float = CONFIDENCE) -> Rate:

@@ -25,7 +25,9 @@ def value_text(value: Any) -> str:
         case Mapping():
             if not value:
                 return "{}"
-            return "{ " + ", ".join(f"{key_text(str(name))} = {value_text(item)}" for name, item in value.items()) + " }"
+            return (
+                "{ " + ", ".join(f"{key_text(str(name))} = {value_text(item)}" for name, item in value.items()) + " }"
+            )
         case list() | tuple():
             return "[" + ", ".join(value_text(item) for item in value) + "]"
         case _:
