@@ -23,7 +23,7 @@ _FIRST: Final = 4
 """Runs of the whole scenario; when they agree, the failure is taken for one that always comes."""
 _MOST_FIRST: Final = 30
 _SURE_HITS: Final = 6
-_SHARE: Final = 0.6
+_SHARE: Final = 0.7
 """Of the estimated rate: what fails less often than this counts as passing."""
 _HALVINGS: Final = 4
 
@@ -155,11 +155,10 @@ class Minimiser:
                 found.scenario = self._scenario.only(())
                 found.smallest = self._measured(found.scenario)
                 return self._counted(found)
-            chosen = self._ddmin(names)
+            chosen = self._confirmed(self._ddmin(names))
             self._told(f"smallest set: {', '.join(chosen)}")
             found.scenario = self._scenario.only(chosen)
             found.others = self._others(names, chosen)
-            self._confirm(chosen)
             found.smallest = self._measured(found.scenario)
             if self._sizes:
                 found.scenario, found.smaller = self._smaller(found.scenario)
@@ -225,7 +224,7 @@ class Minimiser:
     def _asks(self, scenario: Scenario, text: str, *, surer: bool = False) -> bool:
         """Ask whether a scenario fails; a failure that always comes needs one run, one that does not needs more."""
         self.configurations += 1
-        test = Sequential(self._p1, beta=0.001 if surer else 0.005, most=max(60, 4 * _MOST_FIRST))
+        test = Sequential(self._p1, beta=0.001 if surer else 0.05, most=max(60, 4 * _MOST_FIRST))
         if self._always and not surer:
             test = Sequential(0.9999, p0=0.001)
         while not test.over:
@@ -236,14 +235,19 @@ class Minimiser:
             self.unsure.append(f"{text} failed {test.hits} of {test.n} times, which is neither")
         return decision == "fails"
 
-    def _confirm(self, chosen: tuple[str, ...]) -> None:
-        """Leave out each condition once more, with more runs behind the answer."""
-        if len(chosen) < 2 and self._always:
-            return
+    def _confirmed(self, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        """Leave out each condition once more, with more runs behind the answer, and drop what is not needed after all.
+
+        The search may take a failure that comes sometimes for a pass; what it kept because of that goes here.
+        """
+        if self._always:
+            return chosen
         for name in chosen:
             rest = tuple(item for item in chosen if item != name)
             if rest and self._asks(self._scenario.only(rest), f"without {name}", surer=True):
-                self.unsure.append(f"{name} was needed first, and the failure came without it when it was asked again")
+                self._smallest_failing = rest
+                return self._confirmed(rest)
+        return chosen
 
     def _others(self, names: tuple[str, ...], chosen: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Return further sets that fail without the first one."""
