@@ -136,9 +136,7 @@ class Lines:
                 return False
         if not (is_command or answer):
             if direction is Direction.RECEIVED and self._asked and len(text) < 200 and text.isprintable():
-                self.source.add("at:field", time, number, Direction.RECEIVED, f"\r\n{text}\r\n".encode())
-                self.source.recognised["AT lines"] += 1
-                return True
+                return self._taken(number, text, time)
             return self._bare_answer(number, text, time)
         if is_command and direction is not Direction.RECEIVED:
             self.source.add("at:field", time, number, Direction.SENT, f"{text}\r".encode())
@@ -157,6 +155,10 @@ class Lines:
         """Take the answer of AT+CGMR, AT+CIMI and their like: a line without a name, while a command is open."""
         if not self._asked or not re.fullmatch(r"[\w .,:/()-]{3,60}", text):
             return False
+        return self._taken(number, text, time)
+
+    def _taken(self, number: int, text: str, time: float | None) -> bool:
+        """Take a line of an answer; it may tell what the modem is."""
         self.source.add("at:field", time, number, Direction.RECEIVED, f"\r\n{text}\r\n".encode())
         self.source.recognised["AT lines"] += 1
         previous = next((p for p in reversed(self.source.packets) if p.direction is Direction.SENT), None)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import lzma
 import shutil
 import tempfile
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +22,12 @@ from bench.reproduce.formats_text import Lines
 from bench.reproduce.imported import Imported, Source
 from bench.run import folder as places
 
+_BUNDLE: Final = ("README.txt", "replaced.json")
 _MOST_BYTES: Final = 1 << 30
 """Of one archive, unpacked."""
 _MOST_MEMBERS: Final = 5_000
+_BROKEN: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, ValueError)
+"""What a damaged, encrypted or strange archive raises."""
 _MOST_TEXT: Final = 256 << 20
 
 
@@ -46,7 +52,9 @@ def _read(path: Path, name: str) -> Iterator[Source]:
         for run in runs:
             yield _run(run, str(run.relative_to(path)) if run != path else name)
         for item in files:
-            if not any(run in item.parents for run in runs):
+            if runs and item.parent == path and item.name in _BUNDLE:
+                yield Source(item.name, "of the bundle", Counter({"descriptions": 1}), aligned="no times")
+            elif not any(run in item.parents for run in runs):
                 yield _guarded(item, str(item.relative_to(path)))
         return
     if zipfile.is_zipfile(path):
@@ -61,7 +69,7 @@ def _archive(path: Path, name: str) -> Iterator[Source]:
         broken = Source(name, "archive")
         try:
             _unpack(path, place, broken)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+        except _BROKEN as error:
             broken.notes.append(f"damaged: {error}")
         found = list(_read(place, name)) if any(place.iterdir()) else []
         if broken.notes or broken.ignored or not found:
@@ -75,8 +83,12 @@ def _unpack(path: Path, place: Path, told: Source) -> None:
     left = _MOST_BYTES
     with zipfile.ZipFile(path) as archive:
         for number, member in enumerate(archive.infolist(), 1):
-            target = (place / member.filename).resolve()
-            if number > _MOST_MEMBERS or not target.is_relative_to(place.resolve()):
+            try:
+                target = (place / member.filename).resolve()
+            except _BROKEN as error:
+                told.ignore(number, f"{member.filename!r}: {error}")
+                continue
+            if not member.filename or number > _MOST_MEMBERS or not target.is_relative_to(place.resolve()):
                 told.ignore(number, f"{member.filename}: outside of the archive, or too many")
                 continue
             if member.is_dir():
@@ -84,8 +96,8 @@ def _unpack(path: Path, place: Path, told: Source) -> None:
             if member.file_size > left:
                 told.ignore(number, f"{member.filename}: too large")
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as stream, target.open("wb") as file:
                     while chunk := stream.read(1 << 20):
                         left -= len(chunk)
@@ -93,7 +105,7 @@ def _unpack(path: Path, place: Path, told: Source) -> None:
                             told.ignore(number, f"{member.filename}: too large")
                             break
                         file.write(chunk)
-            except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+            except _BROKEN as error:
                 told.notes.append(f"{member.filename} is damaged: {error}")
 
 

@@ -6,14 +6,17 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hypothesis import strategies as st
+
 from bench.reproduce.conditions import Condition, Moment
 from bench.reproduce.course import Call, Course
 from bench.reproduce.scenario import Scenario
 from bench.reproduce.signature import Expected, Signature
-from hypothesis import strategies as st
 
 texts = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
-words = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(lambda text: text.strip())
+words = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(
+    lambda text: text.strip()
+)
 figures = st.floats(0, 1e4, allow_nan=False).map(lambda value: round(value, 3))
 moments = st.one_of(
     st.just(Moment()),
@@ -27,7 +30,9 @@ moments = st.one_of(
 
 @st.composite
 def conditions(draw: st.DrawFn, name: str) -> Condition:
-    do = draw(st.sampled_from(["brown-out", "cell-off", "reject", "port-gone", "smdpp-misbehave", "link-block", "world"]))
+    do = draw(
+        st.sampled_from(["brown-out", "cell-off", "reject", "port-gone", "smdpp-misbehave", "link-block", "world"])
+    )
     given: dict[str, object] = {
         "brown-out": {"volts": draw(figures), "seconds": draw(figures)},
         "cell-off": {"cell": draw(st.integers(1, 4)), "seconds": draw(figures)},
@@ -51,13 +56,19 @@ def scenarios(draw: st.DrawFn) -> Scenario:
             draw(st.sampled_from(["fail", "any", "inconclusive"])),
             draw(texts),
             "",
-            tuple(draw(st.lists(st.builds(Expected, function=words, result=words, at_least=st.integers(0, 3)), max_size=2))),
+            tuple(
+                draw(
+                    st.lists(st.builds(Expected, function=words, result=words, at_least=st.integers(0, 3)), max_size=2)
+                )
+            ),
             draw(st.booleans()),
         ),
         conditions=tuple(draw(conditions(f"c{number}")) for number in range(count)),
         summary=draw(texts),
         seed=draw(st.one_of(st.none(), st.integers(0, (1 << 32) - 1))),
-        parameters=draw(st.dictionaries(words, st.one_of(texts, st.integers(-5, 5), figures, st.booleans()), max_size=3)),
+        parameters=draw(
+            st.dictionaries(words, st.one_of(texts, st.integers(-5, 5), figures, st.booleans()), max_size=3)
+        ),
         source="scenario",
     )
 

@@ -6,14 +6,14 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bench.reproduce import regression
 from bench.reproduce.errors import ReproduceError
 from bench.reproduce.minimise import ddmin, minimise
 from bench.reproduce.play import reproduce
 from bench.reproduce.scenario import Scenario, read_scenario
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.reproduce.strategies import SIGNATURE, Fake, twenty
 
 NAMES = [f"c{number}" for number in range(20)]

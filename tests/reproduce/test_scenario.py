@@ -6,14 +6,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bench.reproduce.conditions import KINDS
 from bench.reproduce.errors import ScenarioError
 from bench.reproduce.scenario import Scenario, find_scenario, parse_scenario, read_scenario
 from bench.reproduce.toml_text import value_text
 from fixtures.sim import fault_schema
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.reproduce.strategies import scenarios
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "scenarios").glob("*.toml"))
@@ -78,7 +78,11 @@ def test_any_table_is_a_scenario_or_an_error(table: dict[str, object]) -> None:
         (LEAST + '[[condition]]\ndo = "cell-off"\nat = { apdu = 3, urc = "x" }', "names apdu and urc", "one of"),
         (LEAST + '[[condition]]\ndo = "cell-off"\nat = { apdu = [9, 3] }', "neither", ""),
         (LEAST + '[[condition]]\ndo = "world"\nset = { a = 1 }\nat = { step = "x" }', "holds from the start", ""),
-        (LEAST + '[[condition]]\ndo = "cell-off"\nname = "a"\n[[condition]]\ndo = "cell-on"\nname = "a"', "two cond", ""),
+        (
+            LEAST + '[[condition]]\ndo = "cell-off"\nname = "a"\n[[condition]]\ndo = "cell-on"\nname = "a"',
+            "two cond",
+            "",
+        ),
         (LEAST + 'decisive = ["x"]', "decisive: there is no condition 'x'", ""),
         (LEAST + "[world]\nfaults = []", "conditions stand as", ""),
         (LEAST + '[signature]\nmessage = "("', "no regular expression", ""),

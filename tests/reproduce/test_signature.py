@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bench.reproduce.course import Call, Course, made_course, parting
-from bench.reproduce.signature import Expected, Signature, like
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.reproduce.course import Call, Course, made_course, parting
+from bench.reproduce.signature import Expected, Signature, like
 
 CALLS = (
     Call("at:modem", "AT+CEREG?", "OK", True, "register"),

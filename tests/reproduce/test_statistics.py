@@ -6,9 +6,10 @@ import math
 import random
 
 import pytest
-from bench.reproduce.statistics import Sequential, binomial_cdf, needed, rate
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.reproduce.statistics import Sequential, binomial_cdf, needed, rate
 
 
 @pytest.mark.parametrize(
