@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Final
 
 from bench.reproduce.conditions import Condition, Moment
@@ -13,7 +12,7 @@ from bench.reproduce.signature import Expected, Signature
 RECIPE: Final = "bootstrap-to-operational"
 
 CAUSES: Final = (
-    ("old-counter", "eim-misbehave", {"name": "wrong-counter", "count": 0, "parameters": {"counter": "replay"}}, Moment(step="switch")),
+    ("old-counter", "eim-misbehave", {"name": "wrong-counter", "count": 0}, Moment(step="switch")),
     ("expired", "smdpp-misbehave", {"name": "expired-certificate", "count": 0}, Moment()),
     ("refused", "card-status", {"sw": "6985", "ins": "E2"}, Moment(step="deliver-result")),
     ("no-data", "link-block", {}, Moment(step="data-operational")),
@@ -84,21 +83,22 @@ def sometimes(seed: int) -> Scenario:
     )
 
 
-def blind(number: int) -> tuple[Scenario, set[str]]:
-    """One random mix, and what is decisive in it: with two or three, all of them belong to one condition's effect.
+CHAINS: Final = (
+    (("rejects", "reject", {"cause": 17}, Moment(step="register-operational")),
+     ("lock-up", "modem-hang", {"until": "supply"}, Moment(log="nas", match={"cause": 17}, count=2))),
+    (("rejects", "reject", {"cause": 17}, Moment(step="register-bootstrap")),
+     ("card-out", "card-remove", {}, Moment(log="nas", match={"cause": 17}, count=1))),
+)  # fmt: skip
+"""The second comes only because of the first, and the run ends otherwise with the first alone."""
 
-    Two causes: the card waits for a reset after the switch only if it is told to (``refresh-ignored``), and is refused.
-    """
+
+def blind(number: int) -> tuple[Scenario, set[str]]:
+    """One random mix of three to eight harmless conditions and one or two decisive ones; the names of these."""
     draw = random.Random(number)
     noise = [condition(entry) for entry in draw.sample(NOISE, draw.randint(3, 8))]
-    causes = [condition(draw.choice(CAUSES))]
+    chosen = draw.choice(CHAINS) if draw.random() < 0.4 else (draw.choice(CAUSES),)
+    causes = [condition(entry) for entry in chosen]
     conditions = [*noise, *causes]
     draw.shuffle(conditions)
     made = Scenario(f"Blind {number}", RECIPE, Signature(), tuple(conditions), seed=draw.randrange(1 << 31))
     return made, {item.name for item in causes}
-
-
-def renamed(scenario: Scenario) -> Scenario:
-    """Names that tell nothing, as they come from an import."""
-    conditions = [replace(item, name=f"c{number}") for number, item in enumerate(scenario.conditions)]
-    return scenario.with_conditions(conditions)

@@ -1,7 +1,7 @@
 """Minimising on the simulated bench: 20 conditions of which 2 are decisive, and failures that come 3 times of 10.
 
-    python -m tests.campaigns.minimise_twenty            # at most 200 runs and 5 minutes
-    python -m tests.campaigns.minimise_twenty sometimes  # five attempts
+python -m tests.campaigns.minimise_twenty            # at most 200 runs and 5 minutes
+python -m tests.campaigns.minimise_twenty sometimes  # five attempts
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import time
 from bench.client.playing import RunPlayer
 from bench.reproduce.minimise import minimise
 from bench.reproduce.scenario import Scenario
-
 from tests.campaigns import blind_pool
 
 
@@ -32,7 +31,8 @@ def attempt(scenario: Scenario, decisive: set[str], most: int) -> bool:
 
 def main() -> int:
     if sys.argv[1:] == ["sometimes"]:
-        return 0 if all([attempt(blind_pool.sometimes(seed), {"refused"}, 2000) for seed in range(1, 6)]) else 1
+        right = [attempt(blind_pool.sometimes(seed), {"refused"}, 2000) for seed in range(1, 6)]
+        return 0 if all(right) else 1
     return 0 if attempt(blind_pool.twenty(), {"refresh-ignored", "refused"}, 200) else 1
 
 
