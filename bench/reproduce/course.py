@@ -82,7 +82,9 @@ def calls_of(packets: Iterable[Packet]) -> list[Call]:
     from bench.trace.calls import exchanges
 
     found = exchanges(packet for packet in packets if packet.lane.partition(":")[0] in LANES)
-    made = sorted((item for item in found if item.kind != "step" and not item.relayed), key=lambda item: item.first)
+    # A relayed APDU has a call of its own, unless the modem refused it: then the command is all there is.
+    told = (item for item in found if item.kind != "step" and (not item.relayed or item.ok is False))
+    made = sorted(told, key=lambda item: item.first)
     if not made:
         return []
     begin = min(item.start_ns for item in made)

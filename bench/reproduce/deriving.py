@@ -41,10 +41,11 @@ def derive(imported: Imported, *, title: str = "", case: Case = _NO_CASE) -> Sce
     if own is not None and own.course is not None and own.order is not None:
         return _of_run(own, own.course, own.order, title, case, imported.facts)
     calls = imported.calls
+    failing = _failing(calls)
     return Scenario(
         title=title or f"Imported from {', '.join(files)}"[:120],
         recipe=RECIPE,
-        signature=Signature("any" if not calls else "fail", "", "", _failing(calls)),
+        signature=Signature("any" if failing else "fail", "", "", failing),
         conditions=tuple(suspicions(imported, calls)),
         device=imported.facts,
         case=case,

@@ -116,7 +116,7 @@ class Imported:
                 found += [(call.t, call) for call in source.course.calls]
                 continue
             for made in exchanges(source.packets, relayed=True):
-                if not made.relayed:
+                if not made.relayed or made.ok is False:
                     found.append((source.common(made.start_ns / 1e9), call_of(made)))
         return [call for _, call in sorted(found, key=lambda item: item[0])]
 

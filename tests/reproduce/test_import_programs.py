@@ -22,7 +22,7 @@ def test_a_log_of_picocom_at_the_simulated_modem(tmp_path: Path) -> None:
     with WorldProcess(tmp_path / "home", "--profile", "unit", "--clock", "scaled:20") as world:
         world.registered()
         subprocess.run(
-            ["picocom", "-q", "-r", "-i", "-b", "115200", "-x", "1500", "--logfile", str(log), world.parts["modem"]["port"]],
+            ["picocom", "-qrib", "115200", "-x", "1500", "--logfile", str(log), world.parts["modem"]["port"]],
             input=asked, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
     (source,) = read_files([log]).sources
