@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +19,13 @@ from bench.reproduce.course import Course, course_of
 from bench.reproduce.scenario import Scenario
 
 _KEPT: Final = ("pki", "profiles")
+_LONGEST_REST: Final = 30.0
 _LONGEST: Final = 900.0
 """Real seconds that one run may take before it is stopped."""
 
 
 class RunPlayer:
-    """Plays scenarios through ``start``. ``keep``: run folders stay (else only the last ``spared``)."""
+    """Plays scenarios through ``start``. ``keep``: run folders stay; ``longest``: real seconds of one run."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class RunPlayer:
         self._longest = longest
         self._template = self._config.home / "reproduce" / "home"
         self.runs = 0
+        self._spoiled = 0
 
     def station_of(self, scenario: Scenario) -> str:
         """Return the station that a scenario is played on."""
@@ -83,11 +86,18 @@ class RunPlayer:
                 raise
             self.runs += 1
             course = course_of(handle.folder)
+            self._rest(course)
             if table.simulated:
                 self._save(home)
             if not self._keep:
                 shutil.rmtree(handle.folder, ignore_errors=True)
             return course
+
+    def _rest(self, course: Course) -> None:
+        """Wait after a run that the host spoiled, longer each time: most often it is overloaded for a while."""
+        self._spoiled = 0 if course.usable else self._spoiled + 1
+        if self._spoiled:
+            time.sleep(min(2.0**self._spoiled, _LONGEST_REST))
 
     def _home(self, stack: contextlib.ExitStack) -> Path:
         """Return a new bench home for one run."""
