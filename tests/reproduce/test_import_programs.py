@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bench.reproduce.deriving import derive
 from bench.reproduce.imported import Imported
 from bench.reproduce.importing import read_files
+from bench.reproduce.kit import write
 from bench.trace.export import gsmtap
 from tests.reproduce.test_import import APDU, ATTACH_REJECT, pcap
 from tests.sim.process import WorldProcess, needs
@@ -49,3 +51,21 @@ def test_a_capture_that_tshark_wrote(tmp_path: Path, form: str) -> None:
     assert [item.text for item in source.happenings] == ["cause 11"]
     assert [number for number, _ in source.ignored] == [3]
     assert [item.do for item in derive(Imported([source])).conditions] == ["reject"]
+
+
+def test_what_the_capture_kit_records_is_read_completely(tmp_path: Path) -> None:
+    write(tmp_path)
+    with WorldProcess(tmp_path / "home", "--profile", "unit", "--clock", "scaled:20") as world:
+        world.registered()
+        done = subprocess.run(
+            [sys.executable, "capture.py", world.parts["modem"]["port"], "8"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    sources = {
+        source.name.rpartition("/")[2]: source for source in read_files([tmp_path / done.stdout.strip()]).sources
+    }
+    log = sources["at.log"]
+    assert not log.ignored
+    assert log.facts["modem"]
+    assert log.facts["modem_firmware"]
+    assert any(call.function == "AT+CEREG?" and call.ok for call in Imported(list(sources.values())).calls)
