@@ -24,6 +24,10 @@ COMMANDS: Table = {
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
+    "import": ("bench.cli.import_:import_", "Turn logs of a failure in the field into a scenario."),
+    "capture-kit": ("bench.cli.capture_kit:capture_kit", "Write what a customer needs to record what import reads."),
+    "reproduce": ("bench.cli.reproduce:reproduce", "Play a scenario: how often does the failure come back?"),
+    "minimise": ("bench.cli.minimise:minimise", "Find the few conditions of a scenario that matter."),
     "trace": ("bench.cli.trace:trace", "Look into a trace, compare two, repair, replay and export it."),
     "bundle": ("bench.cli.bundle:bundle", "Pack runs for somebody else, redacted and checked."),
     "euicc": (

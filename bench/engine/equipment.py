@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
@@ -206,6 +207,8 @@ class Equipment:
         world = self.services.get(_WORLD)
         announced = world.announcement if world is not None else _by_itself(self.station)
         await routes.connect_routes(announced, self._server("eim"), self._server("smdpp"))
+        if announced is not None and announced.get("control") and _by_steps(self.station):
+            self._record.step_begins = functools.partial(_tell_step, str(announced["control"]))
         if world is None and announced is not None and self._observe is not None:  # its link's packets come here now
             await routes.ask_world(announced["control"], [{"op": "observe", "path": str(self._observe)}])
         if isinstance(self.open.data, TappedPath) and self.open.data.proxy is None:
@@ -333,6 +336,18 @@ class Equipment:
         code = await service.stop(deadline=_STOP_WITHIN)
         self._told("service-gone", pid=service.pid)
         self._record.event("service-stop", {"name": role, "exit_code": code})
+
+
+def _by_steps(station: StationConfig) -> bool:
+    """Whether the world's fault time line has entries that wait for a step."""
+    faults = station.world.options.get("faults") if station.world is not None else None
+    if isinstance(faults, str):  # JSON, or @FILE: it may
+        return "step" in faults or faults.startswith("@")
+    return isinstance(faults, list) and any(isinstance(item, Mapping) and "step" in item for item in faults)
+
+
+async def _tell_step(control: str, path: str) -> None:
+    await routes.ask_world(control, [{"op": "step", "path": path}])
 
 
 def _by_itself(station: StationConfig) -> Mapping[str, str] | None:

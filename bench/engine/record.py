@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from bench.engine.verdicts import Cause, Verdicts, classify
@@ -34,6 +34,8 @@ class Record:
         """Called before the end of a step is recorded."""
         self.heard: Callable[[str, Mapping[str, Any], str], None] | None = None
         """Told type, data and step of every event, for what keeps an account beside the journal (a soak's cycles)."""
+        self.step_begins: Callable[[str], Awaitable[None]] | None = None
+        """Told of every step before anything is done in it: a simulated world has conditions relative to steps."""
         self._lane = steps_lane
         self._step = ""
 

@@ -75,6 +75,8 @@ class Step:
         data = {"title": self.name} if self.timeout is None else {"title": self.name, "timeout": self.timeout}
         record.event(kinds.STEP_START, data, step=self.path)
         record.on_lane(Direction.SENT, {"step": self.path, **data}, f"step {self.path} starts")
+        if record.step_begins is not None:
+            await record.step_begins(self.path)
         self._token = _current.set(self)
         if self._quiet is not None:
             self._quiet.__enter__()

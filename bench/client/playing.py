@@ -1,0 +1,125 @@
+"""Playing scenarios as runs: each on a simulated station with a bench home of its own, so that no run meets the last.
+
+Card, eIM and SM-DP+ of a simulated station remember; a failure that leaves something behind would otherwise decide the
+next run. What is dear to make (the PKI, the profile packages) is made once and copied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from bench.client.launch import StartOptions, start
+from bench.errors import BenchError, ConfigurationError
+from bench.reproduce.course import Course, course_of
+from bench.reproduce.scenario import Scenario
+
+_KEPT: Final = ("pki", "profiles")
+_LONGEST_REST: Final = 30.0
+_LONGEST: Final = 900.0
+"""Real seconds that one run may take before it is stopped."""
+
+
+class RunPlayer:
+    """Plays scenarios through ``start``. ``keep``: run folders stay; ``longest``: real seconds of one run."""
+
+    def __init__(
+        self,
+        config: Path | None = None,
+        *,
+        station: str = "",
+        keep: bool = True,
+        longest: float = _LONGEST,
+    ) -> None:
+        from bench.station import config as configuration
+
+        self._file = config
+        self._config = configuration.load(config)
+        self._station = station
+        self._keep = keep
+        self._longest = longest
+        self._template = self._config.home / "reproduce" / "home"
+        self.runs = 0
+        self._spoiled = 0
+
+    def station_of(self, scenario: Scenario) -> str:
+        """Return the station that a scenario is played on."""
+        return self._station or scenario.station
+
+    def play(self, scenario: Scenario, seed: int) -> Course:
+        """Run it. Raises BenchError when it could not be started, or did not end in time."""
+        name = self.station_of(scenario)
+        table = self._config.station(name)
+        events = [item.name for item in scenario.conditions if item.do != "parameter"]
+        if not table.simulated and (events or scenario.world):
+            raise ConfigurationError(
+                f"station {name} has real instruments: {', '.join(events) or 'the world'} cannot be created there",
+                where="bench reproduce",
+                hint="--without NAME leaves conditions out; parameters and the recipe are played as they are",
+            )
+        with contextlib.ExitStack() as stack:
+            home = self._home(stack) if table.simulated else self._config.home
+            options = StartOptions(
+                config=self._file,
+                home=home,
+                runs=self._config.runs,
+                seed=seed,
+                label=f"reproduce {scenario.title}"[:120],
+                world=scenario.world_options() if table.simulated else {},
+            )
+            handle = start(scenario.recipe, name, scenario.run_parameters(), options)
+            try:
+                code = handle.wait(self._longest)
+                if code is None:
+                    raise BenchError(
+                        f"the run did not end within {self._longest:g} s", where=str(handle.folder), hint="bench stop"
+                    )
+            except BaseException:
+                handle.interrupt()
+                if handle.wait(15.0) is None:
+                    handle.interrupt()
+                    handle.wait(15.0)
+                raise
+            self.runs += 1
+            course = course_of(handle.folder)
+            self._rest(course)
+            if table.simulated:
+                self._save(home)
+            if not self._keep:
+                shutil.rmtree(handle.folder, ignore_errors=True)
+            return course
+
+    def _rest(self, course: Course) -> None:
+        """Wait after a run that the host spoiled, longer each time: most often it is overloaded for a while."""
+        self._spoiled = 0 if course.usable else self._spoiled + 1
+        if self._spoiled:
+            time.sleep(min(2.0**self._spoiled, _LONGEST_REST))
+
+    def _home(self, stack: contextlib.ExitStack) -> Path:
+        """Return a new bench home for one run."""
+        places = self._config.home / "reproduce"
+        places.mkdir(parents=True, exist_ok=True)
+        home = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=places, ignore_cleanup_errors=True))
+        )
+        for name in _KEPT:
+            if (self._template / name).is_dir():
+                shutil.copytree(self._template / name, home / name, symlinks=True)
+        return home
+
+    def _save(self, home: Path) -> None:
+        """Keep what was dear to make for the next run."""
+        if self._template.is_dir():
+            return
+        made = Path(tempfile.mkdtemp(prefix="home-", dir=self._template.parent))
+        for name in _KEPT:
+            if (home / name).is_dir():
+                shutil.copytree(home / name, made / name, symlinks=True)
+        try:
+            made.rename(self._template)
+        except OSError:  # somebody else was first
+            shutil.rmtree(made, ignore_errors=True)
