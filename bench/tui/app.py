@@ -66,6 +66,7 @@ class BenchApp(App[int]):
         self.started: dict[Path, str] = {}
         """Runs begun from this screen, and their stations."""
         self.safe_told = ""
+        self._safe_at = -60.0
         self._first_page = first_page
         self._check_key = check_key
         self._tour = tour
@@ -192,6 +193,8 @@ class BenchApp(App[int]):
 
     def action_page(self, name: str) -> None:
         """Go to a page."""
+        if self.page(name) is not self.current():
+            self.status = self.safe_told if time.monotonic() - self._safe_at < 10.0 else ""
         self.show(name)
 
     def action_help(self) -> None:
@@ -256,6 +259,7 @@ class BenchApp(App[int]):
 
     def _safe_done(self, told: str) -> None:
         self.safe_told = told
+        self._safe_at = time.monotonic()
         self.say(told)
         self.refresh_overview()
 
@@ -312,9 +316,7 @@ class BenchApp(App[int]):
         return act
 
 
-def run_app(
-    config: str | None, *, readonly: bool = False, first_page: str = keys.STATIONS, tour: bool = False
-) -> int:
+def run_app(config: str | None, *, readonly: bool = False, first_page: str = keys.STATIONS, tour: bool = False) -> int:
     """Run the screens until they are left; return the exit code."""
     from bench.station.config import default_home
 

@@ -76,6 +76,18 @@ class Control(Protocol):
     def safe(self, stations: Sequence[str] | None) -> str:
         """Make stations (every one of the host when None) safe; return one line about what was done."""
 
+    def begin_session(self, station: str, *, clock: str = "") -> tuple[Path | None, str]:
+        """Start a manual session; its run folder, or None and why not."""
+
+    def tell(self, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a session do one thing (``bench.client.session.tell``). Raises BenchError."""
+
+    def save_session(self, folder: Path, name: str, last: float | None) -> Path:
+        """Write what was done in a session (its last seconds) as a recipe. Raises BenchError, OSError."""
+
+    def eim(self, *words: str) -> Any:
+        """Return what ``bench eim WORDS --json`` prints. Raises BenchError."""
+
 
 class ClientControl:
     """The real seam: every call goes to ``bench.client``."""
@@ -210,3 +222,50 @@ class ClientControl:
             f"{report.station} {'off, verified' if report.safe else 'NOT DEAD: ' + report.message}"
             for report in reports
         )
+
+    def begin_session(self, station: str, *, clock: str = "") -> tuple[Path | None, str]:
+        """Start a manual session that goes on whatever becomes of the screen, until it is stopped."""
+        from bench.client import StartOptions, session
+
+        try:
+            handle = session.begin(station, StartOptions(config=self.config, clock=clock or None, label="manual"))
+            handle.detach()
+            threading.Thread(target=handle.wait, name=f"reap {handle.run_id}", daemon=True).start()
+        except BenchError as error:
+            return None, str(error)
+        return handle.folder, ""
+
+    def tell(self, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a session do one thing."""
+        from bench.client import session
+
+        return session.tell(folder, request)
+
+    def save_session(self, folder: Path, name: str, last: float | None) -> Path:
+        """Write a recipe into the folder the screen was started in; one that is there is not replaced."""
+        from bench.client import session
+
+        text = session.as_recipe(name, session.lines(folder), last=last)
+        path = Path.cwd() / f"{name.replace('-', '_')}.py"
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+        return path
+
+    def eim(self, *words: str) -> Any:
+        """Run the command of the package that brings the eIM: this one knows no server."""
+        import json
+        import subprocess
+        import sys
+
+        command = [sys.executable, "-m", "bench.cli.main"]
+        command += ["--config", str(self.config)] if self.config else []
+        command += ["eim", *words, "--json"]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BenchError(f"the eIM cannot be asked: {error}", where=" ".join(command[2:])) from error
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise BenchError(said[-1] if said else "it printed no JSON", where=f"bench eim {' '.join(words)}") from None

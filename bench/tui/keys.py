@@ -62,13 +62,30 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("enter", "open", "open", "Open what is selected; decode the selected packet", "↵"),
     Key("ctrl+r", "start", "run", "Start the recipe with the values of the form", "^r", (RECIPES,), True, True),
     Key("ctrl+o", "dry_run", "dry run", "Check everything without touching anything", "^o", (RECIPES,), True),
-    Key("ctrl+s", "save_preset", "save preset", "Keep the values of the form under a name", "^s", (RECIPES,), True),
+    Key(
+        "ctrl+s",
+        "save_preset",
+        "keep",
+        "Keep this: the form as a preset, a session as a recipe",
+        "^s",
+        (RECIPES, INSTRUMENTS),
+        True,
+    ),
     Key("ctrl+l", "load_preset", "preset", "Fill the form from the next preset", "^l", (RECIPES,), True),
     Key("o", "output_on", "output on", "Switch the output on (asks)", where=(INSTRUMENTS,), changes=True),
-    Key("0", "output_off", "output off", "Switch the output off, without a question", where=(INSTRUMENTS,), changes=True),
+    Key(
+        "0", "output_off", "output off", "Switch the output off, without a question", where=(INSTRUMENTS,), changes=True
+    ),
     Key("v", "voltage", "set V", "Set the voltage (asks, shows the limits)", where=(INSTRUMENTS,), changes=True),
     Key("c", "command", "command", "Type an AT, APDU, SCPI or console line", where=(INSTRUMENTS,), changes=True),
-    Key("s", "session", "session", "Begin or end a manual session on the selected station", where=(INSTRUMENTS,), changes=True),
+    Key(
+        "s",
+        "session",
+        "session",
+        "Begin or end a manual session on the selected station",
+        where=(INSTRUMENTS,),
+        changes=True,
+    ),
     Key("w", "why", "why", "Go to where it failed: reason, exchange and plot at that moment", where=(RUN,)),
     Key("l", "lanes", "lanes", "Show the next selection of lanes", where=(RUN,)),
     Key("t", "times", "times", "Time of day, seconds since the start, or since the line before", where=(RUN,)),
@@ -78,11 +95,18 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("m", "mark_note", "note", "Write a note on the shown run or the selected station", changes=True),
     Key("d", "diff", "diff", "Compare the marked run with the selected one", where=(HISTORY,)),
     Key("a", "mark_run", "mark A", "Mark the selected run as A: how it should be", where=(HISTORY,)),
-    Key("i", "repair", "repair", "What to do about the selected eUICC's counter", where=(EIM,)),
+    Key("i", "repair", "repair", "Repair the counter of the selected eUICC (asks)", where=(EIM,), changes=True),
     Key("slash", "filter", "filter", "Filter the list; find in the lanes", "/"),
     Key("n", "find_next", "next", "Next place found", where=(RUN,)),
     Key("N", "find_previous", "", "Previous place found", where=(RUN,)),
-    Key("x", "stop_run", "stop", "Stop the shown run: teardown, then safe (asks)", where=(RUN, STATIONS, STATION), changes=True),
+    Key(
+        "x",
+        "stop_run",
+        "stop",
+        "Stop the shown run: teardown, then safe (asks)",
+        where=(RUN, STATIONS, STATION),
+        changes=True,
+    ),
     Key("left_square_bracket", "station_before", "", "Previous station or part", "["),
     Key("right_square_bracket", "station_after", "", "Next station or part", "]"),
     Key("z", "zoom", "zoom", "Give the focused pane the whole screen, and back"),
@@ -102,7 +126,9 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
 )
 
-RESERVED: Final = frozenset({"ctrl+b", "ctrl+a", "ctrl+i", "ctrl+m", "ctrl+h", "ctrl+enter", "ctrl+space", "ctrl+slash"})
+RESERVED: Final = frozenset(
+    {"ctrl+b", "ctrl+a", "ctrl+i", "ctrl+m", "ctrl+h", "ctrl+enter", "ctrl+space", "ctrl+slash"}
+)
 """Keys that do not arrive through tmux or screen, or cannot be told from others."""
 
 

@@ -48,7 +48,10 @@ def decoded(index: TraceIndex, number: int, look: Look) -> Lines:
 def _tree(field: Field, look: Look) -> Iterator[tuple[str, Style]]:
     plain = Style()
     for line in field.lines():
-        yield look.text(f" {line}"), look.style("fail") if "error" in line.casefold() and "noError" not in line else plain
+        yield (
+            look.text(f" {line}"),
+            look.style("fail") if "error" in line.casefold() and "noError" not in line else plain,
+        )
 
 
 def hex_lines(index: TraceIndex, number: int, look: Look) -> Lines:

@@ -208,7 +208,9 @@ class KeyCheck(Dialog[None]):
             )
             yield Static(f"terminal: {terminal()}", id="seen", markup=False)
             yield Static(
-                "escape: not now. Ctrl+G and the SAFE field at the top do the same as F12.", classes="faint", markup=False
+                "escape: not now. Ctrl+G and the SAFE field at the top do the same as F12.",
+                classes="faint",
+                markup=False,
             )
 
     def action_arrived(self) -> None:

@@ -35,7 +35,9 @@ def lines(overview: Overview, look: Look) -> list[tuple[str, Style]]:
     made += [("", plain), ("outputs that are on, or not known", head)]
     for output in overview.outputs:
         reading = f"{output.volts:.3f} V {output.amps:.3f} A" if output.volts is not None else "not read"
-        made.append((f"  {look.said(output.state)}  {output.station} {output.supply}  {reading}", look.style(output.state)))
+        made.append(
+            (f"  {look.said(output.state)}  {output.station} {output.supply}  {reading}", look.style(output.state))
+        )
     if not overview.outputs:
         made.append(("  none", plain))
     unsafe = [station.name for station in overview.stations if station.unsafe]

@@ -221,7 +221,11 @@ def compared(a: Path, b: Path, look: Look) -> list[tuple[str, Style]]:
         seen.add(step.path)
         other = b_steps.get(step.path)
         left = f"{look.glyph(step.state)} {step.elapsed or 0:8.1f} s"
-        right = f"{look.glyph(other.state)} {other.elapsed or 0:8.1f} s" if other is not None else f"{look.glyph('none'):>12}"
+        right = (
+            f"{look.glyph(other.state)} {other.elapsed or 0:8.1f} s"
+            if other is not None
+            else f"{look.glyph('none'):>12}"
+        )
         differs = other is None or other.state != step.state
         lines.append((look.text(f"{left}   {right}   {step.path}"), look.style("warning") if differs else plain))
     for step in second.steps:

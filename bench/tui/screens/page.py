@@ -239,5 +239,3 @@ class Page(Screen[None]):
 
 def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
-
-

@@ -148,7 +148,7 @@ class RecipesPage(Page):
 
     def on_descendant_focus(self, event: Any) -> None:
         """Explain the field."""
-        name = (getattr(event.widget, "id", "") or "")
+        name = getattr(event.widget, "id", "") or ""
         if name.startswith("p-") and self.recipe is not None:
             item = next((each for each in self.recipe.parameters if each.name == name[2:]), None)
             self._help = f"{name[2:]}: {item.describe() if item else _HELP.get(name[2:], '')}"
@@ -225,7 +225,10 @@ class RecipesPage(Page):
         add(f"needs: {', '.join(recipe.needs) or 'nothing'}", faint)
         if recipe.effects:
             allowed = "expendable" if station is not None and station.expendable else "the EID must be given"
-            add(f"{look.glyph('warning')} cannot be undone: {', '.join(recipe.effects)} ({allowed})", look.style("warning"))
+            add(
+                f"{look.glyph('warning')} cannot be undone: {', '.join(recipe.effects)} ({allowed})",
+                look.style("warning"),
+            )
         add(self._typically(recipe.name), faint)
         add("")
         add("the same on the command line (y copies it):", faint)
@@ -283,7 +286,11 @@ class RecipesPage(Page):
             self.bench.say(f"{look.said('fail', 'refused')}: {trouble}")
             return
         plain = Style()
-        lines = [(f"{look.said('ok', 'can run')}: nothing was touched", look.style("ok")), (wish.command(), plain), ("", plain)]
+        lines = [
+            (f"{look.said('ok', 'can run')}: nothing was touched", look.style("ok")),
+            (wish.command(), plain),
+            ("", plain),
+        ]
         if steps:
             lines.append(("steps of the last run of it that passed, with their times:", look.style("heading")))
             lines += [(step, plain) for step in steps]
@@ -303,10 +310,15 @@ class RecipesPage(Page):
             self.bench.begin(wish)
             return
         state = self.station
-        facts = [f"recipe  {recipe.name}", f"station {wish.station}   owner {state.held_by or 'nobody' if state else '?'}"]
+        facts = [
+            f"recipe  {recipe.name}",
+            f"station {wish.station}   owner {state.held_by or 'nobody' if state else '?'}",
+        ]
         facts += [f"EID     {wish.eid}", f"effects {', '.join(recipe.effects)}: cannot be undone"]
         locks = (
-            Interlock(state is None or state.owner is None, "nobody holds the station", state.held_by if state else "", True),
+            Interlock(
+                state is None or state.owner is None, "nobody holds the station", state.held_by if state else "", True
+            ),
             Interlock(bool(wish.eid), "the EID was given", wish.eid),
         )
 

@@ -278,8 +278,10 @@ class RunPage(Stopping, Page):
         if feed.broken:
             self.bench.say(f"{look.said('broken')}: {feed.broken}")
         elif feed.view.state == "pass":
-            self.bench.say(f"{look.said('pass')}: device {feed.view.device}, bench {feed.view.bench}. bench report "
-                           f"{feed.folder.name}")
+            self.bench.say(
+                f"{look.said('pass')}: device {feed.view.device}, bench {feed.view.bench}. bench report "
+                f"{feed.folder.name}"
+            )
         else:
             reason = feed.view.errors[0] if feed.view.errors else "no reason was recorded"
             self.bench.say(f"{look.said(feed.view.state)}: {reason}   (w shows where)")
@@ -339,7 +341,9 @@ class RunPage(Stopping, Page):
         log.cursor = 0
         log.show(lines)
         log.scroll_to(y=0, animate=False)
-        self.set_title(log, f"Packet {packet + 1} {'bytes' if self.as_hex else 'decoded'}", "h tree" if self.as_hex else "h bytes")
+        self.set_title(
+            log, f"Packet {packet + 1} {'bytes' if self.as_hex else 'decoded'}", "h tree" if self.as_hex else "h bytes"
+        )
 
     def opened(self, view: Any) -> None:
         """Enter: decode the packet; on a step, go to its packets."""
@@ -452,7 +456,9 @@ class RunPage(Stopping, Page):
                 self.found = text
                 self.action_find_next()
 
-        self.app.push_screen(Ask("Find in the lanes", "In what a line says or in the name of its lane.", self.found), given)
+        self.app.push_screen(
+            Ask("Find in the lanes", "In what a line says or in the name of its lane.", self.found), given
+        )
 
     def action_find_next(self) -> None:
         """Next place found."""

@@ -41,7 +41,9 @@ class Stopping(Base):
             "",
             "Its teardown runs, then the station is made safe.",
         ]
-        locks = () if mine else (Interlock(False, "the run is yours", f"it is {state.held_by if state else '?'}'s", True),)
+        locks = (
+            () if mine else (Interlock(False, "the run is yours", f"it is {state.held_by if state else '?'}'s", True),)
+        )
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -55,5 +57,3 @@ class Stopping(Base):
         trouble = self.bench.control.stop(folder)
         if trouble:
             self.app.call_from_thread(self.bench.say, trouble)
-
-

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.events import Click
 from textual.strip import Strip
 from textual.widget import Widget
-from rich.segment import Segment
 
 from bench.tui.keys import Key
 

@@ -70,7 +70,11 @@ class LaneStrip(Widget):
         width, base = self.size.width, self.rich_style
         if y == 0:
             span = (self._span[1] - self._span[0]) / 1e9
-            text = f"{'lanes':<{_NAME}} 0 s{f'{span:.1f} s':>{max(1, width - _NAME - 5)}}" if self._rows else "no packets yet"
+            text = (
+                f"{'lanes':<{_NAME}} 0 s{f'{span:.1f} s':>{max(1, width - _NAME - 5)}}"
+                if self._rows
+                else "no packets yet"
+            )
             return Strip([Segment(text, base)]).adjust_cell_length(width, base)
         if y - 1 >= len(self._rows):
             return Strip.blank(width, base)

@@ -81,10 +81,7 @@ class LineView(ScrollView, can_focus=True):
         if count != self._known:
             self._known = count
             self.virtual_size = Size(0, count + self.HEAD)
-        if self.following:
-            self.cursor = max(0, count - 1)
-            self._show_cursor()
-        elif self.cursor >= count:
+        if self.following or self.cursor >= count:
             self.cursor = max(0, count - 1)
             self._show_cursor()
         self.refresh()

@@ -17,8 +17,14 @@ _AXIS = 8
 
 
 def braille(
-    times: Sequence[float], values: Sequence[float], since: float, until: float, low: float, high: float,
-    width: int, height: int,
+    times: Sequence[float],
+    values: Sequence[float],
+    since: float,
+    until: float,
+    low: float,
+    high: float,
+    width: int,
+    height: int,
 ) -> list[str]:
     """Return ``height`` lines of ``width`` braille characters; NaN breaks the curve."""
     columns, rows = width * 2, height * 4
@@ -102,7 +108,7 @@ class Plot(Widget):
         if not seen:
             self._scale = (0.0, 1.0)
             return []
-        low, high = min(0.0, *seen[:1], min(seen)), max(seen)
+        low, high = min(0.0, *seen), max(seen)
         if high - low < 1e-9:
             high = low + 1.0
         self._scale = (low, high)
@@ -144,7 +150,11 @@ class Plot(Widget):
         if self._mark is not None and since <= self._mark <= until:
             at = min(plot_width - 1, int((self._mark - since) / ((until - since) or 1) * plot_width))
             pointer = "|" if look is not None and look.ascii else "┃"
-            segments += [Segment(line[:at], base + colour), Segment(pointer, base), Segment(line[at + 1 :], base + colour)]
+            segments += [
+                Segment(line[:at], base + colour),
+                Segment(pointer, base),
+                Segment(line[at + 1 :], base + colour),
+            ]
         else:
             segments.append(Segment(line, base + colour))
         return Strip(segments).adjust_cell_length(width, base)

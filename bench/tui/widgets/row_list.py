@@ -133,5 +133,5 @@ class RowList(LineView):
 def _fitted(text: str, width: int, right: bool) -> str:
     length = cell_len(text)
     if length > width:
-        return set_cell_size(text, width - 1) + "~" if width > 1 else set_cell_size(text, width)
+        return set_cell_size(text, width - 1) + ("~" if text.isascii() else "…") if width > 1 else text[:width]
     return " " * (width - length) + text if right else text + " " * (width - length)

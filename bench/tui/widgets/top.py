@@ -51,7 +51,9 @@ class Top(Widget):
             parts.append((f"  {len(live)} {'run' if len(live) == 1 else 'runs'} ", ""))
         if unsafe:
             parts.append((f"  {look.glyph('warning')} UNSAFE {', '.join(unsafe)} ", "fail"))
-        parts.append((f"  {outputs_text(overview.outputs, look, 40 if wide else 16)} ", "on" if overview.outputs else ""))
+        parts.append(
+            (f"  {outputs_text(overview.outputs, look, 40 if wide else 16)} ", "on" if overview.outputs else "")
+        )
         return parts
 
     def render_line(self, y: int) -> Strip:
@@ -63,8 +65,8 @@ class Top(Widget):
         look = self.app.look  # type: ignore[attr-defined]
         segments, used = [], 0
         tail = f" SAFE F12  {time.strftime('%H:%M:%S') if width >= 100 else time.strftime('%H:%M')} "
-        for text, style in self._parts(width):
-            text = look.text(text)[: max(0, width - used - len(tail))]
+        for part, style in self._parts(width):
+            text = look.text(part)[: max(0, width - used - len(tail))]
             state = _BOLD if style == "bold" else look.style(style) + (_BOLD if style else Style())
             segments.append(Segment(text, base + state))
             used += len(text)
