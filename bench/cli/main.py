@@ -20,6 +20,7 @@ COMMANDS: Table = {
     "runs": ("bench.cli.runs:runs", "List the runs kept in the runs folder."),
     "show": ("bench.cli.runs:show", "Show a run: steps, times, measurements, verdict; follows a live one."),
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
+    "demo": ("bench.cli.demo:demo", "The screens with a guided tour, on the simulated bench."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
     "trace": ("bench.cli.trace:trace", "Look into a trace, compare two, repair, replay and export it."),

@@ -12,7 +12,7 @@ import os
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 STALE: Final = 5.0
 """Seconds without a reading after which an output counts as unknown."""
+SESSION: Final = "bench.client.session_recipe:session"
+"""Recipe of manual sessions, shown as ``session``."""
 REMEMBERED: Final = 5000
 """Runs that the list holds; older ones are found by ``bench runs``."""
 _ROW: Final = struct.Struct("<3f")
@@ -165,6 +167,8 @@ class Watch:
             known = self._infos.get(path.name)
             if known is None or known.state == "running":
                 found = info(path)
+                if found is not None and found.recipe == SESSION:
+                    found = replace(found, recipe="session")
                 if found is not None:
                     self._infos[path.name] = found
                 elif known is not None:

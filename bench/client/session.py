@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.client.launch import RunHandle, StartOptions, start
+from bench.client.overview import SESSION as RECIPE
 from bench.errors import BenchError, ConfigurationError
 from bench.run import folder as places
 from bench.run.reader import read
 
-RECIPE: Final = "bench.client.session_recipe:session"
 KINDS: Final = ("at", "apdu", "scpi", "console")
 _ANSWER_WITHIN: Final = 120.0
 

@@ -50,11 +50,10 @@ async def session(station: Station, at: str) -> None:
     ``at``: path of the socket to listen at. Nothing is switched on by itself.
     """
     desk = _Desk(station)
-    path = Path(at)
-    path.unlink(missing_ok=True)
+    _forget(at)
     server = await asyncio.start_unix_server(desk.connected, path=at, limit=_LONGEST)
     try:
-        path.chmod(0o600)
+        _private(at)
         station.result("session", {"socket": at})
         await station.stopping.wait()
     finally:
@@ -63,8 +62,16 @@ async def session(station: Station, at: str) -> None:
             task.cancel()
         await asyncio.gather(*desk.talking, return_exceptions=True)
         await desk.close()
-        with contextlib.suppress(OSError):
-            path.unlink()
+        _forget(at)
+
+
+def _forget(at: str) -> None:
+    with contextlib.suppress(OSError):
+        Path(at).unlink()
+
+
+def _private(at: str) -> None:
+    Path(at).chmod(0o600)
 
 
 class _Desk:

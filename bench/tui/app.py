@@ -20,6 +20,7 @@ from bench.tui import keys, settings
 from bench.tui.control import ClientControl, Control, Wish
 from bench.tui.keys import KEYS
 from bench.tui.themes import BENCH_GREY, THEMES, Look, theme_of
+from bench.tui.tour import Tour
 from bench.tui.widgets.line_view import use_cursors
 
 MAIN_JOB: Final = "bootstrap-to-operational"
@@ -36,10 +37,13 @@ class BenchApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.key, key.action, key.short or key.help, show=False, priority=key.priority, id=key.action)
-        for key in KEYS
-        if key.action in _GLOBAL or key.action.startswith("page(")
-    ] + [Binding("ctrl+q", "quit", "quit", show=False, priority=True)]
+        Binding("ctrl+q", "quit", "quit", show=False, priority=True),
+        *(
+            Binding(key.key, key.action, key.short or key.help, show=False, priority=key.priority, id=key.action)
+            for key in KEYS
+            if key.action in _GLOBAL or key.action.startswith("page(")
+        ),
+    ]
 
     def __init__(
         self,
@@ -65,11 +69,11 @@ class BenchApp(App[int]):
         self.status = ""
         self.started: dict[Path, str] = {}
         """Runs begun from this screen, and their stations."""
-        self.safe_told = ""
+        self.safe_told: str = ""
         self._safe_at = -60.0
         self._first_page = first_page
         self._check_key = check_key
-        self._tour = tour
+        self.tour = Tour() if tour else None
         self._pages: dict[str, Screen[None]] = {}
         self._safe_pressed = -DOUBLE_PRESS
         self._reading = False
@@ -151,17 +155,15 @@ class BenchApp(App[int]):
         ended = {info.folder for info in found.runs if info.state != "running"}
         self.started = {folder: station for folder, station in self.started.items() if folder not in ended}
         page = self.current()
+        if self.tour is not None:
+            self.tour.look(self)
         if page is not None:
             page.overview_came()
         if first:
             self._offer_help()
 
     def _offer_help(self) -> None:
-        if self._tour:
-            from bench.tui.screens.tour import Tour
-
-            self.push_screen(Tour())
-        elif self._check_key and settings.terminal() not in self.settings.get("safe_key", []):
+        if self._check_key and settings.terminal() not in self.settings.get("safe_key", []):
             from bench.tui.screens.dialogs import KeyCheck
 
             if not self.overview.mine and len(self.screen_stack) <= 2:

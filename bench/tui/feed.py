@@ -77,7 +77,7 @@ class RunFeed:
             if kind == "ask" and isinstance(data.get("id"), int):
                 self.questions[data["id"]] = data
             elif kind == "answer":
-                self.questions.pop(data.get("id"), None)
+                self.questions.pop(int(data.get("id") or 0), None)
             elif kind == "broken":
                 self.broken = str(data.get("what", ""))
                 self.view.errors.append(self.broken)

@@ -1,4 +1,4 @@
-"""Keys that move the cursor in every list, log and tree; part of the key table, kept apart because lists need no more."""
+"""Keys that move the cursor in every list, log and tree: a part of the key table for who needs no more."""
 
 from __future__ import annotations
 

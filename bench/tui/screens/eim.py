@@ -62,6 +62,8 @@ class EimPage(Page):
             [("enter on an order shows its state, its result and its bytes decoded", self.bench.look.style("pending"))]
         )
         self.set_title(log, "Order")
+        self.set_title(self.query_one("#euiccs"), "eUICCs: asking the eIM ...")
+        self.set_title(self.query_one("#orders"), "Orders")
         self.ask()
 
     def filled(self) -> None:

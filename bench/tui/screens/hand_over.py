@@ -46,10 +46,10 @@ def lines(overview: Overview, look: Look) -> list[tuple[str, Style]]:
         made += [(f"  {look.glyph('warning')} {name}", look.style("fail")) for name in unsafe]
     made += [("", plain), ("last run of each station", head)]
     for station in overview.stations:
-        run = station.last
-        if run is not None:
-            text = f"  {station.name:<12} {look.said(run.state)}  {run.recipe}  {run.started[:19]}Z"
-            made.append((text, look.style(run.state)))
+        last = station.last
+        if last is not None:
+            text = f"  {station.name:<12} {look.said(last.state)}  {last.recipe}  {last.started[:19]}Z"
+            made.append((text, look.style(last.state)))
         if station.reserved:
             made.append((f"  {station.name:<12} reserved for {station.reserved}", plain))
     made += [("", plain), ("notes (m writes one)", head)]

@@ -101,7 +101,7 @@ class InstrumentsPage(Page):
         folder = self.folder()
         lines = self._said.get(name, [])
         if not lines:
-            word = "s begins one; it is a run of its own: recorded, and made safe at its end" if folder is None else ""
+            word = "s begins one: a run of its own, recorded, made safe at its end" if folder is None else ""
             lines = [(look.text(word or "c types a line; o and 0 switch the output"), look.style("pending"))]
         log.show(lines)
         title = f"Session on {name}: {folder.name}" if folder is not None else f"No session on {name}"

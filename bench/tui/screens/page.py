@@ -43,6 +43,8 @@ class Page(Screen[None]):
     def compose(self) -> ComposeResult:
         """Put the page between top and status line."""
         yield Top(self.PAGE)
+        if self.bench.tour is not None:
+            yield Static(id="tour", markup=False)
         yield from self.body()
         yield Static(id="status", markup=False)
         yield KeyLine(keys_of(self.PAGE))
@@ -84,6 +86,8 @@ class Page(Screen[None]):
         if not self.is_mounted:
             return
         self.query_one(Top).came()
+        if self.bench.tour is not None:
+            self.set_text("#tour", self.bench.look.text(self.bench.tour.text()))
         self.filled()
 
     def filled(self) -> None:

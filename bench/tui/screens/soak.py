@@ -131,7 +131,8 @@ class SoakPage(Page):
         plain = look.style("")
         lines = [(f"{len(each.runs)} runs, {'simulated' if each.simulated else 'real'}", look.style("heading"))]
         if bounds:
-            text = f"passed {each.count('pass')} of {n} that judged the device; 95 % interval {bounds[0]:.1%} to {bounds[1]:.1%}"
+            interval = f"95 % interval {bounds[0]:.1%} to {bounds[1]:.1%}"
+            text = f"passed {each.count('pass')} of {n} that judged the device; {interval}"
             lines.append((text, plain))
         for state in ("pass", "inconclusive", "fail", "aborted", "error", "bench-error", "broken", "running"):
             count = each.count(state)

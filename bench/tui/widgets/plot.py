@@ -42,8 +42,11 @@ def braille(
             return
         top = round((high - greatest) / reach * (rows - 1))
         bottom = round((high - least) / reach * (rows - 1))
-        if last is not None and last[0] == column - 1:  # join the columns
-            top, bottom = min(top, last[1]), max(bottom, min(last[1], rows - 1))
+        if last is not None:  # held until the next reading, then joined to it
+            held = min(max(0, last[1]), rows - 1)
+            for between in range(last[0] + 1, column):
+                cells[held // 4][between // 2] |= _DOTS[held % 4][between % 2]
+            top, bottom = min(top, held), max(bottom, held)
         for row in range(max(0, top), min(rows - 1, bottom) + 1):
             cells[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
         last = column, round((high - final) / reach * (rows - 1))
@@ -61,7 +64,7 @@ def braille(
             least, greatest, final = min(least, value), max(greatest, value), value
         index += stride
     flush()
-    return ["".join(chr(0x2800 + cell) for cell in line) for line in cells]
+    return ["".join(chr(0x2800 + cell) if cell else " " for cell in line) for line in cells]
 
 
 class Plot(Widget):
@@ -115,7 +118,7 @@ class Plot(Widget):
         drawn = braille(self._times, self._values, since, until, low, high, width, height)
         look = getattr(self.app, "look", None)
         if look is not None and look.ascii:
-            drawn = ["".join(" " if cell == "⠀" else "#" for cell in line) for line in drawn]
+            drawn = ["".join(" " if cell == " " else "#" for cell in line) for line in drawn]
         return drawn
 
     def render_line(self, y: int) -> Strip:
@@ -128,8 +131,8 @@ class Plot(Widget):
             moment = self._mark if self._mark is not None else math.inf
             value = self.value_at(moment)
             now = "no reading" if value is None else f"{_figure(value)} {self.unit}"
-            at = "at the mark" if self._mark is not None else "now"
-            text = f"{self.title}  {now} {at if value is not None else ''}  {self.note}"
+            when = "at the mark" if self._mark is not None else "now"
+            text = f"{self.title}  {now} {when if value is not None else ''}  {self.note}"
             return Strip([Segment(text, base)]).adjust_cell_length(width, base)
         plot_height, plot_width = height - 1, max(4, width - _AXIS)
         if plot_height < 1:
