@@ -186,12 +186,12 @@ class BenchApp(App[int]):
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Refuse what changes something when the screen only looks."""
+    def allows(self, action: str) -> bool:
+        """Whether an action may be done here; says why not."""
         if self.readonly and any(key.changes and key.action == action for key in KEYS):
             self.say("this screen only looks (--readonly); F12 works all the same")
             return False
-        return super().check_action(action, parameters)
+        return True
 
     def action_page(self, name: str) -> None:
         """Go to a page."""
@@ -239,6 +239,10 @@ class BenchApp(App[int]):
         seen = list(self.settings.get("safe_key", []))
         if settings.terminal() not in seen:
             self.settings.set("safe_key", [*seen, settings.terminal()])
+        from bench.tui.screens.dialogs import KeyCheck
+
+        if isinstance(self.screen, KeyCheck):
+            self.screen.arrived()
         if everything:
             self.say("SAFE: every station of this host (bench safe --all) ...")
             self._make_safe(None)

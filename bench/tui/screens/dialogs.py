@@ -31,6 +31,10 @@ class Dialog(ModalScreen[Answer]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel", show=False)]
 
+    def on_screen_resume(self) -> None:
+        """Frames of letters where the terminal has no others."""
+        self.set_class(self.look.ascii, "-ascii")
+
     def action_cancel(self) -> None:
         """Close without doing anything."""
         self.dismiss(None)
@@ -195,8 +199,6 @@ class KeyHelp(Lines):
 class KeyCheck(Dialog[None]):
     """At the first start in a terminal: does F12 arrive at all? Nothing is held then, so that trying costs nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f12,ctrl+g", "arrived", "check", show=False, priority=True)]
-
     def compose(self) -> ComposeResult:
         """Build the dialog."""
         with Vertical(id="dialog"):
@@ -213,8 +215,6 @@ class KeyCheck(Dialog[None]):
                 markup=False,
             )
 
-    def action_arrived(self) -> None:
-        """It arrives; and it does what it always does."""
-        self.app.action_safe()  # type: ignore[attr-defined]
+    def arrived(self) -> None:
+        """It has arrived, and has done what it always does."""
         self.dismiss(None)
-        self.app.say("F12 arrives in this terminal; you held nothing")  # type: ignore[attr-defined]

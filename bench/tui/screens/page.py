@@ -42,6 +42,7 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Put the page between top and status line."""
+        self.set_class(self.bench.look.ascii, "-ascii")
         yield Top(self.PAGE)
         if self.bench.tour is not None:
             yield Static(id="tour", markup=False)
@@ -120,6 +121,10 @@ class Page(Screen[None]):
     @staticmethod
     def _plain(title: object) -> str:
         return str(title or "").replace("\\[", "[")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse what changes something when the screen only looks."""
+        return self.bench.allows(action) and super().check_action(action, parameters)
 
     # --- actions that every page has ----------------------------------------------------------------------------------
 

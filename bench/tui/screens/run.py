@@ -116,9 +116,9 @@ class RunPage(Stopping, Page):
         lanes.show(self.feed.index, _wanted(LANES[0][1]))
         for name in ("#steps", "#findings", "#decode"):
             self.query_one(name, LineLog).clear()
-        self._tick()
         if not self.bench.status.startswith("bench run"):
             self.bench.say(f"bench show {self.feed.folder.name}")
+        self._tick()
 
     def filled(self) -> None:
         """Without a run, show the live or latest one of the station."""
@@ -480,11 +480,15 @@ class RunPage(Stopping, Page):
     @work(thread=True, exclusive=True, group="find", exit_on_error=False)
     def _search(self, feed: RunFeed, text: str, start: int, step: int, kinds: tuple[str, ...]) -> None:
         number = feed.index.find(text, max(0, start), step=step, wanted=_wanted(kinds))
+        again = ""
         if number is None:
-            self.app.call_from_thread(self.bench.say, f"'{text}' is not {'further on' if step > 0 else 'before'}")
+            number = feed.index.find(text, 0 if step > 0 else len(feed.index) - 1, step=step, wanted=_wanted(kinds))
+            again = " (round the end)"
+        if number is None:
+            self.app.call_from_thread(self.bench.say, f"'{text}' is nowhere in {LANES[self.lanes][0]}")
         else:
             self.app.call_from_thread(self._go, feed, number)
-            self.app.call_from_thread(self.bench.say, f"'{text}': packet {number + 1}; n next, N previous")
+            self.app.call_from_thread(self.bench.say, f"'{text}': packet {number + 1}{again}; n next, N previous")
 
     def _show_part(self) -> None:
         for part in PARTS:
