@@ -23,6 +23,7 @@ COMMANDS: Table = {
     "demo": ("bench.cli.demo:demo", "The screens with a guided tour, on the simulated bench."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
+    "web": ("bench.cli.web:web", "The screens in a browser, for who has the token; with a SAFE button."),
     "trace": ("bench.cli.trace:trace", "Look into a trace, compare two, repair, replay and export it."),
     "bundle": ("bench.cli.bundle:bundle", "Pack runs for somebody else, redacted and checked."),
     "euicc": (
@@ -84,9 +85,10 @@ def _help_of(target: str) -> str:
     epilog="Example: bench run bootstrap-to-operational --station sim",
 )
 @click.option("--config", type=click.Path(dir_okay=False), help="bench.toml to use (else $BENCH_CONFIG, ./bench.toml).")
+@click.option("--readonly", is_flag=True, help="The screen only looks; F12 works all the same.")
 @click.version_option(package_name="esim-bench", prog_name="bench")
 @click.pass_context
-def bench(ctx: click.Context, config: str | None) -> None:
+def bench(ctx: click.Context, config: str | None, readonly: bool) -> None:
     """Lab bench controller for eSIM IoT devices (GSMA SGP.32). Without a command: the screen."""
     ctx.obj = {"config": config}
     if ctx.invoked_subcommand is not None:
@@ -95,7 +97,7 @@ def bench(ctx: click.Context, config: str | None) -> None:
         click.echo(ctx.get_help())
         return
     # By name: the command line and the screen are neighbours, neither is built on the other.
-    ctx.exit(importlib.import_module("bench.tui.app").run_app(config))
+    ctx.exit(importlib.import_module("bench.tui.app").run_app(config, readonly=readonly))
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

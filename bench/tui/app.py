@@ -338,3 +338,14 @@ def run_app(config: str | None, *, readonly: bool = False, first_page: str = key
         tour=tour,
     )
     return app.run() or 0
+
+
+if __name__ == "__main__":  # what the browser's server starts: no terminal, so not by the command
+    import argparse
+    import sys
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config")
+    parser.add_argument("--readonly", action="store_true")
+    given = parser.parse_args()
+    sys.exit(run_app(given.config, readonly=given.readonly))
