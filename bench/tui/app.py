@@ -41,7 +41,13 @@ class BenchApp(App[int]):
         *(
             Binding(key.key, key.action, key.short or key.help, show=False, priority=key.priority, id=key.action)
             for key in KEYS
-            if key.action in _GLOBAL or key.action.startswith("page(")
+            if (key.action in _GLOBAL and key.action != "safe") or key.action.startswith("page(")
+        ),
+        *(
+            Binding(name, f"safe('{name}')", key.short, show=False, priority=True)
+            for key in KEYS
+            if key.action == "safe"
+            for name in key.keys
         ),
     ]
 
@@ -231,13 +237,16 @@ class BenchApp(App[int]):
         """Leave; say nothing to any run."""
         self.exit(0)
 
-    def action_safe(self) -> None:
-        """Make safe at once, without a question: what this user holds; twice within 2 s the whole host."""
+    def action_safe(self, key: str = "") -> None:
+        """Make safe at once, without a question: what this user holds; twice within 2 s the whole host.
+
+        ``key``: the one that was pressed; empty for a click.
+        """
         now = time.monotonic()
         everything = now - self._safe_pressed < DOUBLE_PRESS
         self._safe_pressed = -DOUBLE_PRESS if everything else now
         seen = list(self.settings.get("safe_key", []))
-        if settings.terminal() not in seen:
+        if key == "f12" and settings.terminal() not in seen:
             self.settings.set("safe_key", [*seen, settings.terminal()])
         from bench.tui.screens.dialogs import KeyCheck
 

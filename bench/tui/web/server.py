@@ -48,7 +48,12 @@ class BenchServer(Server):  # type: ignore[misc]
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
-        app.middlewares.append(web.middleware(self._guarded))
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guarded(request, handler)
+
+        app.middlewares.append(guard)
         app.router.add_post("/safe", self.handle_safe)
         return app
 
