@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +27,8 @@ from bench.tui.widgets.line_view import use_cursors
 MAIN_JOB: Final = "bootstrap-to-operational"
 DOUBLE_PRESS: Final = 2.0
 """Seconds within which a second F12 means the whole host."""
+LEAVE_WITHIN: Final = 2.0
+"""Seconds after SIGTERM or SIGHUP in which the terminal is given back."""
 _GLOBAL: Final = ("safe", "help", "quit", "hand_over", "theme")
 
 
@@ -98,10 +101,17 @@ class BenchApp(App[int]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Without this the terminal is left in the alternate screen and nothing is cleaned up.
-            loop.add_signal_handler(number, self.exit, 128 + number)
+            loop.add_signal_handler(number, self._leave, 128 + number)
         self.push_screen(self.page(self._first_page))
         self.refresh_overview()
         self.set_interval(1.0, self.refresh_overview)
+
+    def _leave(self, code: int) -> None:
+        """Leave for a signal; surely: a terminal that is gone must not keep the process, which owns nothing."""
+        last = threading.Timer(LEAVE_WITHIN, os._exit, (code,))
+        last.daemon = True
+        last.start()
+        self.exit(code)
 
     def page(self, name: str) -> Screen[None]:
         """Return a page, made at its first use and kept."""

@@ -30,7 +30,9 @@ async def settled(app: BenchApp, pilot: Pilot[int], name: str) -> None:
         await pilot.press("w")
         await until(pilot, lambda: page.decoded_packet >= 0, "decoded")
     if name == keys.EIM:
-        await until(pilot, lambda: bool(page.query("#euiccs")) and page.query_one("#euiccs", RowList).count(), "the eIM")
+        await until(
+            pilot, lambda: bool(page.query("#euiccs")) and page.query_one("#euiccs", RowList).count(), "the eIM"
+        )
     if name == keys.RECIPES:
         await until(pilot, lambda: bool(page.query("#p-hold")), "the form")
     for _ in range(8):

@@ -53,6 +53,13 @@ class Terminal:
             assert time.monotonic() < deadline, f"{what}\n{text}"
             time.sleep(0.05)
 
+    @staticmethod
+    def gone(pid: int, what: str) -> None:
+        deadline = time.monotonic() + 20
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.02)
+
     def pid(self) -> int:
         return int(self.tmux("display-message", "-p", "#{pane_pid}"))
 
@@ -81,7 +88,9 @@ def test_a_run_outlives_its_terminal_and_its_screen(terminal: Terminal) -> None:
     terminal.tmux("resize-window", "-x", "80", "-y", "24")
     text = terminal.wait(lambda text: "[7 Instruments]" in text and "Manual control" not in text, "80x24")
     assert all(len(line) <= 80 for line in text.splitlines())
+    pid = terminal.pid()
     terminal.tmux("kill-server")  # SIGHUP
+    terminal.gone(pid, "SIGHUP ends the screen")
 
     terminal.begin()
     terminal.keys("4")
@@ -98,7 +107,4 @@ def test_a_run_outlives_its_terminal_and_its_screen(terminal: Terminal) -> None:
     terminal.wait(lambda text: "aborted" in text, "the run has ended")
     pid = terminal.pid()
     terminal.keys("q")
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline, "q leaves"
-        time.sleep(0.02)
+    terminal.gone(pid, "q leaves")
