@@ -29,7 +29,7 @@ _POLICY: Final = (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class BenchServer(Server):  # type: ignore[misc]
+class BenchServer(Server):
     """Serves ``/`` (the page with the button), the terminal inside it, and ``POST /safe``."""
 
     def __init__(
