@@ -22,12 +22,14 @@ COMMANDS: Table = {
     "runs": ("bench.cli.runs:runs", "List the runs kept in the runs folder."),
     "show": ("bench.cli.runs:show", "Show a run: steps, times, measurements, verdict; follows a live one."),
     "report": ("bench.cli.report:report", "Make the report of a run again, or print JUnit XML or JSON."),
+    "demo": ("bench.cli.demo:demo", "The screens with a guided tour, on the simulated bench."),
     "stop": ("bench.cli.runs:stop", "Stop a live run: teardown, then safe."),
     "safe": ("bench.cli.safe:safe", "Make stations safe now: RF off, outputs off, verified."),
     "import": ("bench.cli.import_:import_", "Turn logs of a failure in the field into a scenario."),
     "capture-kit": ("bench.cli.capture_kit:capture_kit", "Write what a customer needs to record what import reads."),
     "reproduce": ("bench.cli.reproduce:reproduce", "Play a scenario: how often does the failure come back?"),
     "minimise": ("bench.cli.minimise:minimise", "Find the few conditions of a scenario that matter."),
+    "web": ("bench.cli.web:web", "The screens in a browser, for who has the token; with a SAFE button."),
     "trace": ("bench.cli.trace:trace", "Look into a trace, compare two, repair, replay and export it."),
     "bundle": ("bench.cli.bundle:bundle", "Pack runs for somebody else, redacted and checked."),
     "euicc": (
@@ -89,9 +91,10 @@ def _help_of(target: str) -> str:
     epilog="Example: bench run bootstrap-to-operational --station sim",
 )
 @click.option("--config", type=click.Path(dir_okay=False), help="bench.toml to use (else $BENCH_CONFIG, ./bench.toml).")
+@click.option("--readonly", is_flag=True, help="The screen only looks; F12 works all the same.")
 @click.version_option(package_name="esim-bench", prog_name="bench")
 @click.pass_context
-def bench(ctx: click.Context, config: str | None) -> None:
+def bench(ctx: click.Context, config: str | None, readonly: bool) -> None:
     """Lab bench controller for eSIM IoT devices (GSMA SGP.32). Without a command: the screen."""
     ctx.obj = {"config": config}
     if ctx.invoked_subcommand is not None:
@@ -100,7 +103,7 @@ def bench(ctx: click.Context, config: str | None) -> None:
         click.echo(ctx.get_help())
         return
     # By name: the command line and the screen are neighbours, neither is built on the other.
-    ctx.exit(importlib.import_module("bench.tui.app").run_app(config))
+    ctx.exit(importlib.import_module("bench.tui.app").run_app(config, readonly=readonly))
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

@@ -3,177 +3,269 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.client.overview import Overview, Watch
 from bench.errors import BenchError
-from bench.trace.reader import Packet, TraceReader
+from bench.tui.feed import RunFeed
 
-TAKE = 5000
-"""Packets handed to one drawing at most, so that a burst never holds the keys up."""
+if TYPE_CHECKING:
+    from bench.client.recipes import RecipeInfo
 
 
 @dataclass(frozen=True, slots=True)
-class StationRow:
-    """One line of the stations table."""
+class Wish:
+    """A run that a person wants: what ``bench run`` would be told."""
 
-    name: str
-    kind: str
-    """SIM or REAL."""
-    held_by: str = ""
-    last_run: str = ""
-    last_verdict: str = ""
-    last_folder: Path | None = None
+    recipe: str
+    station: str
+    parameters: Sequence[str] = ()
+    """NAME=VALUE as on the command line."""
+    eid: str = ""
+    clock: str = ""
+    label: str = ""
+    world: Mapping[str, object] = field(default_factory=dict)
 
+    def command(self) -> str:
+        """Return the same as a command line."""
+        import json
+        import shlex
 
-class Follower:
-    """Follows one run folder in a thread: journal events and trace packets, taken by the screen at its own rate."""
-
-    def __init__(self, folder: Path, events: Callable[[threading.Event], Iterator[Mapping[str, Any]]]) -> None:
-        self.folder = folder
-        self.trouble = ""
-        self._stop = threading.Event()
-        self._events: deque[Mapping[str, Any]] = deque()
-        self._trace = TraceReader(folder / "trace.pcapng")
-        self._source = events
-        self._thread = threading.Thread(target=self._follow, name=f"follow {folder.name}", daemon=True)
-        self._thread.start()
-
-    def _follow(self) -> None:
-        try:
-            for event in self._source(self._stop):
-                if self._stop.is_set():
-                    return
-                self._events.append(event)
-        except (BenchError, OSError) as error:
-            self.trouble = str(error)
-
-    def take_events(self) -> list[Mapping[str, Any]]:
-        """Return the journal events that came since the last call."""
-        taken = []
-        while self._events:
-            taken.append(self._events.popleft())
-        return taken
-
-    def take_packets(self) -> list[Packet]:
-        """Return the trace packets that came since the last call, a bounded number of them."""
-        try:
-            return self._trace.poll(limit=TAKE)
-        except BenchError as error:
-            self.trouble = str(error)
-            return []
-
-    def close(self) -> None:
-        """Stop following."""
-        self._stop.set()
+        words = ["bench", "run", self.recipe, "--station", self.station]
+        for text in self.parameters:
+            words += ["-s", text]
+        for name, value in self.world.items():
+            words += ["--world", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        for option, value in (("--eid", self.eid), ("--clock", self.clock), ("--label", self.label)):
+            if value:
+                words += [option, value]
+        return " ".join(shlex.quote(word) for word in words)
 
 
 class Control(Protocol):
-    """What the screens ask of the bench. Every method may block: screens call them in threads."""
+    """What the screens ask of the bench. Every method but ``follow`` may block: screens call them in threads."""
 
-    ascii: bool
-    """Draw no glyph beyond ASCII."""
+    def overview(self) -> Overview:
+        """Return the bench as it is now."""
 
-    def stations(self) -> tuple[list[StationRow], str]:
-        """Return the stations, and a line about trouble with bench.toml (empty when there is none)."""
+    def recipes(self) -> Sequence[RecipeInfo]:
+        """Return every installed recipe; one that cannot be loaded has the reason as its summary."""
 
-    def start(self, recipe: str, station: str) -> tuple[Path | None, str]:
-        """Start a recipe; return the run folder, or None and why not."""
+    def check(self, wish: Wish) -> str:
+        """Check what can be checked without touching anything; return why it would be refused, empty when not."""
 
-    def follow(self, folder: Path) -> Follower:
+    def expected(self, wish: Wish) -> list[str]:
+        """Return the steps of the last run of this recipe on this kind of station that passed, with their times."""
+
+    def start(self, wish: Wish) -> tuple[Path | None, str]:
+        """Start a run that goes on whatever becomes of the screen; its folder, or None and why not."""
+
+    def follow(self, folder: Path) -> RunFeed:
         """Follow a run folder."""
 
-    def stop(self, folder: Path) -> str:
+    def stop(self, folder: Path, *, at_once: bool = False) -> str:
         """Stop a live run; return trouble, empty when it was told."""
 
-    def safe(self, station: str | None) -> str:
-        """Make a station (every one of the host when None) safe; return one line about what was done."""
+    def answer(self, folder: Path, question: int, choice: str) -> str:
+        """Answer a question of a run; return trouble."""
+
+    def safe(self, stations: Sequence[str] | None) -> str:
+        """Make stations (every one of the host when None) safe; return one line about what was done."""
+
+    def begin_session(self, station: str, *, clock: str = "") -> tuple[Path | None, str]:
+        """Start a manual session; its run folder, or None and why not."""
+
+    def tell(self, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a session do one thing (``bench.client.session.tell``). Raises BenchError."""
+
+    def save_session(self, folder: Path, name: str, last: float | None) -> Path:
+        """Write what was done in a session (its last seconds) as a recipe. Raises BenchError, OSError."""
+
+    def eim(self, *words: str) -> Any:
+        """Return what ``bench eim WORDS --json`` prints. Raises BenchError."""
 
 
 class ClientControl:
     """The real seam: every call goes to ``bench.client``."""
 
-    def __init__(self, config: str | None, *, ascii_only: bool) -> None:
+    def __init__(self, config: str | Path | None = None) -> None:
         self.config = Path(config) if config else None
-        self.ascii = ascii_only
+        self._watch = Watch(self.config)
+        self._reading = threading.Lock()
 
-    def stations(self) -> tuple[list[StationRow], str]:
-        """Return the stations with owner and last run; trouble with bench.toml is a line, never an end."""
+    def overview(self) -> Overview:
+        """Return the bench as it is now."""
+        with self._reading:
+            return self._watch.read()
+
+    def recipes(self) -> Sequence[RecipeInfo]:
+        """Load every installed recipe."""
         from bench import client
-        from bench.station import config, locks
-        from bench.station.opened import station_key
+
+        found = []
+        for name, source in client.recipes():
+            try:
+                found.append(client.recipe(name))
+            except BenchError as error:
+                found.append(client.RecipeInfo(name, name, f"cannot be loaded: {error}", "", source, (), (), (), ()))
+        return found
+
+    def check(self, wish: Wish) -> str:
+        """Bind the parameters and check recipe against station, as ``bench run`` does before it touches anything."""
+        from bench.engine.checks import check
+        from bench.engine.recipe import load
+        from bench.station import config as configuration
 
         try:
-            bench = config.load(self.config)
+            config = configuration.load(self.config)
+            table = config.station(wish.station)
+            found = load(wish.recipe)
+            found.bind(list(wish.parameters))
+            check(found, table, eid=wish.eid, attended=True, clock=wish.clock or None, config=config)
         except BenchError as error:
-            return [], str(error)
-        last: dict[str, client.RunInfo] = {}
-        for info in client.runs(bench.runs, limit=200):
-            last.setdefault(info.station, info)
-        rows = []
-        for name, station in bench.stations.items():
-            owner = locks.holder(station_key(station, bench.home))
-            info_or_none = last.get(name)
-            rows.append(
-                StationRow(
-                    name,
-                    "SIM" if station.simulated else "REAL",
-                    str(owner) if owner else "",
-                    info_or_none.run_id if info_or_none else "",
-                    info_or_none.state if info_or_none else "",
-                    info_or_none.folder if info_or_none else None,
-                )
-            )
-        return rows, ""
+            return str(error)
+        return ""
 
-    def start(self, recipe: str, station: str) -> tuple[Path | None, str]:
+    def expected(self, wish: Wish) -> list[str]:
+        """Return the steps of the last run that passed, and what they took in station time."""
+        from bench import client
+        from bench.client.view import RunView
+
+        overview = self.overview()
+        state = overview.station(wish.station)
+        for info in overview.runs:
+            if (info.recipe, info.state) != (wish.recipe, "pass") or state is None or info.simulated != state.simulated:
+                continue
+            view = RunView()
+            try:
+                for event in client.journal(info.folder):
+                    view.apply(event)
+            except BenchError:
+                continue
+            return [f"{'  ' * step.depth}{step.name:<34}{step.elapsed or 0.0:8.1f} s" for step in view.steps]
+        return []
+
+    def start(self, wish: Wish) -> tuple[Path | None, str]:
         """Start a run that goes on whatever becomes of the screen."""
         from bench import client
-        from bench.station import config
 
         try:
-            simulated = config.load(self.config).station(station).world is not None
-            # A person wants to watch: simulated time runs ten times as fast as real time, not all at once.
-            options = client.StartOptions(config=self.config, clock="scaled:10" if simulated else None)
-            handle = client.start(recipe, station, [], options)
+            options = client.StartOptions(
+                config=self.config,
+                clock=wish.clock or None,
+                eid=wish.eid,
+                label=wish.label,
+                attended=True,
+                world=dict(wish.world),
+            )
+            handle = client.start(wish.recipe, wish.station, list(wish.parameters), options)
             handle.detach()
+            threading.Thread(target=handle.wait, name=f"reap {handle.run_id}", daemon=True).start()
         except BenchError as error:
             return None, str(error)
         return handle.folder, ""
 
-    def follow(self, folder: Path) -> Follower:
+    def follow(self, folder: Path) -> RunFeed:
         """Follow a run folder."""
         from bench import client
+        from bench.run.folder import read_json
 
-        return Follower(folder, lambda stop: client.follow(folder, stop=stop))
+        feed = RunFeed(folder, lambda stop: client.follow(folder, stop=stop, interval=0.05))
+        feed.manifest = read_json(folder / "run.json")
+        return feed
 
-    def stop(self, folder: Path) -> str:
+    def stop(self, folder: Path, *, at_once: bool = False) -> str:
         """Stop a live run."""
         from bench import client
 
         try:
-            return "" if client.stop(folder, reason="screen") else f"{folder.name} has ended already"
+            return "" if client.stop(folder, reason="screen", at_once=at_once) else f"{folder.name} has ended already"
         except BenchError as error:
             return str(error)
 
-    def safe(self, station: str | None) -> str:
-        """Make safe, say what was verified."""
+    def answer(self, folder: Path, question: int, choice: str) -> str:
+        """Answer a question."""
         from bench import client
 
         try:
-            reports = client.safe(None if station is None else [station], config=self.config)
+            return "" if client.answer(folder, question, choice) else "the question is no longer open"
+        except BenchError as error:
+            return str(error)
+
+    def safe(self, stations: Sequence[str] | None) -> str:
+        """Make safe, all at the same time; say what was verified."""
+        from bench import client
+
+        def one(station: str | None) -> list[Any]:
+            return list(client.safe(None if station is None else [station], config=self.config))
+
+        try:
+            if stations is None:
+                # What is held is asked for at once; what only a crash left is found by the second look.
+                held = [station.name for station in self.overview().stations if station.owner is not None]
+                with ThreadPoolExecutor(max(1, len(held))) as pool:
+                    reports = [report for found in pool.map(one, held) for report in found]
+                seen = {report.station for report in reports}
+                reports += [report for report in one(None) if report.station not in seen]
+            else:
+                with ThreadPoolExecutor(max(1, len(stations))) as pool:
+                    reports = [report for found in pool.map(one, stations) for report in found]
         except BenchError as error:
             return str(error)
         if not reports:
             return "SAFE: nothing is held and nothing was left unsafe"
         return "SAFE: " + "; ".join(
-            f"{report.station} {'verified' if report.safe else 'NOT DEAD: ' + report.message}" for report in reports
+            f"{report.station} {'off, verified' if report.safe else 'NOT DEAD: ' + report.message}"
+            for report in reports
         )
 
+    def begin_session(self, station: str, *, clock: str = "") -> tuple[Path | None, str]:
+        """Start a manual session that goes on whatever becomes of the screen, until it is stopped."""
+        from bench.client import StartOptions, session
 
-def client_control(config: str | None, *, ascii_only: bool) -> Control:
-    """Return the seam the application uses."""
-    return ClientControl(config, ascii_only=ascii_only)
+        try:
+            handle = session.begin(station, StartOptions(config=self.config, clock=clock or None, label="manual"))
+            handle.detach()
+            threading.Thread(target=handle.wait, name=f"reap {handle.run_id}", daemon=True).start()
+        except BenchError as error:
+            return None, str(error)
+        return handle.folder, ""
+
+    def tell(self, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a session do one thing."""
+        from bench.client import session
+
+        return session.tell(folder, request)
+
+    def save_session(self, folder: Path, name: str, last: float | None) -> Path:
+        """Write a recipe into the folder the screen was started in; one that is there is not replaced."""
+        from bench.client import session
+
+        text = session.as_recipe(name, session.lines(folder), last=last)
+        path = Path.cwd() / f"{name.replace('-', '_')}.py"
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+        return path
+
+    def eim(self, *words: str) -> Any:
+        """Run the command of the package that brings the eIM: this one knows no server."""
+        import json
+        import subprocess
+        import sys
+
+        command = [sys.executable, "-m", "bench.cli.main"]
+        command += ["--config", str(self.config)] if self.config else []
+        command += ["eim", *words, "--json"]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BenchError(f"the eIM cannot be asked: {error}", where=" ".join(command[2:])) from error
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise BenchError(said[-1] if said else "it printed no JSON", where=f"bench eim {' '.join(words)}") from None

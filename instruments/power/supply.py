@@ -232,6 +232,17 @@ class ScpiSupply(Protections):
 
     # --- measuring ------------------------------------------------------------------------------------------------
 
+    async def query(self, line: str) -> str:
+        """Ask the supply one SCPI question and return its answer; what is no question is refused.
+
+        Limits and ownership are the driver's: a line that switches or programs would pass them by. Raises Refused.
+        """
+        if not line.rstrip().split(" ")[0].endswith("?") or ";" in line or "\n" in line:
+            raise Refused(
+                f"'{line}' is no question", where=self.identity.model, hint="switching and programming have limits"
+            )
+        return await self._session.query(line)
+
     async def measure(self) -> Reading:
         """Measure volts and amperes of the channel now. Raises InstrumentError when there is no valid reading."""
         voltage = await self._number(self.dialect.measure_voltage)

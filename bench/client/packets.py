@@ -1,0 +1,160 @@
+"""A trace of any length under a scroll bar: an index in memory, packets read again when they become visible.
+
+Nine bytes a packet are kept (time and lane), and every 512 packets the place in the file.
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import threading
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench.errors import BenchError
+from bench.trace.reader import Packet, TraceReader
+
+if TYPE_CHECKING:
+    from bench.trace.calls import Exchange
+
+_EVERY: Final = 512
+"""Packets between two places that are remembered."""
+_BEFORE: Final = 4096
+"""Packets before a packet in which the beginning of its exchange is looked for."""
+_AFTER: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    reader: TraceReader
+
+
+class TraceIndex:
+    """The packets of a trace, numbered from 0; ``grow`` in one thread, everything else in any."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lanes: list[str] = []
+        """Names in the order of their first packets."""
+        self.times: array.array[int] = array.array("q")
+        """Wall clock in ns since 1970 of every packet."""
+        self.trouble = ""
+        self._lane_of = array.array("H")
+        self._number: dict[str, int] = {}
+        self._reader = TraceReader(path)
+        self._places: list[_Place] = [_Place(_clone(self._reader))]
+        self._lock = threading.Lock()
+        self._read = lru_cache(maxsize=8)(self._read_block)
+
+    def __len__(self) -> int:
+        return len(self._lane_of)
+
+    def grow(self, limit: int = 5000) -> int:
+        """Take up to ``limit`` packets that came since; return how many. Raises nothing: ``trouble`` says it."""
+        taken = 0
+        try:
+            for packet in islice(self._reader.packets_now(), limit):
+                number = self._number.get(packet.lane)
+                if number is None:
+                    number = self._number[packet.lane] = len(self.lanes)
+                    self.lanes.append(packet.lane)
+                self.times.append(packet.time_ns)
+                self._lane_of.append(number)
+                taken += 1
+                if len(self._lane_of) % _EVERY == 0:
+                    self._places.append(_Place(_clone(self._reader)))
+        except BenchError as error:
+            self.trouble = str(error)
+        if self._reader.damage:
+            self.trouble = self._reader.damage
+        return taken
+
+    def lane(self, index: int) -> str:
+        """Return the lane of a packet."""
+        return self.lanes[self._lane_of[index]]
+
+    def chosen(self, wanted: Callable[[str], bool], since: int = 0) -> array.array[int]:
+        """Return the numbers of the packets, from ``since`` on, whose lane is wanted."""
+        numbers = {number for number, lane in enumerate(self.lanes) if wanted(lane)}
+        of = self._lane_of
+        return array.array("L", (index for index in range(since, len(of)) if of[index] in numbers))
+
+    def at(self, index: int) -> Packet:
+        """Return one packet. Raises IndexError for one that is not there, or no longer."""
+        if not 0 <= index < len(self._lane_of):
+            raise IndexError(index)
+        block = self._block(index // _EVERY)
+        return block[index % _EVERY]
+
+    def _block(self, number: int) -> list[Packet]:
+        # The last block still grows: it is remembered by its length.
+        known = min(_EVERY, len(self._lane_of) - number * _EVERY)
+        with self._lock:
+            return self._read(number, known)
+
+    def _read_block(self, number: int, known: int) -> list[Packet]:
+        reader = _clone(self._places[number].reader)
+        return list(islice(reader.packets_now(), known))
+
+    def span(self, start: int, end: int) -> Iterator[tuple[int, Packet]]:
+        """Yield number and packet of ``start`` to ``end`` (not included)."""
+        index, end = max(0, start), min(end, len(self))
+        while index < end:
+            block = self._block(index // _EVERY)
+            for packet in block[index % _EVERY :]:
+                if index >= end:
+                    return
+                yield index, packet
+                index += 1
+            if index % _EVERY and index < end:  # the file is shorter than it was
+                return
+
+    def nearest(self, time_ns: int) -> int:
+        """Return the number of the last packet at or before a moment, 0 where there is none."""
+        return max(0, bisect.bisect_right(self.times, time_ns) - 1)
+
+    def find(self, text: str, start: int, *, step: int = 1, wanted: Callable[[str], bool] | None = None) -> int | None:
+        """Return the next packet whose line has ``text`` (any case), from ``start`` on; None when there is none."""
+        sought = text.casefold()
+        numbers = range(start, len(self)) if step > 0 else range(start, -1, -1)
+        for index in numbers:
+            if wanted is not None and not wanted(self.lane(index)):
+                continue
+            packet = self.at(index)
+            if sought in packet.comment.casefold() or sought in packet.lane.casefold():
+                return index
+        return None
+
+    def exchange(self, index: int) -> Exchange | None:
+        """Return the exchange that a packet is part of, put together from its neighbours; None when there is none."""
+        from bench.trace.calls import Exchanges
+
+        wanted = self.at(index)
+        tracked = Exchanges()
+        found: list[Exchange] = []
+
+        def fits(made: Exchange) -> bool:
+            return made.lane == wanted.lane and made.first <= wanted.number <= made.last and not made.relayed
+
+        for number, packet in self.span(index - _BEFORE, index + _AFTER):
+            if packet.lane != wanted.lane or packet.part != wanted.part:
+                continue
+            tracked.function(packet)
+            found += [made for made in tracked.take() if fits(made)]
+            if number > index and found:
+                break
+        if not found:
+            found = [made for made in tracked.close() if fits(made)]
+        return min(found, key=lambda made: made.packets) if found else None
+
+
+def _clone(reader: TraceReader) -> TraceReader:
+    made = copy(reader)
+    made.section = copy(reader.section)
+    made.section.interfaces = list(reader.section.interfaces)
+    return made

@@ -1,0 +1,541 @@
+"""Run: steps, every lane on one time line, the selected exchange decoded, volts and amperes at the same moment."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from bench.client.view import StepView
+from bench.tui.feed import RunFeed, wall_ns
+from bench.tui.keys import RUN
+from bench.tui.samples import SampleTail
+from bench.tui.screens.decoding import decoded, failing, hex_lines
+from bench.tui.screens.dialogs import Ask, Question
+from bench.tui.screens.page import Page, bindings
+from bench.tui.screens.stopping import Stopping
+from bench.tui.widgets.lane_strip import LaneStrip
+from bench.tui.widgets.line_log import LineLog
+from bench.tui.widgets.packet_view import MODES, PacketView
+from bench.tui.widgets.plot import Plot
+
+LANES: Final = (
+    ("all but SCPI", ("-scpi",)),
+    ("all", ()),
+    ("card", ("apdu",)),
+    ("AT", ("at", "console")),
+    ("eIM and SM-DP+", ("esipa", "es9plus", "es2plus", "ip")),
+    ("power", ("power", "scpi")),
+    ("radio", ("radio",)),
+    ("steps", ("steps",)),
+)
+PARTS: Final = ("steps", "lanes", "decode", "plots")
+WINDOW: Final = 120.0
+"""Seconds of station time that the curves show of a longer run."""
+
+
+class RunPage(Stopping, Page):
+    """One run, live or ended."""
+
+    PAGE = RUN
+    BINDINGS = bindings(RUN)
+    AUTO_FOCUS = "#lanes"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feed: RunFeed | None = None
+        self.part = "steps"
+        self.lanes = 0
+        self.as_hex = False
+        self.mark: int | None = None
+        self.decoded_packet = -1
+        self.found = ""
+        self._tails: dict[str, SampleTail] = {}
+        self._asked: set[int] = set()
+        self._next_plots = 0.0
+        self._explained = False
+        self._steps_drawn = 0.0
+
+    def body(self) -> ComposeResult:
+        """Build the page."""
+        yield Static(id="run-title", markup=False)
+        with Horizontal(id="run"):
+            with Vertical(id="left", classes="part-steps"):
+                yield LineLog(id="steps", classes="pane", cursor=True)
+                yield LineLog(id="findings", classes="pane")
+            with Vertical(id="middle", classes="part-lanes"):
+                yield PacketView(id="lanes", classes="pane")
+            with Vertical(id="right"):
+                yield LineLog(id="decode", classes="pane part-decode", cursor=True)
+                with Vertical(id="plots", classes="pane part-plots"):
+                    yield Plot("supply", "V", id="volts", colour="ok")
+                    yield Plot("current", "A", id="amps", colour="warning")
+                    yield LaneStrip(id="strip")
+
+    def on_mount(self) -> None:
+        """Start the tick."""
+        self.query_one("#steps", LineLog).following = False
+        self.query_one("#decode", LineLog).following = False
+        self._show_part()
+        self.set_interval(1 / self.bench.fps, self._tick)
+        if self.feed is not None:
+            self._begin()
+
+    def on_unmount(self) -> None:
+        """Leave nothing of ours running."""
+        if self.feed is not None:
+            self.feed.close()
+
+    # --- which run ----------------------------------------------------------------------------------------------------
+
+    def show_run(self, folder: Path) -> None:
+        """Follow a run folder from its beginning, live or ended."""
+        if self.feed is not None:
+            if self.feed.folder == folder and not self.feed.trouble:
+                return
+            self.feed.close()
+        self.feed = self.bench.control.follow(folder)
+        self._tails.clear()
+        self._asked.clear()
+        self.mark, self.decoded_packet, self._explained = None, -1, False
+        self.lanes = 0
+        if self.is_mounted:
+            self._begin()
+
+    def _begin(self) -> None:
+        assert self.feed is not None
+        lanes = self.query_one("#lanes", PacketView)
+        lanes.following = True
+        lanes.show(self.feed.index, _wanted(LANES[0][1]))
+        for name in ("#steps", "#findings", "#decode"):
+            self.query_one(name, LineLog).clear()
+        if not self.bench.status.startswith("bench run"):
+            self.bench.say(f"bench show {self.feed.folder.name}")
+        self._tick()
+
+    def filled(self) -> None:
+        """Without a run, show the live or latest one of the station."""
+        if self.feed is None and self.station is not None and self.station.last is not None:
+            self.show_run(self.station.last.folder)
+        self._draw_title()
+
+    def station_changed(self) -> None:
+        """Show the latest run of the selected station."""
+        if self.station is not None and self.station.last is not None:
+            self.show_run(self.station.last.folder)
+
+    def run_to_stop(self) -> Path | None:
+        """The shown run, while it lives."""
+        return self.feed.folder if self.feed is not None and not self.feed.ended else None
+
+    def note_on(self) -> str:
+        """Notes here are on the run."""
+        return self.feed.folder.name if self.feed is not None else ""
+
+    # --- drawing ------------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self.feed is None or not self.shown:
+            return
+        feed = self.feed
+        came = feed.take()
+        now = time.monotonic()
+        with self.app.batch_update():
+            if came or (not feed.ended and now - self._steps_drawn > 0.5):
+                self._steps_drawn = now
+                self._draw_steps()
+                self._draw_findings()
+                self._draw_title()
+            lanes = self.query_one("#lanes", PacketView)
+            if lanes.came() or came:
+                self._lanes_title()
+            if now >= self._next_plots:
+                self._next_plots = now + 0.5
+                self._draw_plots()
+        if came:
+            self._ask()
+            if feed.ended and not self._explained:
+                self._explained = True
+                self._say_end()
+
+    def _draw_title(self) -> None:
+        feed, look = self.feed, self.bench.look
+        if feed is None:
+            self.set_text("#run-title", " no run is shown: 1 Stations starts one, 6 History opens one")
+            return
+        view = feed.view
+        simulated = view.simulated if view.simulated is not None else bool(feed.manifest.get("simulated"))
+        state = "broken" if feed.broken else view.state
+        kind = "SIM" if simulated else "REAL"
+        recipe = view.recipe or feed.manifest.get("recipe", "")
+        text = f" {kind}  {recipe}  {view.station or feed.manifest.get('station', '')}  {look.said(state)}"
+        if feed.ended and not feed.broken:
+            text += f"  device {view.device or '-'}, bench {view.bench or '-'}"
+        text += f"  {view.elapsed:.1f} s{self._typically(recipe, bool(simulated))}  {feed.folder.name}"
+        self.set_text("#run-title", look.text(text))
+
+    def _typically(self, recipe: str, simulated: bool) -> str:
+        """Return how long such runs take by the wall clock, by those that passed."""
+        feed = self.feed
+        if feed is None or feed.ended:
+            return ""
+        spans = [
+            (wall_ns(run.ended) - wall_ns(run.started)) / 1e9
+            for run in self.overview.runs[:400]
+            if run.recipe == recipe and run.state == "pass" and run.simulated == simulated and run.ended
+        ]
+        if len(spans) < 3 or not feed.moments:
+            return ""
+        left = statistics.median(spans) - (time.time() - feed.moments[0][0] / 1e9)
+        return f"  ETA {max(0.0, left):.0f} s (median of {len(spans)})"
+
+    def _draw_steps(self) -> None:
+        assert self.feed is not None
+        view, look = self.feed.view, self.bench.look
+        log = self.query_one("#steps", LineLog)
+        width = max(20, log.scrollable_content_region.width)
+        lines = []
+        for step in view.steps[-2000:]:
+            state = step.state
+            taken = step.elapsed if step.elapsed is not None else max(0.0, view.now - step.started)
+            word = "" if state == "pass" else f" {state}"
+            tail = f"{word} {taken:.1f} s"
+            name = f"{look.glyph(state)} {'  ' * step.depth}{step.name}"
+            room = width - len(tail)
+            name = name if len(name) <= room else name[: room - 1] + "~"
+            lines.append((look.text(f"{name:<{room}}{tail}"), look.style(state)))
+        following = log.cursor >= log.count() - 1
+        log.show(lines)
+        if following and lines and not log.has_focus:
+            log.move_to(len(lines) - 1)
+        done = sum(step.state != "running" for step in view.steps)
+        self.set_title(log, f"Steps {done} done", "" if view.steps else "none yet")
+
+    def _draw_findings(self) -> None:
+        assert self.feed is not None
+        view, look = self.feed.view, self.bench.look
+        log = self.query_one("#findings", LineLog)
+        lines = []
+        for line in view.lines[-500:]:
+            bad = line[:1] in ("✖", "!")
+            sign = look.glyph("fail") if line[:1] == "✖" else look.glyph("warning") if bad else " "
+            lines.append((look.text(f"{sign} {line[1:].strip()}"), look.style("fail" if bad else "")))
+        for step in view.steps[-3:]:
+            for made in step.measurements[-3:]:
+                lines.append((look.text(_measured(step, made)), look.style(str(made.get("verdict") or "pending"))))
+        log.show(lines)
+        self.set_title(log, f"Findings ({len(view.errors)} bad)", "w goes there" if view.errors else "")
+
+    def _lanes_title(self) -> None:
+        lanes = self.query_one("#lanes", PacketView)
+        look = self.bench.look
+        assert self.feed is not None
+        title = f"Lanes: {LANES[self.lanes][0]}  {lanes.count():,} of {len(self.feed.index):,} packets"
+        if self.feed.index.trouble:
+            title += f"  {look.glyph('warning')} {self.feed.index.trouble}"
+        if lanes.held is not None:
+            state = f"PAUSED {look.glyph('paused')} {lanes.newer} newer"
+        else:
+            state = "FOLLOW" if lanes.following else "held at the cursor, f follows"
+        self.set_title(lanes, title, f"{MODES[lanes.mode]}  {state}")
+
+    def _draw_plots(self) -> None:
+        feed = self.feed
+        assert feed is not None
+        for path in sorted(feed.folder.glob("power-*.f32")):
+            if path.name not in self._tails:
+                self._tails[path.name] = SampleTail(path)
+        tail = next(iter(self._tails.values()), None)
+        volts, amps = self.query_one("#volts", Plot), self.query_one("#amps", Plot)
+        mark = feed.station_time(self.mark) if self.mark is not None else None
+        if tail is not None:
+            while tail.grow() > 50_000:
+                pass
+        if tail is not None and len(tail.times):
+            first, last = tail.times[0], tail.times[-1]
+            if mark is not None and last - first > WINDOW:
+                window = (max(first, mark - WINDOW / 2), min(last, mark + WINDOW / 2))
+            else:
+                window = (max(first, last - WINDOW) if not feed.ended else first, last)
+            volts.show(tail.times, tail.volts, window, mark)
+            amps.show(tail.times, tail.amps, window, mark)
+            what = f"{tail.name}: {window[1] - window[0]:.0f} s of station time"
+        else:
+            what = "no supply was read"
+        self.set_title(self.query_one("#plots"), "At the selected moment" if mark is not None else "Now", what)
+        self.query_one("#strip", LaneStrip).show(feed.index, self.mark)
+
+    def _say_end(self) -> None:
+        feed, look = self.feed, self.bench.look
+        assert feed is not None
+        if feed.broken:
+            self.bench.say(f"{look.said('broken')}: {feed.broken}")
+        elif feed.view.state == "pass":
+            self.bench.say(
+                f"{look.said('pass')}: device {feed.view.device}, bench {feed.view.bench}. bench report "
+                f"{feed.folder.name}"
+            )
+        else:
+            reason = feed.view.errors[0] if feed.view.errors else "no reason was recorded"
+            self.bench.say(f"{look.said(feed.view.state)}: {reason}   (w shows where)")
+
+    def _ask(self) -> None:
+        """Show a question of the run to the person, once."""
+        feed = self.feed
+        assert feed is not None
+        for number, data in feed.questions.items():
+            if number in self._asked or self.bench.readonly or feed.folder not in self.bench.started:
+                continue
+            self._asked.add(number)
+            choices = [str(choice) for choice in data.get("choices", ())]
+
+            def answered(choice: str | None, number: int = number) -> None:
+                if choice is None:
+                    self._asked.discard(number)
+                else:
+                    self._answer(feed.folder, number, choice)
+
+            self.app.push_screen(Question(feed.folder.name, str(data.get("text", "")), choices), answered)
+            return
+
+    @work(thread=True, group="answer", exit_on_error=False)
+    def _answer(self, folder: Path, number: int, choice: str) -> None:
+        trouble = self.bench.control.answer(folder, number, choice)
+        self.app.call_from_thread(self.bench.say, trouble or f"answered: {choice}")
+
+    # --- the selected packet ------------------------------------------------------------------------------------------
+
+    def moved(self, view: Any) -> None:
+        """Decode what the cursor is on."""
+        if view.id == "lanes":
+            self._select()
+
+    def _select(self) -> None:
+        lanes = self.query_one("#lanes", PacketView)
+        packet, feed = lanes.packet, self.feed
+        if packet is None or feed is None or lanes.following:
+            return
+        self.mark = feed.index.times[packet]
+        self._next_plots = 0.0
+        self._lanes_title()
+        self._decode(feed, packet, self.as_hex)
+
+    @work(thread=True, exclusive=True, group="decode", exit_on_error=False)
+    def _decode(self, feed: RunFeed, packet: int, as_hex: bool) -> None:
+        look = self.bench.look
+        lines = hex_lines(feed.index, packet, look) if as_hex else decoded(feed.index, packet, look)
+        self.app.call_from_thread(self._decoded, feed, packet, lines)
+
+    def _decoded(self, feed: RunFeed, packet: int, lines: Any) -> None:
+        if feed is not self.feed or not self.is_mounted:
+            return
+        self.decoded_packet = packet
+        log = self.query_one("#decode", LineLog)
+        log.cursor = 0
+        log.show(lines)
+        log.scroll_to(y=0, animate=False)
+        self.set_title(
+            log, f"Packet {packet + 1} {'bytes' if self.as_hex else 'decoded'}", "h tree" if self.as_hex else "h bytes"
+        )
+
+    def opened(self, view: Any) -> None:
+        """Enter: decode the packet; on a step, go to its packets."""
+        if view.id == "lanes":
+            self.query_one("#lanes", PacketView).following = False
+            self._select()
+            if self.has_class("-narrow") or self.has_class("-tiny"):
+                self.part = "decode"
+                self._show_part()
+        elif view.id == "steps" and self.feed is not None:
+            steps = self.feed.view.steps[-2000:]
+            if view.cursor < len(steps):
+                self._go_to_station_time(steps[view.cursor].started)
+        elif view.id == "findings":
+            self.action_why()
+
+    def _go_to_station_time(self, moment: float) -> None:
+        feed = self.feed
+        if feed is None or not feed.moments:
+            return
+        wall = next((ns for ns, t in feed.moments if t >= moment), feed.moments[-1][0])
+        lanes = self.query_one("#lanes", PacketView)
+        lanes.show_packet(feed.index.nearest(wall), centre=True)
+        self._select()
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    def action_why(self) -> None:
+        """Go to where it failed."""
+        feed = self.feed
+        if feed is None or not feed.failures:
+            self.bench.say("nothing has failed in this run" if feed is not None else "no run is shown")
+            return
+        moment, line = feed.failures[0]
+        if self.lanes:
+            self.lanes = 0
+            self.query_one("#lanes", PacketView).show(feed.index, _wanted(LANES[0][1]))
+        self.bench.say(f"{self.bench.look.glyph('fail')} {line}")
+        self._find_failure(feed, moment)
+
+    @work(thread=True, exclusive=True, group="find", exit_on_error=False)
+    def _find_failure(self, feed: RunFeed, moment: int) -> None:
+        number = failing(feed.index, moment)
+        self.app.call_from_thread(self._go, feed, number)
+
+    def _go(self, feed: RunFeed, number: int | None) -> None:
+        if feed is not self.feed or number is None:
+            return
+        lanes = self.query_one("#lanes", PacketView)
+        lanes.held = None
+        lanes.came()
+        lanes.show_packet(number, centre=True)
+        self._select()
+        if (self.has_class("-narrow") or self.has_class("-tiny")) and self.part != "lanes":
+            self.part = "decode"
+            self._show_part()
+
+    def action_lanes(self) -> None:
+        """Show the next selection of lanes that has packets."""
+        feed = self.feed
+        if feed is None:
+            return
+        present = {lane.partition(":")[0] for lane in feed.index.lanes}
+        for step in range(1, len(LANES) + 1):
+            at = (self.lanes + step) % len(LANES)
+            kinds = LANES[at][1]
+            if _some_of(kinds, present):
+                break
+        self.lanes = at
+        view = self.query_one("#lanes", PacketView)
+        view.show(feed.index, _wanted(kinds))
+        self._lanes_title()
+
+    def action_times(self) -> None:
+        """Show times in another way."""
+        lanes = self.query_one("#lanes", PacketView)
+        lanes.mode = (lanes.mode + 1) % len(MODES)
+        lanes.refresh()
+        self._lanes_title()
+
+    def action_hex(self) -> None:
+        """Bytes or tree."""
+        self.as_hex = not self.as_hex
+        self.query_one("#lanes", PacketView).following = False
+        self._select()
+
+    def action_pause(self) -> None:
+        """Hold the lanes still; what comes meanwhile is in the file."""
+        lanes = self.query_one("#lanes", PacketView)
+        lanes.held = len(self.feed.index) if lanes.held is None and self.feed is not None else None
+        lanes.came()
+        self._lanes_title()
+
+    def action_follow(self) -> None:
+        """Follow the newest line."""
+        lanes = self.query_one("#lanes", PacketView)
+        lanes.held = None
+        lanes.following = True
+        self.mark = None
+        self._next_plots = 0.0
+        lanes.came()
+        lanes.changed()
+        self._lanes_title()
+
+    def action_filter(self) -> None:
+        """Find in the lanes."""
+
+        def given(text: str | None) -> None:
+            if text:
+                self.found = text
+                self.action_find_next()
+
+        self.app.push_screen(
+            Ask("Find in the lanes", "In what a line says or in the name of its lane.", self.found), given
+        )
+
+    def action_find_next(self) -> None:
+        """Next place found."""
+        self._find(1)
+
+    def action_find_previous(self) -> None:
+        """Previous place found."""
+        self._find(-1)
+
+    def _find(self, step: int) -> None:
+        feed = self.feed
+        if feed is None or not self.found:
+            self.bench.say("/ asks what to find")
+            return
+        at = self.query_one("#lanes", PacketView).packet
+        kinds = LANES[self.lanes][1]
+        self._search(feed, self.found, (at if at is not None else -1) + step, step, kinds)
+
+    @work(thread=True, exclusive=True, group="find", exit_on_error=False)
+    def _search(self, feed: RunFeed, text: str, start: int, step: int, kinds: tuple[str, ...]) -> None:
+        number = feed.index.find(text, max(0, start), step=step, wanted=_wanted(kinds))
+        again = ""
+        if number is None:
+            number = feed.index.find(text, 0 if step > 0 else len(feed.index) - 1, step=step, wanted=_wanted(kinds))
+            again = " (round the end)"
+        if number is None:
+            self.app.call_from_thread(self.bench.say, f"'{text}' is nowhere in {LANES[self.lanes][0]}")
+        else:
+            self.app.call_from_thread(self._go, feed, number)
+            self.app.call_from_thread(self.bench.say, f"'{text}': packet {number + 1}{again}; n next, N previous")
+
+    def _show_part(self) -> None:
+        for part in PARTS:
+            self.set_class(part == self.part, f"-part-{part}")
+
+    def _narrow(self) -> bool:
+        return self.has_class("-narrow") or self.has_class("-tiny")
+
+    def _station_by(self, step: int) -> None:
+        """In a narrow terminal, the next part of the page; else the next station."""
+        if not self._narrow():
+            super()._station_by(step)
+            return
+        self.part = PARTS[(PARTS.index(self.part) + step) % len(PARTS)]
+        self._show_part()
+        focus = {"steps": "#steps", "lanes": "#lanes", "decode": "#decode"}.get(self.part)
+        if focus:
+            self.query_one(focus).focus()
+        self.bench.say(f"part {PARTS.index(self.part) + 1} of {len(PARTS)}: {self.part}   [ and ] change it")
+
+    def went_back(self) -> None:
+        """From a selected packet to following; from there to the stations."""
+        lanes = self.query_one("#lanes", PacketView)
+        if self.feed is not None and not self.feed.ended and not lanes.following:
+            self.action_follow()
+        else:
+            super().went_back()
+
+
+def _wanted(kinds: tuple[str, ...]) -> Callable[[str], bool] | None:
+    """Return what chooses lanes by their kinds; a kind with a minus is left out."""
+    if not kinds:
+        return None
+    if kinds[0].startswith("-"):
+        return lambda lane: f"-{lane.partition(':')[0]}" not in kinds
+    return lambda lane: lane.partition(":")[0] in kinds
+
+
+def _some_of(kinds: tuple[str, ...], present: set[str]) -> bool:
+    wanted = _wanted(kinds)
+    return wanted is None or any(wanted(kind) for kind in present)
+
+
+def _measured(step: StepView, made: Any) -> str:
+    limits = ""
+    if made.get("lower") is not None or made.get("upper") is not None:
+        limits = f" ({made.get('lower') if made.get('lower') is not None else ''}..{made.get('upper') or ''})"
+    value = made.get("value")
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"  {step.name} {made.get('name')} {shown} {made.get('unit') or ''}{limits}"

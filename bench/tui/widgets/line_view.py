@@ -1,0 +1,210 @@
+"""Lines drawn one by one as they become visible: what every list, log and tree of the screens is made of.
+
+Textual's RichLog and DataTable cost a hundred times as much a line and hold on to what they showed. Here a subclass
+says how many lines there are and what line *n* is; nothing else is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from bench.tui.keys_move import MOVES
+
+Line = Sequence[tuple[str, Style]]
+"""Pieces of text with a style each."""
+
+
+class LineView(ScrollView, can_focus=True):
+    """A list of lines with a cursor; follows the newest line when told so."""
+
+    DEFAULT_CSS = """
+    LineView { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: $background; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(move.key, move.action, move.help, show=False) for move in MOVES),
+        Binding("enter", "open_line", "open", show=False),
+    ]
+    HEAD: ClassVar[int] = 0
+    """Lines at the top that do not scroll."""
+
+    class Moved(Message):
+        """The cursor is on another line."""
+
+        def __init__(self, view: LineView) -> None:
+            super().__init__()
+            self.view = view
+
+        @property
+        def control(self) -> LineView:
+            """Whose it is."""
+            return self.view
+
+    class Opened(Moved):
+        """Enter or a second click on a line."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None, cursor: bool = True) -> None:
+        super().__init__(id=id, classes=classes)
+        self.following = False
+        self.cursor = 0
+        self.has_cursor = cursor
+        self._known = 0
+
+    # --- what a subclass tells ---------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """Return how many lines there are."""
+        return 0
+
+    def line(self, index: int) -> Line:
+        """Return one line; called for visible lines alone."""
+        return ()
+
+    def head(self, y: int) -> Line:
+        """Return one of the ``HEAD`` lines at the top."""
+        return ()
+
+    # --- cursor ------------------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Draw again: lines have come, gone or changed."""
+        count = self.count()
+        if count != self._known:
+            self._known = count
+            self.virtual_size = Size(0, count + self.HEAD)
+        if self.following or self.cursor >= count:
+            self.cursor = max(0, count - 1)
+            self._show_cursor()
+        self.refresh()
+
+    def move_to(self, index: int, *, centre: bool = False) -> None:
+        """Put the cursor on a line and show it."""
+        count = self.count()
+        index = min(max(0, index), max(0, count - 1))
+        moved = index != self.cursor
+        self.cursor = index
+        self._show_cursor(centre=centre)
+        self.refresh()
+        if moved:
+            self.post_message(self.Moved(self))
+
+    def _show_cursor(self, *, centre: bool = False) -> None:
+        height = max(1, self.scrollable_content_region.height - self.HEAD)
+        top = self.scroll_offset.y
+        if centre:
+            top = self.cursor - height // 2
+        elif self.cursor < top:
+            top = self.cursor
+        elif self.cursor >= top + height:
+            top = self.cursor - height + 1
+        top = max(0, min(top, self.count() - height))
+        if top != self.scroll_offset.y:
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+
+    def _step(self, by: int) -> None:
+        if not self.has_cursor:
+            self.following = False
+            self.scroll_to(y=self.scroll_offset.y + by, animate=False, force=True, immediate=True)
+            return
+        self.following = False
+        self.move_to(self.cursor + by)
+
+    def action_line_down(self) -> None:
+        """One line down."""
+        self._step(1)
+
+    def action_line_up(self) -> None:
+        """One line up."""
+        self._step(-1)
+
+    def action_half_down(self) -> None:
+        """Half a page down."""
+        self._step(max(1, self.size.height // 2))
+
+    def action_half_up(self) -> None:
+        """Half a page up."""
+        self._step(-max(1, self.size.height // 2))
+
+    def action_page_down(self) -> None:
+        """A page down."""
+        self._step(max(1, self.size.height - self.HEAD - 1))
+
+    def action_page_up(self) -> None:
+        """A page up."""
+        self._step(-max(1, self.size.height - self.HEAD - 1))
+
+    def action_first(self) -> None:
+        """To the first line."""
+        self._step(-self.count())
+
+    def action_last(self) -> None:
+        """To the last line."""
+        self._step(self.count())
+
+    def action_open_line(self) -> None:
+        """Open the line under the cursor."""
+        if self.count():
+            self.post_message(self.Opened(self))
+
+    def on_click(self, event: Click) -> None:
+        """Put the cursor where it was clicked; a click on the cursor opens."""
+        offset = event.get_content_offset(self)
+        if offset is None or not self.has_cursor or offset.y < self.HEAD:
+            return
+        index = offset.y - self.HEAD + self.scroll_offset.y
+        if not 0 <= index < self.count():
+            return
+        again = index == self.cursor and event.chain > 1
+        self.following = False
+        self.move_to(index)
+        if again:
+            self.post_message(self.Opened(self))
+
+    def on_mouse_scroll_up(self) -> None:
+        """Whoever scrolls back wants to read: stop following."""
+        self.following = False
+
+    def on_resize(self) -> None:
+        """Keep the cursor visible."""
+        self._show_cursor()
+
+    # --- drawing -----------------------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """Return one visible line."""
+        width = self.scrollable_content_region.width
+        base = self.rich_style
+        if y < self.HEAD:
+            return _strip(self.head(y), base, width)
+        index = y - self.HEAD + self.scroll_offset.y
+        if not 0 <= index < self.count():
+            return Strip.blank(width, base)
+        if self.has_cursor and index == self.cursor:
+            base += _CURSOR_FOCUSED if self.has_focus else _CURSOR
+        return _strip(self.line(index), base, width)
+
+
+_CURSOR = Style(bgcolor="#303840")
+_CURSOR_FOCUSED = Style(bgcolor="#24506E", bold=True)
+_CURSORS_LIGHT = Style(bgcolor="#D0D8DE"), Style(bgcolor="#B4D2E7", bold=True)
+_CURSORS_GREY = Style(bgcolor="#3A3A3A"), Style(bgcolor="#585858", bold=True)
+_CURSORS_DARK = _CURSOR, _CURSOR_FOCUSED
+
+
+def use_cursors(theme: str) -> None:
+    """Choose the colours of the cursor line for a theme."""
+    global _CURSOR, _CURSOR_FOCUSED
+    _CURSOR, _CURSOR_FOCUSED = {"bench-light": _CURSORS_LIGHT, "bench-grey": _CURSORS_GREY}.get(theme, _CURSORS_DARK)
+
+
+def _strip(line: Iterable[tuple[str, Style]], base: Style, width: int) -> Strip:
+    return Strip([Segment(text, base + style) for text, style in line]).adjust_cell_length(width, base)

@@ -1,0 +1,146 @@
+"""The pages with real runs on the simulated bench: the main job from the keyboard, F12, sessions, another's run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stand import shown, until
+from textual.pilot import Pilot
+
+from bench import client
+from bench.run.reader import read
+from bench.tui.app import BenchApp
+from bench.tui.control import ClientControl
+from bench.tui.feed import wall_ns
+from bench.tui.screens.dialogs import Confirm
+from bench.tui.widgets.line_log import LineLog
+
+Script = Callable[[BenchApp, Pilot[int]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BENCH_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.delenv("BENCH_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "locks").mkdir(mode=0o1777)
+    yield tmp_path / "home"
+    for info in client.runs(tmp_path / "home" / "runs"):
+        if info.state == "running":
+            client.stop(info.folder, at_once=True)
+            for _ in client.follow(info.folder):
+                pass
+
+
+def play(script: Script, size: tuple[int, int] = (120, 36)) -> None:
+    async def scene() -> None:
+        app = BenchApp(ClientControl())
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: bool(app.overview.stations), "the stations")
+            await script(app, pilot)
+
+    asyncio.run(scene())
+
+
+def events(folder: Path, kind: str) -> list[dict[str, object]]:
+    return [dict(event) for event in read(folder / "journal.jsonl") if event["type"] == kind]
+
+
+def test_the_main_job_started_watched_and_judged_by_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BenchApp, "clock_for", lambda self, station: "instant")
+
+    async def script(app: BenchApp, pilot: Pilot[int]) -> None:
+        await pilot.press("r")
+        page = app.page("run")
+        await until(pilot, lambda: app.current() is page and page.feed is not None, "the run is shown", 60)  # type: ignore[attr-defined]
+        await until(pilot, lambda: "device pass, bench pass" in app.status, "judged", 90)
+        text = shown(app)
+        assert "SIM  bootstrap-to-operational  sim  ✔ pass" in text
+        assert "✔ download" in text or "✔ known-everywhere" in text
+        assert page.feed is not None and len(page.feed.index) > 500  # type: ignore[attr-defined]
+        recorded = client.runs(app.overview.runs_folder)
+        assert [info.state for info in recorded] == ["pass"]
+        await pilot.press("2")
+        station = app.page("station")
+        await until(pilot, lambda: bool(station.query("#facts")), "the page Station")
+        await until(
+            pilot, lambda: "eid" in "\n".join(station.query_one("#facts", LineLog).texts()), "who answered, by name"
+        )
+
+    play(script)
+
+
+def test_a_session_by_hand_and_f12_switches_it_off(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = ClientControl.begin_session
+    # A person has the device boot in its own time; the test has less of it.
+    monkeypatch.setattr(
+        ClientControl, "begin_session", lambda self, station, clock="": begin(self, station, clock="scaled:10")
+    )
+
+    async def script(app: BenchApp, pilot: Pilot[int]) -> None:
+        await pilot.press("7", "s")
+        page = app.page("instruments")
+        await until(pilot, lambda: "is ready, output off" in shown(app), "the session", 60)
+        await until(pilot, lambda: page.folder() is not None, "it is found")  # type: ignore[attr-defined]
+        folder: Path = page.folder()  # type: ignore[attr-defined]
+        await pilot.press("o")
+        await until(pilot, lambda: isinstance(app.screen, Confirm), "on asks")
+        assert "interlocks" in shown(app) and "held by your session" in shown(app)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: bool(app.overview.outputs), "an output is counted", 30)
+        await until(pilot, lambda: "outputs ON: 1: sim" in shown(app).splitlines()[0], "on every page", 30)
+        await pilot.press("c", *"at ATI", "enter")
+        await until(pilot, lambda: "Quectel" in shown(app), "the modem answers", 60)
+        await pilot.press("c", *"scpi OUTP OFF", "enter")
+        await until(pilot, lambda: "is no question" in shown(app), "no way past the limits", 30)
+        await pilot.press("f12")
+        await until(pilot, lambda: "SAFE (what you hold): sim off, verified" in app.status, "the status line", 30)
+        off = next(event for event in events(folder, "safe") if "power" in str(event["data"]))
+        assert off["data"]["verified"]  # type: ignore[index]
+        await until(pilot, lambda: not app.overview.outputs, "none is on")
+        recipe = app.control.save_session(folder, "by-hand", None).read_text()
+        assert "await station.modem.command('ATI')" in recipe and "set_output(True)" in recipe
+        assert client.recipe(str(Path.cwd() / "by_hand.py")).needs == ("modem", "power")
+
+    play(script)
+
+
+def test_another_users_run_is_untouched_by_one_press_and_safe_by_two(tmp_path: Path) -> None:
+    handle = client.start("record", "sim", {}, client.StartOptions(clock="real"))
+    handle.detach()
+    deadline = time.monotonic() + 60
+    while not list(handle.folder.glob("power-*.f32")):
+        assert time.monotonic() < deadline, "it records"
+        time.sleep(0.02)
+    for path in (tmp_path / "locks").iterdir():
+        try:
+            text = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+        text["user"] = "ada"
+        path.write_bytes(json.dumps(text).encode() + b"\n")
+
+    async def script(app: BenchApp, pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "ada@" in shown(app), "her hold is shown")
+        await pilot.press("f12")
+        await until(pilot, lambda: "you hold nothing" in app.status, "one press")
+        assert not events(handle.folder, "control")
+        await pilot.press("f12")
+        pressed = time.time()
+        await pilot.press("f12")
+        await until(pilot, lambda: "SAFE (whole host): sim off, verified" in app.status, "two presses", 30)
+        off = next(event for event in events(handle.folder, "safe") if "power" in str(event["data"]))
+        assert wall_ns(str(off["wall"])) / 1e9 - pressed < 1.0, "in real time, read back from the supply"
+
+    play(script)
+    told = events(handle.folder, "control")[0]["data"]
+    assert told["op"] == "safe"  # type: ignore[index]
+    assert told["by"] == f"root@{os.uname().nodename}" or "@" in told["by"]  # type: ignore[index]
+    assert handle.wait(20) == 130

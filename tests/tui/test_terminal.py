@@ -1,0 +1,110 @@
+"""In a real terminal (tmux): keys arrive, resizing, SIGHUP and kill -9 leave the run alone, F12 ends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import client
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+
+class Terminal:
+    """One tmux server of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = str(folder / "tmux")
+        wanted = {"BENCH_HOME": str(folder / "home"), "BENCH_LOCKS": str(folder / "locks"), "LANG": "C.UTF-8"}
+        self.environment = {**os.environ, **wanted}
+        self.environment.pop("TMUX", None)
+        self.environment.pop("BENCH_CONFIG", None)
+
+    def tmux(self, *words: str) -> str:
+        command = ["tmux", "-S", self.socket, "-f", "/dev/null", *words]
+        done = subprocess.run(
+            command, env=self.environment, cwd=self.folder, capture_output=True, timeout=20, check=False
+        )
+        return done.stdout.decode()
+
+    def begin(self) -> None:
+        bench = f"exec {sys.executable} -m bench.cli.main"
+        self.tmux("new-session", "-d", "-x", "120", "-y", "36", bench)
+        self.wait(lambda text: "SAFE F12" in text and "sim-device" in text, "the first page")
+
+    def keys(self, *names: str) -> None:
+        self.tmux("send-keys", *names)
+
+    def wait(self, condition: Callable[[str], bool], what: str, within: float = 60.0) -> str:
+        deadline = time.monotonic() + within
+        while True:
+            text = self.tmux("capture-pane", "-p")
+            if condition(text):
+                return text
+            assert time.monotonic() < deadline, f"{what}\n{text}"
+            time.sleep(0.05)
+
+    @staticmethod
+    def gone(pid: int, what: str) -> None:
+        deadline = time.monotonic() + 20
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.02)
+
+    def pid(self) -> int:
+        return int(self.tmux("display-message", "-p", "#{pane_pid}"))
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    made = Terminal(tmp_path)
+    (tmp_path / "locks").mkdir(mode=0o1777)
+    yield made
+    made.tmux("kill-server")
+    for info in client.runs(tmp_path / "home" / "runs"):
+        if info.state == "running":
+            client.stop(info.folder, at_once=True)
+
+
+def test_a_run_outlives_its_terminal_and_its_screen(terminal: Terminal) -> None:
+    terminal.begin()
+    terminal.wait(lambda text: "Does F12 arrive here?" in text, "the check of the key")
+    terminal.keys("F12")
+    terminal.wait(lambda text: "Does F12" not in text, "it arrives through tmux")
+    terminal.keys("7")
+    terminal.wait(lambda text: "Manual control" in text, "the page")
+    terminal.keys("s")
+    terminal.wait(lambda text: "is ready, output off" in text, "a session")
+    (run,) = client.runs(terminal.folder / "home" / "runs")
+    terminal.tmux("resize-window", "-x", "80", "-y", "24")
+    text = terminal.wait(lambda text: "[7 Instruments]" in text and "Manual control" not in text, "80x24")
+    assert all(len(line) <= 80 for line in text.splitlines())
+    pid = terminal.pid()
+    terminal.tmux("kill-server")  # SIGHUP
+    terminal.gone(pid, "SIGHUP ends the screen")
+
+    terminal.begin()
+    terminal.keys("4")
+    terminal.wait(lambda text: "▶ running" in text and run.run_id in text, "it is shown again after SIGHUP")
+    os.kill(terminal.pid(), signal.SIGKILL)
+    terminal.tmux("kill-server")
+
+    terminal.begin()
+    terminal.wait(lambda text: "you" in text, "held by this user")
+    terminal.keys("4")
+    terminal.wait(lambda text: "▶ running" in text and run.run_id in text, "and after kill -9")
+    terminal.keys("F12")
+    terminal.wait(lambda text: "SAFE (what you hold)" in text and "verified" in text, "F12")
+    terminal.wait(lambda text: "aborted" in text, "the run has ended")
+    pid = terminal.pid()
+    terminal.keys("q")
+    terminal.gone(pid, "q leaves")
