@@ -119,7 +119,7 @@ def exchange_table(window: Window, end: int | None, what: str, clocks: Clocks) -
     mark = _UNORDERED if unknown[len(window.before)] else ""
     moment = f'<tr class="moment"><td colspan="6">{mark}✘ {escape(what)} here</td></tr>'
     rows.insert(len(window.before), moment)
-    heads = [("Host time", ""), ("Lane", ""), ("Function", ""), ("Result", ""), ("Took", "n"), ("Bytes → ←", "n")]
+    heads = [("Host time", ""), ("Lane", ""), ("Function", ""), ("Answer", ""), ("Took", "n"), ("Bytes → ←", "n")]
     legend = (
         '<p class="soft">≈ came before or after the line above: nearer to it than the clocks of the lanes are sure.</p>'
         if any(unknown)
