@@ -1,4 +1,4 @@
-"""What a packet says to a person: the one place of a report that decodes.
+"""What one packet says, for those who look at packets; exchanges are decoded by ``bench.trace.calls``.
 
 The one-liner that the writer put into the trace stands, so that report and Wireshark say the same; a packet without
 one, of another program or of an older trace, is decoded now.

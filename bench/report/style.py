@@ -129,6 +129,7 @@ align-items:baseline}
 .ex{font-size:12.5px}
 .ex td{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 .ex .moment td{color:var(--fail);font-weight:700;border-bottom:2px solid var(--fail)}
+.ex .f{min-width:15em}.ex .bad{color:var(--fail)}.unsure{color:var(--run);font-weight:700;cursor:help}
 .lane{color:var(--soft);white-space:nowrap}
 .ex details{display:inline-block;vertical-align:top;max-width:100%}.ex summary{margin-left:8px}
 tbody th{min-width:9.5em}.limits td:nth-child(2){white-space:nowrap}

@@ -1,15 +1,19 @@
 """Exchanges of a card: APDUs of one lane, put together to the function that they carry.
 
 ISO 7816-3 and -4, ETSI TS 102 221 sections 7.3 and 11.1, GlobalPlatform STORE DATA, SGP.22 section 2.5.5.
+``bench.trace.card_commands`` puts commands together for replay, the recorded card and exports; why there are two is
+said there.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bench.apdu.iso7816 import channel_of
 from bench.rsp import names
 from bench.trace import decode_cat, decode_files
 from bench.trace.calls import Emit, Exchange
+from bench.trace.card_commands import GET_RESPONSE, STORE_DATA, TO_FETCH, WRONG_LE
 from bench.trace.decode import INSTRUCTIONS, status_word
 from bench.trace.decode_rsp import es10
 from bench.trace.decode_values import aid
@@ -19,8 +23,6 @@ from bench.trace.tree import nodes
 if TYPE_CHECKING:
     from bench.trace.reader import Packet
 
-_STORE_DATA: Final = 0xE2
-_GET_RESPONSE: Final = 0xC0
 _FETCH: Final = 0x12
 _SEGMENTS: Final = frozenset((0xBF23, 0xA0, 0xA1, 0xA2, 0xA3, 0x86, 0x87, 0x88))
 """Tags that a segment of a Bound Profile Package begins with, after the first (BF36)."""
@@ -28,13 +30,6 @@ _PACKAGE: Final = 0xBF36
 _LOAD: Final = "LoadBoundProfilePackage"
 _MOST: Final = 4 << 20
 """Bytes of one function that are kept; a package has at most a few hundred kB."""
-
-
-def channel_of(class_byte: int) -> int:
-    """Return the logical channel of a class byte (ISO 7816-4 section 5.4.1)."""
-    if class_byte & 0x40:
-        return 4 + (class_byte & 0x0F)
-    return class_byte & 0x03
 
 
 def command_data(apdu: bytes) -> bytes:
@@ -105,7 +100,7 @@ class CardLane:
         if open_ is not None:
             if channel.expects and instruction == channel.expects:
                 return self._more(open_, packet)
-            if channel.next_block is not None and instruction == _STORE_DATA and apdu[3] == channel.next_block:
+            if channel.next_block is not None and instruction == STORE_DATA and apdu[3] == channel.next_block:
                 return self._block(channel, open_, packet)
             self._settle(channel)
         if channel.loading is not None:
@@ -133,7 +128,7 @@ class CardLane:
 
     @staticmethod
     def _is_segment(apdu: bytes) -> bool:
-        if apdu[1] != _STORE_DATA or apdu[3] != 0:
+        if apdu[1] != STORE_DATA or apdu[3] != 0:
             return False
         found = nodes(command_data(apdu)[:8])[0]
         return bool(found) and found[0].tag in _SEGMENTS
@@ -147,7 +142,7 @@ class CardLane:
         made.channel, made.sent, made.request = channel_of(apdu[0]), len(apdu), data
         made.function = self._function(channel, apdu, data, made)
         channel.open, channel.loading = made, None
-        channel.last_block = bool(apdu[2] & 0x80) or apdu[1] != _STORE_DATA
+        channel.last_block = bool(apdu[2] & 0x80) or apdu[1] != STORE_DATA
         channel.next_block, channel.expects = None, 0
         if made.function == _LOAD:
             channel.loading = made
@@ -156,7 +151,7 @@ class CardLane:
     def _function(self, channel: _Channel, apdu: bytes, data: bytes, made: Exchange) -> str:
         instruction, p1, p2 = apdu[1], apdu[2], apdu[3]
         name = INSTRUCTIONS.get(instruction, f"INS {instruction:02X}")
-        if instruction == _STORE_DATA:
+        if instruction == STORE_DATA:
             found = nodes(data[:8])[0]
             if found and found[0].tag == _PACKAGE:
                 return _LOAD
@@ -215,10 +210,10 @@ class CardLane:
         word = data[-2] << 8 | data[-1]
         if len(data) > 2 and len(open_.answer or b"") < _MOST:
             open_.answer = (open_.answer or b"") + data[:-2]
-        if data[-2] in (0x61, 0x9F):
-            channel.expects, open_.status = _GET_RESPONSE, word
+        if data[-2] in TO_FETCH:
+            channel.expects, open_.status = GET_RESPONSE, word
             return open_.function
-        if data[-2] == 0x6C:
+        if data[-2] == WRONG_LE:
             channel.expects, open_.status = channel.instruction, word
             return open_.function
         channel.expects = 0
@@ -229,7 +224,7 @@ class CardLane:
     @staticmethod
     def _goes_on(channel: _Channel, open_: Exchange, word: int) -> bool:
         """Whether this ends a block or a segment only, not the function."""
-        if channel.instruction != _STORE_DATA or open_.answer or not (word == 0x9000 or word >> 8 == 0x91):
+        if channel.instruction != STORE_DATA or open_.answer or not (word == 0x9000 or word >> 8 == 0x91):
             return False
         open_.status = word
         if not channel.last_block:
@@ -259,7 +254,7 @@ class CardLane:
         fine = word in (0x9000,) or word >> 8 in (0x91, 0x61, 0x9F)
         instruction = made.header[1]
         text = status_word(word)
-        if instruction == _STORE_DATA and made.answer:
+        if instruction == STORE_DATA and made.answer:
             told = es10(made.answer, answer=True).partition(": ")[2]
             text = f"{told} - {text}" if told else text
             made.ok = fine and not _refused(told)
@@ -286,7 +281,7 @@ class CardLane:
         if made is not None:
             if made is channel.loading and made.status is not None:
                 made.note = "the package was not loaded to its end"
-            elif made.status is not None and made.status >> 8 in (0x61, 0x9F):
+            elif made.status is not None and made.status >> 8 in TO_FETCH:
                 made.note = "the answer was not fetched"
             elif channel.next_block is not None:
                 made.note = "the chain broke off"

@@ -78,10 +78,10 @@ class AtLane:
     def _received(self, packet: Packet) -> str:
         function = ""
         lines = decode_at.lines_of(packet.data)
+        if self._open is not None and lines:
+            self._open.received += len(packet.data)  # before its final result closes it
         for line in lines:
             function = self._line(packet, line) or function
-        if self._open is not None and lines:
-            self._open.received += len(packet.data)
         return function or (self._open.function if self._open is not None else "")
 
     def _line(self, packet: Packet, line: str) -> str:

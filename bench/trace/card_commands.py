@@ -5,7 +5,12 @@ lane of their own. Blocks of STORE DATA are one command, GET RESPONSE and a repe
 before them, and the logical channel is taken out of the class byte: what is left is the same on every carrier.
 
 Replay, the recorded card and exports need the commands themselves, with what was selected when they came;
-``bench.trace.calls`` is the view for people, by function and over all lanes.
+``bench.trace.calls_card`` is the view for people, by function. There are two, since what each puts together differs:
+a function there is a whole Bound Profile Package (here each segment is a command, with an answer of its own to give),
+one that was begun but not finished counts there (here a command without its answer cannot be replayed as one), and no
+block is kept there as it was sent, with Le (here a card gets each again). To keep blocks there too would have every
+``bench trace show`` pay for what it does not show. What is equal, they share: channels, instructions, and the status
+words by which an answer goes on.
 """
 
 from __future__ import annotations
@@ -23,6 +28,10 @@ GET_RESPONSE: Final = 0xC0
 SELECT: Final = 0xA4
 MANAGE_CHANNEL: Final = 0x70
 STORE_DATA: Final = 0xE2
+TO_FETCH: Final = (0x61, 0x9F)
+"""First byte of the status words after which GET RESPONSE fetches the answer (ISO 7816-4, TS 51.011)."""
+WRONG_LE: Final = 0x6C
+"""First byte of the status word after which the same command comes again, with the Le that the second byte names."""
 _AT_APDU: Final = re.compile(rb"\+(?:CSIM|CGLA)([=:])[^\"\r\n]*\"([0-9A-Fa-f]{4,})\"")
 _OPENED: Final = re.compile(rb"AT\+CCHO=\"?([0-9A-Fa-f]+)", re.IGNORECASE)
 
@@ -128,7 +137,7 @@ class _Merger:
         body, word = response[:-2], int.from_bytes(response[-2:], "big") if len(response) >= 2 else 0
         before = self.open
         if before is not None and before.channel == channel:
-            if command.ins == GET_RESPONSE and before.status_word >> 8 in (0x61, 0x9F):
+            if command.ins == GET_RESPONSE and before.status_word >> 8 in TO_FETCH:
                 before.answer += body
                 before.status_word = word
                 return None
@@ -138,7 +147,7 @@ class _Merger:
                 before.p2,
                 before.data,
             )
-            if before.status_word >> 8 == 0x6C and same:
+            if before.status_word >> 8 == WRONG_LE and same:
                 before.answer, before.status_word = body, word
                 before.blocks[-1] = bare
                 return None

@@ -21,8 +21,9 @@ from typing import Final
 
 from bench.trace.calls import Exchange
 from bench.trace.diff_align import Pair, align, calls
-from bench.trace.diff_rules import BOUND, BY_LENGTH, FieldClass, Item, items
+from bench.trace.diff_rules import BOUND, BY_LENGTH, Item, items
 from bench.trace.reader import Packet
+from bench.trace.volatile import FieldClass
 
 LEVELS: Final = ("result", "structure", "value", "binding", "timing", "state", "identity")
 GRAVE: Final = frozenset(LEVELS[:4])

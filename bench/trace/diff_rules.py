@@ -1,7 +1,8 @@
 """What may differ between two runs of the same thing, field by field (SGP.22 and SGP.32 ASN.1 names).
 
 A field's class says how its values are compared: not at all, by length, by what they are bound to elsewhere in the same
-run, or literally. Whatever has no rule is stable.
+run, or literally. Whatever has no rule is stable. What SGP.22 and SGP.32 say of their fields is in
+``bench.trace.volatile``; here is what a diff needs beyond that: types, files, AT commands, certificates.
 """
 
 from __future__ import annotations
@@ -9,39 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from bench.trace.calls import Exchange
 from bench.trace.tree import Field
-
-
-class FieldClass(Enum):
-    """How a field is compared."""
-
-    STABLE = "stable"
-    """Literally."""
-    RANDOM = "random"
-    """Bound: the same value must come again wherever the other run's comes again; both of one length."""
-    SESSION = "session id"
-    """Bound likewise."""
-    EPHEMERAL = "ephemeral key"
-    """Bound, and both of one length and beginning with 04."""
-    COUNTER = "counter"
-    """Bound, and rising where the other run's rises."""
-    IDENTITY = "identity"
-    """Bound; a difference at first sight is told once, below everything else."""
-    SIGNATURE = "signature"
-    """Length only."""
-    HASH = "hash"
-    """Length only."""
-    ENCRYPTED = "encrypted"
-    """Length only."""
-    STATE = "state"
-    """A difference is a change of state, not a failure."""
-    TIME = "time"
-    """Not at all."""
-
+from bench.trace.volatile import BY_NAME, FieldClass
 
 BOUND: Final = frozenset(
     (FieldClass.RANDOM, FieldClass.SESSION, FieldClass.EPHEMERAL, FieldClass.COUNTER, FieldClass.IDENTITY)
@@ -49,30 +22,10 @@ BOUND: Final = frozenset(
 BY_LENGTH: Final = frozenset((FieldClass.SIGNATURE, FieldClass.HASH, FieldClass.ENCRYPTED))
 
 _BY_NAME: Final = {
-    "euiccChallenge": FieldClass.RANDOM,
-    "serverChallenge": FieldClass.RANDOM,
-    "transactionId": FieldClass.SESSION,
-    "eimTransactionId": FieldClass.SESSION,
+    **BY_NAME,
+    # Of the binding, of files and of lines: what no card answers.
     "functionCallIdentifier": FieldClass.TIME,
     "timestamp": FieldClass.TIME,
-    "euiccOtpk": FieldClass.EPHEMERAL,
-    "smdpOtpk": FieldClass.EPHEMERAL,
-    "bppEuiccOtpk": FieldClass.EPHEMERAL,
-    "hashCc": FieldClass.HASH,
-    "counterValue": FieldClass.COUNTER,
-    "seqNumber": FieldClass.COUNTER,
-    "associationToken": FieldClass.COUNTER,
-    "SequenceNumber": FieldClass.COUNTER,
-    "profileState": FieldClass.STATE,
-    "isdpAid": FieldClass.STATE,
-    "defaultDpAddress": FieldClass.STATE,
-    "extCardResource": FieldClass.STATE,
-    "eidValue": FieldClass.IDENTITY,
-    "eid": FieldClass.IDENTITY,
-    "iccid": FieldClass.IDENTITY,
-    "imei": FieldClass.IDENTITY,
-    "matchingId": FieldClass.IDENTITY,
-    "activationCode": FieldClass.IDENTITY,
     "eimPublicKeyData": FieldClass.IDENTITY,
     "subjectPublicKeyInfo": FieldClass.IDENTITY,
     "sessionid": FieldClass.TIME,

@@ -16,7 +16,7 @@ from bench.rsp.errors import DecodeError
 from bench.trace.card_commands import GET_RESPONSE, MANAGE_CHANNEL, SELECT, STORE_DATA, CardCommand
 from bench.trace.decode import INSTRUCTIONS, apdu_command, status_word
 from bench.trace.decode_rsp import es10
-from bench.trace.volatile import STATE, in_list, right_length, volatile
+from bench.trace.volatile import FieldClass, in_list, right_length, volatile
 
 READ: Final = "read"
 DESTRUCTIVE: Final = "destructive"
@@ -29,6 +29,7 @@ _READING_FUNCTIONS: Final = frozenset(
 _SIGNED_FUNCTIONS: Final = frozenset((0xBF38, 0xBF21, 0xBF36, 0xBF23, 0x86, 0x87, 0x88, 0xA0, 0xA1, 0xA2, 0xA3, 0xBF41))
 """A download: the signatures are over challenges of that session."""
 _READING_INSTRUCTIONS: Final = frozenset((SELECT, 0xB0, 0xB2, 0xF2, 0xCA, 0xCB, 0x84, 0x78, 0xA2))
+_GET_CHALLENGE: Final = 0x84
 _TERMINAL_INSTRUCTIONS: Final = frozenset((0x10, 0x12, 0x14, 0xC2, 0xAA))
 """TERMINAL PROFILE, FETCH, TERMINAL RESPONSE, ENVELOPE, TERMINAL CAPABILITY: the reader's driver has its own."""
 
@@ -170,14 +171,15 @@ def compare(step: Step, data: bytes, word: int) -> Compared:
         a, b = one.get(path), two.get(path)
         if a == b:
             continue
-        why = volatile(tags) or ("random" if exchange.ins == 0x84 else "")
+        kind = volatile(tags) or (FieldClass.RANDOM if exchange.ins == _GET_CHALLENGE else None)
+        why = kind.value if kind is not None else ""
         if in_list(tags) and (a is None or b is None):
             level, why = CHANGED_STATE, "the list has other entries"
         elif a is None or b is None:
             level = STRUCTURE
         else:
             level = VOLATILE if why and right_length(tags, b) else VALUE
-            level = CHANGED_STATE if level == VOLATILE and why == STATE else level
+            level = CHANGED_STATE if level == VOLATILE and kind is FieldClass.STATE else level
         found.append(Difference(level, path, "-" if a is None else _shown(a), "-" if b is None else _shown(b), why))
     found.sort(key=lambda difference: LEVELS.index(difference.level))
     return Compared(step, found)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bench.report import limits, power, sources
 from bench.report.card import Card, Profile, digits
 from bench.report.decoding import told
-from bench.report.exchanges import exchanges
+from bench.report.exchanges import rows_around
 from bench.report.facts import gather
+from bench.report.failures import exchange_table
 from bench.report.html import render
 from bench.report.lanes import scan
 from bench.report.radio import Radio
@@ -23,6 +24,8 @@ from bench.report.witnesses import Claim, Witnesses
 from bench.run import folder as places
 from bench.run.events import normalise, wall_text
 from bench.run.journal import Journal
+from bench.station.interfaces.measurement import Measurement
+from bench.trace.clocks import Clocks
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 from bench.trace.writer import TraceWriter
@@ -200,7 +203,10 @@ def test_no_bytes_stop_an_observer(packets: list[tuple[str, Direction, bytes, in
         if kind == "steps":
             traffic.step(packet)
         assert isinstance(told(packet), str)
-    exchanges([made])
+    lanes: dict[str, list[Packet]] = {}
+    for packet in made:
+        lanes.setdefault(packet.lane, []).append(packet)
+    rows_around(lanes, made, goes_on=True)
     assert len(radio.found().times) == len(radio.found().rsrp)
     assert sum(lane.sent + lane.received for lane in traffic.lanes.values()) == len(made)
 
@@ -294,9 +300,9 @@ def test_the_lanes_after_a_failure_and_the_bytes_of_cards(tmp_path: Path) -> Non
     text = check_page(render(gather(folder))).text
     before, moment, after = text.index("AT+CEREG?"), text.index("✘ the step ended here"), text.index("+CEER: 19")
     assert before < moment < after
-    assert "→ 81E2910006BF3E035C015A00" in text
+    assert "→ 81E2910006BF3E035C015A" in text
     # An answer that was fetched in parts is one exchange.
-    assert "ch1 STORE DATA: GetEID bytes" in text and "GET RESPONSE" not in text
+    assert "ch1 GetEID" in text and "GET RESPONSE" not in text
 
 
 def test_a_killed_run_tells_what_it_was_doing_and_reaches_as_far_as_its_samples(tmp_path: Path) -> None:
@@ -335,3 +341,26 @@ def test_profiles_and_parties_are_on_the_page(tmp_path: Path) -> None:
     assert "EID 89049032123451234512345678901235 ×2 card lane apdu:card" in text
     assert "energy 50.5 J supply power samples of psu1" in text
     assert power.by_phase(facts) and sources.sources(facts)
+
+
+def test_the_signal_at_the_moment_of_failure_stands_with_it(tmp_path: Path) -> None:
+    def radio_at(folder: Path, seconds_before: int) -> str:
+        facts = gather(folder)
+        end = facts.failing[0].ended_ns
+        assert end is not None
+        made = Measurement("at:+QENG", end - seconds_before * 10**9, 1, rat="LTE", rsrp=-121.0)
+        scanner, found = folder.parent / "again", TraceWriter.open(folder.parent / "again" / places.TRACE, run_id="r")
+        assert scanner.is_dir()
+        found.lane("radio").record(RECEIVED, made.packet(), time_ns=made.t_ns)
+        found.lane("steps").record(RECEIVED, b'{"step": "x", "verdict": "fail"}', time_ns=end)
+        found.close()
+        window = scan(scanner).windows["x", 0]
+        return exchange_table(window, end, "the step ended", Clocks())
+
+    folder = run_folder(tmp_path)
+    for seconds_before, words in ((3, "Signal 3.00 s before: +QENG: LTE RSRP -121 dBm"), (90, "")):
+        (tmp_path / "again").mkdir()
+        page = radio_at(folder, seconds_before)
+        assert words in page and ("Signal" in page) == bool(words)
+        (tmp_path / "again" / places.TRACE).unlink()
+        (tmp_path / "again").rmdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html.parser
 import itertools
 import math
-import re
 import unicodedata
 
 import pytest
@@ -13,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.report import values
-from bench.report.exchanges import Exchange, exchanges
+from bench.report.exchanges import KEPT_OF_CARD, Row, rows_around
+from bench.report.failures import exchange_table
+from bench.report.lanes import Window
 from bench.report.svg import COLUMNS, place, stretches, thinned, ticks
 from bench.report.text import e
+from bench.trace.clocks import Clocks, LaneClock
 from bench.trace.lane import Direction
 from bench.trace.reader import Packet
 
@@ -181,60 +183,130 @@ def test_a_curve_in_pieces_stays_small_and_whole(pieces: int, each: int) -> None
     assert not found or "100" in drawn
 
 
-def packet(lane: str, comment: str, *, answer: bool = False, at: int = 0) -> Packet:
-    return Packet(lane, at, Direction.RECEIVED if answer else Direction.SENT, b"x", comment)
+def packet(lane: str, data: bytes | str, *, answer: bool = False, at: int = 0) -> Packet:
+    raw = data if isinstance(data, bytes) else bytes.fromhex(data)
+    return Packet(lane, at, Direction.RECEIVED if answer else Direction.SENT, raw, "")
 
 
-def poll(lane: str, question: str, answer: str, at: int) -> list[Packet]:
+def poll(lane: str, question: bytes | str, answer: bytes | str, at: int) -> list[Packet]:
     return [packet(lane, question, at=at), packet(lane, answer, answer=True, at=at + 1)]
 
 
-def shown(found: list[Exchange]) -> list[tuple[str, str, int]]:
-    return [(exchange.sent, exchange.received, exchange.count) for exchange in found]
+def rows(*lanes: list[Packet], after: list[Packet] | None = None, goes_on: bool = False) -> list[Row]:
+    before, behind = rows_around({each[0].lane: each for each in lanes}, after or [], goes_on=goes_on)
+    return before + behind
+
+
+def shown(found: list[Row]) -> list[tuple[str, str, int]]:
+    return [(row.function, row.result, row.count) for row in found]
+
+
+GET_EID = "81E2910006BF3E035C015A00"
+EID = "BF3E125A10890490321234512345123456789012359000"
 
 
 def test_rounds_of_polling_are_counted_with_their_last_answers() -> None:
-    packets = [packet("at:m", "ATE0")]
+    packets = poll("at:m", b"ATE0\r", b"OK\r\n", 0)
     for n in range(50):
-        packets += poll("at:m", "AT+CEREG?", f"+CEREG: {n}", 10 * n)
-        packets += poll("at:m", "AT+COPS?", "+COPS: 0", 10 * n + 4)
-    assert shown(exchanges([packets])) == [
-        ("ATE0", "", 1),
-        ("AT+CEREG?", "+CEREG: 49", 50),
-        ("AT+COPS?", "+COPS: 0", 50),
+        packets += poll("at:m", b"AT+CEREG?\r", b"+CEREG: 0,%d\r\nOK\r\n" % (n % 2 + 1), 10 * n)
+        packets += poll("at:m", b"AT+COPS?\r", b"+COPS: 0\r\nOK\r\n", 10 * n + 4)
+    assert shown(rows(packets)) == [
+        ("ATE0", "OK", 1),
+        ("AT+CEREG?", "+CEREG: 0,2 (searching) | OK", 50),
+        ("AT+COPS?", "+COPS: 0 | OK", 50),
     ]
 
 
-def test_card_commands_with_other_answers_are_never_merged() -> None:
-    packets = poll("apdu:card", "GET RESPONSE 5", "A", 0) + poll("apdu:card", "GET RESPONSE 5", "B", 2)
-    assert [received for _, received, _ in shown(exchanges([packets]))] == ["A", "B"]
+def test_functions_of_a_card_are_one_row_with_named_fields_and_only_equal_answers_are_counted() -> None:
+    fetched = [
+        packet("apdu:card", GET_EID, at=10),
+        packet("apdu:card", "6115", answer=True, at=11),
+        packet("apdu:card", "81C0000015", at=12),
+        packet("apdu:card", EID, answer=True, at=10 + 2 * 10**6),
+    ]
+    refused = poll("apdu:card", GET_EID, "6985", 10**7)
+    both, no = rows(fetched + fetched + refused)
+    assert (both.function, both.result, both.count) == ("ch1 GetEID", "89049032123451234512345678901235 - 9000 ok", 2)
+    assert (both.seconds, both.sent, both.received) == (0.002, 17, 25)
+    assert [line.strip() for line in both.fields if "eid" in line] == ["eidValue: 89049032123451234512345678901235"]
+    assert both.raw == [f"→ {GET_EID[:-2]}", f"← {EID}"]  # without Le
+    assert (no.count, no.ok) == (1, False) and "6985" in no.result
+
+
+def test_keys_and_pins_are_in_no_row() -> None:
+    secret = "A5" * 16
+    answer = f"DB08{'11' * 8}10{secret}10{secret}"
+    packets = poll("apdu:card", f"008800812210{'22' * 16}10{'33' * 16}00", f"{answer}9000", 0)
+    packets += poll("apdu:card", f"008800812210{'22' * 16}10{'33' * 16}00", f"04{secret}9000", 10)  # another form
+    packets += poll("apdu:card", "002000010831323334FFFFFFFF", "9000", 20)
+    told = repr(rows(packets))
+    assert "AUTHENTICATE" in told and secret not in told.upper()
+    assert "31323334" not in told and "1234" not in told
+
+
+def test_a_whole_package_is_one_row_however_many_blocks_it_has() -> None:
+    body = bytes(range(250)) * 400
+    package = b"\xbf\x36\x83" + len(body).to_bytes(3, "big") + body
+    packets: list[Packet] = []
+    blocks = [package[at : at + 255] for at in range(0, len(package), 255)]
+    for n, block in enumerate(blocks[:250]):
+        header = bytes((0x81, 0xE2, 0x11, n, len(block)))
+        packets += poll("apdu:card", header + block, "9000", n * 10)
+    assert len(packets) < KEPT_OF_CARD
+    (row,) = rows(packets, goes_on=True)
+    assert row.function == "ch1 LoadBoundProfilePackage"
+    assert sum(len(line) for line in row.raw) < 900 and len(row.fields) <= 41
+
+
+def test_an_answer_behind_the_moment_finds_its_request_and_what_is_open_is_not_called_unanswered() -> None:
+    asked = packet("apdu:card", GET_EID, at=5)
+    (row,) = rows([asked], after=[packet("apdu:card", EID, answer=True, at=9)], goes_on=True)
+    assert row.result.endswith("9000 ok")
+    assert [row.result for row in rows([asked], goes_on=True)] == ["not over yet"]
+    assert [(row.result, row.ok) for row in rows([asked])] == [("no answer", False)]
 
 
 def test_no_lane_crowds_out_another_and_time_orders_them() -> None:
-    busy = [each for n in range(100) for each in poll("scpi:p", f"CMD {n}", "1", 1000 + n)]
-    rare = poll("apdu:card", "STORE DATA: GetEID", "ok", 1050)
-    found = exchanges([busy, rare])
-    assert len(found) == 20
-    found = exchanges([busy[-10:], rare])
-    assert [exchange.time_ns for exchange in found] == sorted(exchange.time_ns for exchange in found)
-    assert any(re.match("STORE DATA", exchange.sent) for exchange in found)
+    busy = [each for n in range(100) for each in poll("scpi:p", b"VOLT %d\n" % n, b"1\n", 1000 + n)]
+    rare = poll("apdu:card", GET_EID, EID, 1050)
+    assert len(rows(busy, rare)) == 20
+    found = rows(busy[-10:], rare)
+    assert [row.time_ns for row in found] == sorted(row.time_ns for row in found)
+    assert any(row.function == "ch1 GetEID" for row in found)
 
 
 def test_what_the_at_lane_says_of_card_commands_is_left_out() -> None:
-    at = [
-        packet("at:m", "AT+CGLA STORE DATA: GetEID"),
-        packet("at:m", "+CGLA 6115 21 bytes to fetch", answer=True),
-        packet("at:m", "OK", answer=True),
-        packet("at:m", "+CEREG: 1", answer=True),
-    ]
-    apdu = poll("apdu:card", "STORE DATA: GetEID", "6115 21 bytes to fetch", 0)
-    assert shown(exchanges([at, apdu])) == [
-        ("", "+CEREG: 1", 1),
-        ("STORE DATA: GetEID", "6115 21 bytes to fetch", 1),
-    ]
-    assert [exchange.sent for exchange in exchanges([at])] == ["AT+CGLA STORE DATA: GetEID"]  # all there is without one
+    at = poll("at:m", b'AT+CGLA=1,24,"%s"\r' % GET_EID.encode(), b'+CGLA: 46,"%s"\r\nOK\r\n' % EID.encode(), 0)
+    at.append(packet("at:m", b"+CEREG: 1\r\n", answer=True, at=2))
+    apdu = poll("apdu:card", GET_EID, EID, 0)
+    both = [(row.lane, row.function, row.result[:9]) for row in rows(at, apdu)]
+    assert both == [("apdu:card", "ch1 GetEID", "890490321"), ("at:m", "", "+CEREG: 1")]
+    alone = [(row.lane, row.function) for row in rows(at)]  # all there is without a card's lane: the card command in it
+    assert alone == [("at:m", "ch1 GetEID"), ("at:m", "")]
+    refused = poll("at:m", b'AT+CGLA=1,24,"%s"\r' % GET_EID.encode(), b"+CME ERROR: 13\r\n", 4)
+    assert [row.ok for row in rows(refused, apdu) if row.lane == "at:m"] == [False]
 
 
 def test_an_echo_is_no_answer() -> None:
-    packets = [packet("at:m", "AT"), packet("at:m", "AT", answer=True), packet("at:m", "OK", answer=True)]
-    assert shown(exchanges([packets])) == [("AT", "OK", 1)]
+    packets = [
+        packet("at:m", b"AT\r"),
+        packet("at:m", b"AT\r\r\n", answer=True),
+        packet("at:m", b"OK\r\n", answer=True),
+    ]
+    assert shown(rows(packets)) == [("AT", "OK", 1)]
+
+
+def test_lines_nearer_to_each_other_than_their_clocks_are_sure_are_marked() -> None:
+    def made(lane: str, ms: int) -> Row:
+        return Row(lane, ms * 10**6, lane, "ok")
+
+    window = Window([made("at:m", 0), made("scpi:p", 5), made("scpi:p", 6), made("at:m", 900)], [made("at:m", 5000)])
+    page = exchange_table(window, 1_000_000_000, "the step ended", Clocks())
+    marked = ["unsure" in part for part in page.split("<tr")[2:]]
+    assert marked == [False, True, False, False, False, False]
+    assert "nearer to it than the clocks" in page
+    sure = Clocks(
+        {"at:m": LaneClock("x", uncertainty=1e-4).describe(), "scpi:p": LaneClock("x", uncertainty=1e-4).describe()}
+    )
+    assert "unsure" not in exchange_table(window, 1_000_000_000, "the step ended", sure)
+    assert "unsure" in exchange_table(window, 900_000_000, "the step ended", Clocks())  # the moment has a clock too

@@ -52,7 +52,7 @@ def test_a_failed_run_tells_what_where_hint_and_the_lanes_before(tmp_path: Path)
     assert "AT+CEREG? +CEREG: 5,2 (searching) | OK" in text
     assert "×30" in text  # polling is counted, not repeated, and does not hide the card
     assert text.count("AT+CEREG?") == 1
-    assert "STORE DATA: GetEID" in text
+    assert "ch1 GetEID 89049032123451234512345678901235 - 9000 ok fields → GetEID" in text
     assert "Traceback <most recent>" in text
     assert text.count("not registered within 20 s") < 7  # the error is not told twice beside its step
 

@@ -372,3 +372,13 @@ def test_a_trace_without_directions_is_read_too(told: list[tuple[str, str, bytes
     plain = [Packet(packet.lane, packet.time_ns, None, packet.data, "", "", packet.number) for packet in packets(*told)]
     for item in exchanges(plain):
         item.fields()
+
+
+def test_the_bytes_of_an_answer_count_although_its_final_result_ends_it() -> None:
+    answer = b"\r\n+CEREG: 0,1\r\n\r\nOK\r\n"
+    packets = [
+        Packet("at:m", 1, Direction.SENT, b"AT+CEREG?\r", "", "", 1),
+        Packet("at:m", 2, Direction.RECEIVED, answer, "", "", 2),
+    ]
+    (made,) = exchanges(packets)
+    assert (made.sent, made.received, made.result) == (10, len(answer), "OK")

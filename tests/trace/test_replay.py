@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cli.main import bench
-from bench.trace import Direction, TraceError, TraceWriter, read
+from bench.trace import Direction, TraceError, TraceWriter, fields, read
 from bench.trace.card_commands import CardCommand, card_commands
 from bench.trace.replay import (
     CHANGED_STATE,
@@ -33,6 +33,7 @@ from bench.trace.replay import (
     plan,
 )
 from bench.trace.tape import Tape
+from bench.trace.volatile import BY_NAME, FieldClass, right_length, volatile
 
 
 def _load() -> ModuleType:
@@ -245,3 +246,16 @@ def test_the_list_comes_first_and_nothing_is_sent(trace: Path) -> None:
     told = json.loads(CliRunner().invoke(bench, ["trace", "replay", str(trace), "--json"]).stdout)
     assert all(command["sent"] for command in told["commands"])
     assert CliRunner().invoke(bench, ["trace", "replay", str(trace), "--send", "--as-card"]).exit_code == 2
+
+
+def test_names_and_tag_paths_say_the_same_of_a_field() -> None:
+    """One table for diff and replay: what a decoder calls by a name in FACTS stands at a path of the same class."""
+    answer = bytes.fromhex("BF2E12 8010 000102030405060708090A0B0C0D0E0F".replace(" ", ""))
+    tree = fields.es10(answer, answer=True)
+    assert [leaf.name for _, leaf in tree.leaves()] == ["euiccChallenge"]
+    assert volatile((0xBF2E, 0x80)) is BY_NAME["euiccChallenge"] is FieldClass.RANDOM
+    assert right_length((0xBF2E, 0x80), bytes(16)) and not right_length((0xBF2E, 0x80), bytes(15))
+    assert volatile((0xBF38, 0xA0, 0x5F37)) is FieldClass.SIGNATURE  # in any place
+    assert volatile((0xBF28, 0xA0, 0xBF2F, 0x80)) is FieldClass.COUNTER  # the nearer rule goes before the list's
+    assert volatile((0xBF28, 0xA0, 0xBF2F, 0x0C)) is FieldClass.STATE
+    assert volatile((0xBF3E, 0x5A)) is None  # the EID of a card never changes
