@@ -11,6 +11,7 @@ import base64
 import ipaddress
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -277,15 +278,16 @@ def _dns(name: str) -> str:
 # --- what is encoded in text -----------------------------------------------------------------------------------------
 
 
-class _Piece:
+class _Piece(ABC):
     """Something decoded, and where it has to be written back."""
 
     def __init__(self, decoded: bytes, places: range | list[int]) -> None:
         self.decoded = decoded
         self.places = places
 
+    @abstractmethod
     def write(self, data: bytearray, found: bytes) -> None:
-        raise NotImplementedError
+        """Put ``found``, as long as what was decoded, back to where it came from."""
 
 
 class _HexPiece(_Piece):

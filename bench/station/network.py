@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.errors import ConfigurationError
+from bench.trace.causes import EMM
 
 NetworkAbility = Literal[
     "cell", "plmn", "tac", "rat", "band", "power", "subscriber", "apn", "address", "dns", "mtu", "sms", "paging",
@@ -46,44 +47,7 @@ Procedure = Literal["attach", "tau"]
 """Which EMM procedure is rejected (TS 24.301 sections 5.5.1 and 5.5.3)."""
 Algorithm = Literal["milenage", "xor", "tuak"]
 
-EMM_CAUSES: dict[int, str] = {
-    2: "IMSI unknown in HSS",
-    3: "Illegal UE",
-    5: "IMEI not accepted",
-    6: "Illegal ME",
-    7: "EPS services not allowed",
-    8: "EPS services and non-EPS services not allowed",
-    9: "UE identity cannot be derived by the network",
-    10: "Implicitly detached",
-    11: "PLMN not allowed",
-    12: "Tracking area not allowed",
-    13: "Roaming not allowed in this tracking area",
-    14: "EPS services not allowed in this PLMN",
-    15: "No suitable cells in tracking area",
-    16: "MSC temporarily not reachable",
-    17: "Network failure",
-    18: "CS domain not available",
-    19: "ESM failure",
-    20: "MAC failure",
-    21: "Synch failure",
-    22: "Congestion",
-    23: "UE security capabilities mismatch",
-    24: "Security mode rejected, unspecified",
-    25: "Not authorized for this CSG",
-    26: "Non-EPS authentication unacceptable",
-    35: "Requested service option not authorized in this PLMN",
-    39: "CS service temporarily not available",
-    40: "No EPS bearer context activated",
-    42: "Severe network failure",
-    95: "Semantically incorrect message",
-    96: "Invalid mandatory information",
-    97: "Message type non-existent or not implemented",
-    98: "Message type not compatible with the protocol state",
-    99: "Information element non-existent or not implemented",
-    100: "Conditional IE error",
-    101: "Message not compatible with the protocol state",
-    111: "Protocol error, unspecified",
-}
+EMM_CAUSES: dict[int, str] = {number: name[:1].upper() + name[1:] for number, name in EMM.items()}
 """EMM causes and their names (TS 24.301 section 9.9.3.9)."""
 
 

@@ -282,7 +282,7 @@ def http_body(raw: bytes, *, where: str) -> tuple[str, bool]:
     head, mark, body = raw.partition(b"\r\n\r\n")
     if not raw:
         raise ConnectionResetError("closed before the answer")
-    if raw.startswith(b"HTTP/") and not mark:
+    if (raw.startswith(b"HTTP/") or b"HTTP/".startswith(raw)) and not mark:
         raise ConnectionResetError("closed in the middle of the answer")
     status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
     if not mark or status is None:

@@ -238,3 +238,19 @@ def test_parsers_take_any_lines(lines, cid):
 def test_apdu_answers_round_trip(data, quoted):
     q = '"' if quoted else ""
     assert parse.apdu([f"+CGLA: {2 * len(data)},{q}{data.hex().upper()}{q}"]) == data
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (47, "corporate personalization PUK required"),
+        (48, "hidden key required"),
+        (49, "EAP method not supported"),
+        (50, "incorrect parameters"),
+        (171, "last PDN disconnection not allowed"),
+    ],
+)
+def test_errors_have_the_names_of_27_007(code, name):
+    """Section 9.2: by number, and as a modem writes them with +CMEE=2."""
+    assert error_of(f"+CME ERROR: {code}", "AT").name == name
+    assert error_of(f"+CME ERROR: {name.upper()}", "AT").code == code

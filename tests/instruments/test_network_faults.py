@@ -303,7 +303,9 @@ def test_an_attenuator_that_is_silent_gone_or_cut_off(way):
     run(body)
 
 
-@pytest.mark.parametrize("torn", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n10.", b"HTTP/1.1 200 OK\r\n", b""])
+@pytest.mark.parametrize(
+    "torn", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n10.", b"HTTP/1.1 200 OK\r\n", b"HTT", b"H", b""]
+)
 def test_a_torn_http_answer_is_no_value(torn):
     with pytest.raises((ConnectionResetError, AnswerError)):
         rcdat.http_body(torn, where="att")

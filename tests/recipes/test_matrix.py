@@ -27,8 +27,6 @@ pcscd = pytest.mark.skipif(shutil.which("pcscd") is None, reason="pcscd is not i
         pytest.param("profile-inventory", "sim-pcsc", "coaps", marks=pcscd),
         ("direct-download", "sim-device", "json"),
         ("rollback-without-network", "sim-device", "coaps"),
-        ("fallback-to-bootstrap", "sim-device", "coaps"),
-        ("eim-configuration", "sim-device", "asn1"),
     ],
 )
 def test_a_cell_that_passes(recipe: str, station: str, way: str, tmp_path: Path) -> None:
