@@ -45,7 +45,7 @@ class Tlv:
         """Return the TLV reached by going down through ``tags`` (the first of each), None when there is none."""
         here = self
         for tag in tags:
-            for child in here.children():
+            for child in _siblings(here.value, here.start + here.header) if here.constructed else ():
                 if child.tag == tag:
                     here = child
                     break
