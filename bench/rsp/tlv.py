@@ -8,7 +8,7 @@ standards: ``0x30``, ``0x5F37``, ``0xBF51``. Lengths and offsets are in bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bench.rsp.errors import DecodeError
 
@@ -16,8 +16,7 @@ MAX_DEPTH = 32
 LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Tlv:
+class Tlv(NamedTuple):
     """One TLV and the bytes it was read from.
 
     ``header``: length of tag and length octets; ``start``: offset of the tag in the bytes given to ``parse``;
@@ -45,7 +44,7 @@ class Tlv:
         """Return the TLV reached by going down through ``tags`` (the first of each), None when there is none."""
         here = self
         for tag in tags:
-            for child in here.children():
+            for child in _siblings(here.value, here.start + here.header) if here.constructed else ():
                 if child.tag == tag:
                     here = child
                     break

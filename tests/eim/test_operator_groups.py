@@ -1,4 +1,4 @@
-"""What is written in one turn of the event loop becomes durable together; each write is all or nothing all the same."""
+"""What is written in two turns of the event loop becomes durable together; each write is all or nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.eim.audit import Audit
 from fixtures.eim.store import Store
 
 from .parties import EID, OTHER_EID
@@ -42,6 +43,61 @@ def test_writes_of_one_turn_share_one_commit(tmp_path: Path) -> None:
         await asyncio.gather(*(request(number) for number in range(50)))
         assert statements.count("COMMIT") == 1 and statements.count("BEGIN IMMEDIATE") == 1
         assert store.count("orders") == 50
+        store.close()
+
+    asyncio.run(use())
+
+
+def test_what_comes_in_the_next_turn_shares_the_commit_and_one_alone_waits_two_turns(tmp_path: Path) -> None:
+    async def use() -> None:
+        store = opened(tmp_path)
+        store.add_euicc(OTHER_EID)
+        await store.durable()
+        statements: list[str] = []
+        store.db.set_trace_callback(statements.append)
+
+        async def request(number: int, turns: int) -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            store.add_order(OTHER_EID, "list", {"number": number})
+            await store.durable()
+
+        await asyncio.gather(*(request(number, number % 2) for number in range(10)))
+        assert statements.count("COMMIT") == 1
+        alone = asyncio.ensure_future(request(11, 0))
+        for _ in range(4):
+            assert not alone.done()
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert alone.done() and statements.count("COMMIT") == 2
+        store.close()
+
+    asyncio.run(use())
+
+
+def test_the_chain_of_the_audit_log_goes_on_behind_an_entry_that_was_undone(tmp_path: Path) -> None:
+    async def use() -> None:
+        store = opened(tmp_path)
+        audit, other = Audit(store), Audit(store)
+
+        def undone() -> None:
+            with store.write():
+                audit.note("alice", "order")
+                raise KeyError("after all")
+
+        audit.note("alice", "order")
+        other.note("bob", "order")
+        with pytest.raises(KeyError):
+            undone()
+        audit.note("alice", "cancel")
+        await store.durable()
+        elsewhere = Store.open(tmp_path / "eim.sqlite")  # another process
+        Audit(elsewhere).note("carol", "order")
+        elsewhere.close()
+        other.note("bob", "cancel")
+        await store.durable()
+        assert [entry.who for entry in audit.entries()] == ["alice", "bob", "alice", "carol", "bob"]
+        assert audit.verify() | {"head": ""} == {"entries": 5, "first": 1, "head": "", "problem": ""}
         store.close()
 
     asyncio.run(use())
