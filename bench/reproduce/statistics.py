@@ -1,16 +1,16 @@
 """Rates of failures with their intervals, what zero of n means, and a test that stops as soon as it knows.
 
-Clopper-Pearson intervals (exact, never too narrow), by the incomplete beta function; Wald's sequential test.
+Over the intervals and the sequential test of bench.report.statistics.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-CONFIDENCE: Final = 0.95
+from bench.report import statistics
+from bench.report.statistics import CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,8 @@ def rate(hits: int, n: int, confidence: float = CONFIDENCE) -> Rate:
         return Rate(0, n, 0.0, 1.0 - rest ** (1.0 / n), confidence)
     if hits == n:
         return Rate(n, n, rest ** (1.0 / n), 1.0, confidence)
-    low = _solve(lambda p: 1.0 - binomial_cdf(hits - 1, n, p), rest / 2)
-    high = _solve(lambda p: -binomial_cdf(hits, n, p), -rest / 2)
-    return Rate(hits, n, low, high, confidence)
+    exact = statistics.clopper_pearson(hits, n, confidence)
+    return Rate(hits, n, exact.lower, exact.upper, confidence)
 
 
 def needed(p: float, confidence: float = CONFIDENCE) -> int:
@@ -59,31 +58,12 @@ def needed(p: float, confidence: float = CONFIDENCE) -> int:
     return 1 if p == 1.0 else max(1, math.ceil(math.log(1.0 - confidence) / math.log1p(-p) - 1e-9))
 
 
-def binomial_cdf(k: int, n: int, p: float) -> float:
-    """Return the chance of at most ``k`` of ``n``."""
-    if p <= 0.0:
-        return 1.0
-    if p >= 1.0:
-        return 1.0 if k >= n else 0.0
-    logs = [
-        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p)
-        for i in range(k + 1)
-    ]
-    return min(1.0, math.fsum(math.exp(value) for value in logs))
-
-
-def _solve(rising: Callable[[float], float], target: float) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if rising(middle) < target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
 Decision = Literal["fails", "passes", "open"]
+_DECISIONS: dict[statistics.Decision, Decision] = {
+    statistics.Decision.REFUTED: "fails",
+    statistics.Decision.PROVEN: "passes",
+    statistics.Decision.OPEN: "open",
+}
 
 
 @dataclass(slots=True)
@@ -101,7 +81,6 @@ class Sequential:
     most: int = 200
     hits: int = 0
     n: int = 0
-    _sum: float = field(default=0.0)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.p0 < self.p1 <= 1.0:
@@ -111,18 +90,14 @@ class Sequential:
         """Take one run; return what is known now."""
         self.n += 1
         self.hits += hit
-        p1 = min(self.p1, 1.0 - 1e-6)
-        self._sum += math.log(p1 / self.p0) if hit else math.log1p(-p1) - math.log1p(-self.p0)
         return self.decision
 
     @property
     def decision(self) -> Decision:
         """What is known by now."""
-        if self._sum >= math.log((1.0 - self.beta) / self.alpha):
-            return "fails"
-        if self._sum <= math.log(self.beta / (1.0 - self.alpha)):
-            return "passes"
-        return "open"
+        limit = min(self.p1, 1.0 - 1e-6)  # what always fails has no likelihood of passing
+        test = statistics.Sprt(self.p0, limit, alpha=self.alpha, beta=self.beta)
+        return _DECISIONS[test.decide(self.hits, self.n)]
 
     @property
     def over(self) -> bool:

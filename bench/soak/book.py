@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import ConfigurationError
+from bench.report.statistics import Occurrences
 from bench.run import folder as places
 from bench.run.journal import Journal
 from bench.run.reader import read
 from bench.soak import plan as plans
 from bench.soak.cycles import CYCLE_END, CYCLE_START, PLAN_FILE, STOP_FILE
 from bench.soak.plan import Plan
-from bench.soak.statistics import Occurrences
 
 SOAK: Final = "soak.json"
 BOOK: Final = "soak.jsonl"

@@ -131,7 +131,7 @@ def _candidates(name: str, values: Sequence[Any], others: Sequence[Any]) -> Iter
 
 def _tail(count: int, total: int, rate: float) -> float:
     """Return the chance of ``count`` or more of ``total`` at ``rate``."""
-    from bench.soak.statistics import incomplete_beta
+    from bench.report.statistics import incomplete_beta
 
     return 1.0 if count == 0 else incomplete_beta(count, total - count + 1, rate)
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.soak.index import Cycle
-from bench.soak.statistics import (
+from bench.report.statistics import (
     Interval,
     Occurrences,
     clopper_pearson,
@@ -16,6 +15,7 @@ from bench.soak.statistics import (
     mean_difference,
     percentile,
 )
+from bench.soak.index import Cycle
 
 _FEWEST: Final = 10
 

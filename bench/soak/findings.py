@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from bench.report.statistics import Occurrences, clopper_pearson, times
 from bench.run import folder as places
 from bench.run.reader import last, read
 from bench.soak import book as books
@@ -14,7 +15,6 @@ from bench.soak import rules
 from bench.soak.clusters import Cluster, clusters
 from bench.soak.cycles import PLAN_FILE
 from bench.soak.index import Cycle, Index
-from bench.soak.statistics import Occurrences, clopper_pearson, times
 
 _BINS: Final = 10.0
 """dB of RSRP in one line of the table of registration times."""

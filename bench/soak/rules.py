@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.report.statistics import Decision, Interval, Sprt, clopper_pearson
 from bench.soak.book import State
 from bench.soak.plan import Budgets, Plan, seconds, size
-from bench.soak.statistics import Decision, Interval, Sprt, clopper_pearson
 
 
 def sequential_test(plan: Plan) -> Sprt | None:

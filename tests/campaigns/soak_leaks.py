@@ -98,7 +98,7 @@ class Watch:
 
     def figures(self, start: int) -> dict[str, Any]:
         """Return slopes by process of the longest run."""
-        from bench.soak.statistics import slope_of
+        from bench.report.statistics import slope_of
 
         found: dict[str, Any] = {}
         for name, series in self.series.items():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.soak.statistics import (
+from bench.report.statistics import (
     Decision,
     Occurrences,
     Sprt,
