@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,12 +10,11 @@ from bench.engine.recipe import Choices, Range, Station, recipe
 from bench.errors import BenchError, DeviceFailure, Refused
 from bench.station.interfaces import CardProfile, PollResult
 from recipes import start
+from recipes.interruption import polled
 from recipes.job import Job
 from recipes.parameters import Deadlines, Hold, Profiles
 from recipes.words import listing
 
-_LOOK_AGAIN = 0.005
-"""Seconds between two looks at how far the download is, in station time; a fifth of it in real time."""
 _REGISTERED_AGAIN = 5.0
 """Seconds that a cut link stays cut, so that whatever was under way has noticed it."""
 
@@ -170,10 +168,7 @@ async def _interrupted(job: Job, cut: _Cut) -> bool:
     ipa = await job.ipa()
     async with station.step("interrupted") as step:
         begun = ipa.apdus
-        polling: asyncio.Future[object] = asyncio.ensure_future(outcome_of(ipa.poll(timeout=job.download_within)))
-        try:
-            while not polling.done() and ipa.apdus - begun < cut.apdus:
-                await soon(job, polling)
+        async with polled(job, ipa, cut.apdus) as polling:
             if polling.done():
                 return False
             step.note(f"{cut.kind} cut after {ipa.apdus - begun} APDUs")
@@ -185,27 +180,7 @@ async def _interrupted(job: Job, cut: _Cut) -> bool:
                 await station.power.set_output(False)
                 await station.power.wait_dead(timeout=30.0)
             outcome = await polling
-        finally:
-            polling.cancel()
-            await asyncio.wait([polling])  # it still has the card's channel to close
         await station.clock.sleep(_REGISTERED_AGAIN if cut.kind == "link" else cut.hold)
         step.measure("apdus", ipa.apdus - begun)
         step.note(f"the poll ended with: {outcome}" if isinstance(outcome, BenchError) else "the poll ended by itself")
         return not (isinstance(outcome, PollResult) and any(item.get("installed") for item in outcome.downloads))
-
-
-async def outcome_of(poll: Awaitable[PollResult]) -> object:
-    """Return what a poll gave, or its error: being interrupted is no failure of it."""
-    try:
-        return await poll
-    except BenchError as error:
-        return error
-
-
-async def soon(job: Job, polling: asyncio.Future[object]) -> None:
-    """Wait a moment of station time or of real time: simulated time stands still while a reader of the host works."""
-    moment: asyncio.Future[object] = asyncio.ensure_future(job.station.clock.sleep(_LOOK_AGAIN))
-    try:
-        await asyncio.wait([moment, polling], timeout=_LOOK_AGAIN / 5, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        moment.cancel()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 from bench.engine.recipe import Choices, Range, Station, recipe
 from bench.errors import BenchError, DeviceFailure
 from bench.station.interfaces import CardProfile, EimOrder
-from recipes.interrupted_download import outcome_of, soon
+from recipes.interruption import polled
 from recipes.job import Job
 from recipes.parameters import Deadlines, Hold, Profiles
 from recipes.plans.full_cycle import NEEDS, Begin, begin_cycle
@@ -73,18 +72,12 @@ async def _interrupted(job: Job, cut: _Cut) -> bool:
     ipa = await job.ipa()
     async with station.step("interrupted") as step:
         begun = ipa.apdus
-        polling: asyncio.Future[object] = asyncio.ensure_future(outcome_of(ipa.poll(timeout=job.download_within)))
-        try:
-            while not polling.done() and ipa.apdus - begun < cut.apdu:
-                await soon(job, polling)
+        async with polled(job, ipa, cut.apdu) as polling:
             was_cut = not polling.done()
             if was_cut:
                 await station.power.set_output(False)
                 await station.power.wait_dead(timeout=30.0)
             outcome = await polling
-        finally:
-            polling.cancel()
-            await asyncio.wait([polling])
         step.measure("cut", int(was_cut))
         step.measure("apdus", ipa.apdus - begun)
         if isinstance(outcome, BenchError):
