@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from fixtures.coaps import messages, records, wire
 from fixtures.coaps.blockwise import Reply
+from fixtures.coaps.errors import CoapError
 from fixtures.pki import Pki
 
-from .parties import client, echo, serving, trusting
+from .parties import client, echo, post, serving, trusting
 
 POST = "b1 61"  # Uri-Path: a
 
@@ -149,3 +150,52 @@ def test_any_bytes(junk: bytes, kind: int, code: int) -> None:
         found = wire.look(data)
         if found.fate == "message":
             assert wire.look(found.data) == wire.Look("message", found.mid, found.data, found.unrecognized)
+
+
+class Answering:
+    """Stands in for an association: answers each request with a message by hand."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer, self.sent = answer, list[bytes]()
+        self.peer: Any = None
+        self.interface: Any = None
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+        if data[1] >> 5 or not data[1]:
+            return  # what the client says to the answer
+        mid, token = data[2:4], data[4 : 4 + (data[0] & 15)]
+        head, _, rest = self.answer.partition(" ")
+        kind, code = bytes.fromhex(head)
+        number = mid if kind == 0x60 else b"\x12\x34"
+        message = bytes((kind | len(token), code)) + number + token + bytes.fromhex(rest)
+        asyncio.get_running_loop().call_soon(self.interface.received, self.peer, message)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "reply"),
+    [
+        # section 5.4.1: an answer with a critical option that is not understood is rejected: ACK without a word
+        pytest.param("6044 91 78 ff 70", "critical option 9", "", id="piggybacked"),
+        pytest.param("4044 91 78 ff 70", "critical option 9", "70 00 1234", id="of-its-own"),
+        pytest.param("5044 91 78 ff 70", "critical option 9", "70 00 1234", id="NON"),
+        pytest.param("6044 b1 61 ff 70", "critical option 11", "", id="Uri-Path-belongs-to-requests"),
+        pytest.param("6044 d4 0a 00000002 ff 70", "critical option 23", "", id="Block2-of-4"),
+        pytest.param("6044 e0 fcdb ff 70", "", "", id="option-65000-is-elective"),
+        pytest.param("4044 c1 2a ff 70", "", "60 00 1234", id="content-format-42"),
+    ],
+)
+def test_what_becomes_of_an_answer(answer: str, said: str, reply: str, pki: Pki) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(20), serving(pki) as (_, port), client(port, trusting(pki)) as made:
+            carrier = Answering(answer)
+            carrier.peer, carrier.interface = made._peer, made._interface
+            made._peer.carrier = carrier
+            if said:
+                with pytest.raises(CoapError, match=said):
+                    await post(made)
+            else:
+                assert await post(made) == b"p"
+            assert b"".join(carrier.sent[1:]) == bytes.fromhex(reply)
+
+    asyncio.run(run())
