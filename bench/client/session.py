@@ -64,7 +64,8 @@ def tell(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWER_WI
         why = "it does not answer" if isinstance(error, TimeoutError) else "it is not there (yet, or any more)"
         raise BenchError(f"the session cannot be told: {why}", where=folder.name, hint="bench show tells") from error
     if not isinstance(found, dict):
-        raise BenchError("the session answered something else", where=folder.name)
+        hint = f"something else listens at {at}: x stops this session, s begins another"
+        raise BenchError("the session answered something that is no object", where=folder.name, hint=hint)
     return found
 
 

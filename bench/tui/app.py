@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -345,6 +346,10 @@ def run_app(config: str | None, *, readonly: bool = False, first_page: str = key
     """Run the screens until they are left; return the exit code."""
     from bench.station.config import default_home
 
+    if sys.stdout is not None and sys.stdout.isatty():
+        # Textual believes these before the terminal, and never sees it resized: a shell, make or readline left them.
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
     kept = settings.Settings(default_home() / "tui.json")
     ascii_only = bool(kept.get("ascii", settings.wants_ascii()))
     app = BenchApp(
@@ -361,7 +366,6 @@ def run_app(config: str | None, *, readonly: bool = False, first_page: str = key
 
 if __name__ == "__main__":  # what the browser's server starts: no terminal, so not by the command
     import argparse
-    import sys
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--config")

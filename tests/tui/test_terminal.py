@@ -25,6 +25,7 @@ class Terminal:
         self.folder = folder
         self.socket = str(folder / "tmux")
         wanted = {"BENCH_HOME": str(folder / "home"), "BENCH_LOCKS": str(folder / "locks"), "LANG": "C.UTF-8"}
+        wanted |= {"COLUMNS": "40", "LINES": "12"}  # of another terminal: a shell or readline has left them
         self.environment = {**os.environ, **wanted}
         self.environment.pop("TMUX", None)
         self.environment.pop("BENCH_CONFIG", None)
@@ -32,14 +33,22 @@ class Terminal:
     def tmux(self, *words: str) -> str:
         command = ["tmux", "-S", self.socket, "-f", "/dev/null", *words]
         done = subprocess.run(
-            command, env=self.environment, cwd=self.folder, capture_output=True, timeout=20, check=False
+            command, env=self.environment, cwd=self.folder, capture_output=True, timeout=60, check=False
         )
+        assert words[0] != "new-session" or done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
     def begin(self) -> None:
         bench = f"exec {sys.executable} -m bench.cli.main"
         self.tmux("new-session", "-d", "-x", "120", "-y", "36", bench)
         self.wait(lambda text: "SAFE F12" in text and "sim-device" in text, "the first page")
+
+    def end(self) -> None:
+        """Take the terminal away (SIGHUP) and wait until tmux is gone: a dying server still takes connections."""
+        found = self.tmux("display-message", "-p", "#{pid}").strip()
+        self.tmux("kill-server")
+        if found:
+            self.gone(int(found), "tmux ends")
 
     def keys(self, *names: str) -> None:
         self.tmux("send-keys", *names)
@@ -55,7 +64,7 @@ class Terminal:
 
     @staticmethod
     def gone(pid: int, what: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while Path(f"/proc/{pid}").exists():
             assert time.monotonic() < deadline, what
             time.sleep(0.02)
@@ -89,14 +98,16 @@ def test_a_run_outlives_its_terminal_and_its_screen(terminal: Terminal) -> None:
     text = terminal.wait(lambda text: "[7 Instruments]" in text and "Manual control" not in text, "80x24")
     assert all(len(line) <= 80 for line in text.splitlines())
     pid = terminal.pid()
-    terminal.tmux("kill-server")  # SIGHUP
+    terminal.end()
     terminal.gone(pid, "SIGHUP ends the screen")
 
     terminal.begin()
     terminal.keys("4")
     terminal.wait(lambda text: "▶ running" in text and run.run_id in text, "it is shown again after SIGHUP")
-    os.kill(terminal.pid(), signal.SIGKILL)
-    terminal.tmux("kill-server")
+    pid, server = terminal.pid(), int(terminal.tmux("display-message", "-p", "#{pid}"))
+    os.kill(pid, signal.SIGKILL)
+    terminal.gone(pid, "kill -9 ends the screen")
+    terminal.gone(server, "tmux ends with its last window")
 
     terminal.begin()
     terminal.wait(lambda text: "you" in text, "held by this user")

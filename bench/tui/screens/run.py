@@ -62,6 +62,7 @@ class RunPage(Stopping, Page):
         self._next_plots = 0.0
         self._explained = False
         self._steps_drawn = 0.0
+        self._steps_width = 0
 
     def body(self) -> ComposeResult:
         """Build the page."""
@@ -114,6 +115,7 @@ class RunPage(Stopping, Page):
         lanes = self.query_one("#lanes", PacketView)
         lanes.following = True
         lanes.show(self.feed.index, _wanted(LANES[0][1]))
+        self._lanes_title()
         for name in ("#steps", "#findings", "#decode"):
             self.query_one(name, LineLog).clear()
         if not self.bench.status.startswith("bench run"):
@@ -148,7 +150,8 @@ class RunPage(Stopping, Page):
         came = feed.take()
         now = time.monotonic()
         with self.app.batch_update():
-            if came or (not feed.ended and now - self._steps_drawn > 0.5):
+            fitted = self._steps_width == self.query_one("#steps").scrollable_content_region.width
+            if came or not fitted or (not feed.ended and now - self._steps_drawn > 0.5):
                 self._steps_drawn = now
                 self._draw_steps()
                 self._draw_findings()
@@ -200,7 +203,8 @@ class RunPage(Stopping, Page):
         assert self.feed is not None
         view, look = self.feed.view, self.bench.look
         log = self.query_one("#steps", LineLog)
-        width = max(20, log.scrollable_content_region.width)
+        self._steps_width = log.scrollable_content_region.width
+        width = max(20, self._steps_width)
         lines = []
         for step in view.steps[-2000:]:
             state = step.state

@@ -72,6 +72,7 @@ class StationPage(Stopping, Page):
             live.following = True
             index = self.feed.index if self.feed is not None else None
             live.show(index, lambda lane: not lane.startswith(("scpi", "power")))
+            self._live_title()
             for name in ("#volts", "#amps"):
                 self.query_one(name, Plot).show((), (), (0.0, 1.0))
         self._facts()
@@ -85,8 +86,7 @@ class StationPage(Stopping, Page):
                 self._steps()
             live = self.query_one("#live", PacketView)
             if live.came():
-                state = "FOLLOW" if live.following else "f follows"
-                self.set_title(live, f"Lanes without supply: {live.count():,} packets", state)
+                self._live_title()
             if self._tail is None:
                 path = next(iter(sorted(feed.folder.glob("power-*.f32"))), None)
                 self._tail = SampleTail(path) if path is not None else None
@@ -95,6 +95,11 @@ class StationPage(Stopping, Page):
                 window = (max(tail.times[0], tail.times[-1] - WINDOW), tail.times[-1])
                 self.query_one("#volts", Plot).show(tail.times, tail.volts, window)
                 self.query_one("#amps", Plot).show(tail.times, tail.amps, window)
+
+    def _live_title(self) -> None:
+        live = self.query_one("#live", PacketView)
+        state = "PAUSED" if live.held is not None else "FOLLOW" if live.following else "f follows"
+        self.set_title(live, f"Lanes without supply: {live.count():,} packets", state)
 
     def _facts(self) -> None:
         station, look = self.station, self.bench.look
@@ -159,7 +164,7 @@ class StationPage(Stopping, Page):
         live = self.query_one("#live", PacketView)
         live.held = len(self.feed.index) if live.held is None and self.feed is not None else None
         live.came()
-        self.set_title(live, f"Lanes without supply: {live.count():,} packets", "PAUSED" if live.held else "FOLLOW")
+        self._live_title()
 
     def action_follow(self) -> None:
         """Follow the newest line."""
@@ -167,3 +172,4 @@ class StationPage(Stopping, Page):
         live.held, live.following = None, True
         live.came()
         live.changed()
+        self._live_title()

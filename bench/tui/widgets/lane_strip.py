@@ -34,10 +34,11 @@ class LaneStrip(Widget):
         if known == self._known and mark == self._mark:
             return
         self._index, self._mark = index, mark
+        rows = len(self._rows)
         if known != self._known:
             self._known = known
             self._count()
-        self.refresh()
+        self.refresh(layout=len(self._rows) != rows)
 
     def _count(self) -> None:
         index, width = self._index, max(4, self.size.width - _NAME - 1)

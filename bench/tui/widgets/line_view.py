@@ -177,6 +177,11 @@ class LineView(ScrollView, can_focus=True):
         """Keep the cursor visible."""
         self._show_cursor()
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """The bar begins where the lines are: Textual moves only a bar that is already shown."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     # --- drawing -----------------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
