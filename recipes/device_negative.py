@@ -19,7 +19,7 @@ from recipes.device_job import DeviceJob, Listed
 from recipes.misbehaviours import Row
 from recipes.negative import chosen, misbehaves
 from recipes.parameters import Boot, Hold, PollWithin
-from recipes.servers import cancel_open_orders, forwarded
+from recipes.servers import cancel_open_orders, forwarded, latest_orders
 from recipes.start import bootstrap_of
 
 _LOOK = 2.0
@@ -248,7 +248,8 @@ async def _run(
         await job.identify()
         target = await station.smdpp.order(package, eid=job.eid)
         await job.associate()
-        orders = await cancel_open_orders(station, job.eid)
+        await cancel_open_orders(station, job.eid)
+        orders = await latest_orders(station, job.eid)
         await job.registered("register", "")
         await job.poll("first-poll")
         profiles = await job.profiles("profiles")

@@ -15,7 +15,7 @@ from bench.errors import DeviceFailure
 from bench.station.interfaces import EimOrder, ProfileOrder
 from recipes.device_job import DeviceJob, Listed
 from recipes.parameters import DeviceDeadlines, Profiles
-from recipes.servers import cancel_open_orders, missing_events
+from recipes.servers import cancel_open_orders, latest_orders, missing_events
 from recipes.start import bootstrap_of, downloaded_by
 from recipes.words import listing, results_of
 
@@ -75,7 +75,8 @@ class DeviceProfiles(DeviceJob):
             target = await station.smdpp.order(self.given.profile, eid=self.eid)
             station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
             await self.associate()
-            orders = await cancel_open_orders(station, self.eid)
+            await cancel_open_orders(station, self.eid)
+            orders = await latest_orders(station, self.eid)
             await self.registered("register-left-over", "")
             await self.poll("first-poll")
             profiles = await self.profiles("profiles")

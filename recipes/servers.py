@@ -21,7 +21,8 @@ async def forwarded(station: Station, eid: str) -> str:
     """Wait until the eIM has passed on what it acknowledged; return why it could not, '' when it has."""
     if is_external(station.eim):  # what is on its way there is seen at the SM-DP+ only
         return ""
-    found = await station.eim.notifications(eid, wait=FORWARDED_WITHIN)
+    ask = getattr(station.eim, "notifications_queued", station.eim.notifications)  # of thousands after a soak
+    found = await ask(eid, wait=FORWARDED_WITHIN)
     left = [item for item in found if item.get("state") == "queued"]
     return f"the eIM could not forward {len(left)}: {left[-1].get('last_error')}" if left else ""
 
@@ -70,11 +71,20 @@ def _without_notifications(station: Station, state: ProfileState) -> DeviceFailu
     return None
 
 
-async def cancel_open_orders(station: Station, eid: str) -> Sequence[EimOrder]:
-    """Cancel what an earlier run left open at the eIM; return all orders, oldest first."""
-    orders = await station.eim.orders(eid)
-    for order in orders:
-        if not order.final:
-            await station.eim.cancel(order.order_id)
-            station.note(f"cancelled eIM order {order.order_id} ({order.kind}) left by an earlier run")
-    return orders
+async def cancel_open_orders(station: Station, eid: str) -> None:
+    """Cancel what an earlier run left open at the eIM."""
+    for order in await open_orders(station, eid):
+        await station.eim.cancel(order.order_id)
+        station.note(f"cancelled eIM order {order.order_id} ({order.kind}) left by an earlier run")
+
+
+async def open_orders(station: Station, eid: str) -> Sequence[EimOrder]:
+    """Return the orders that are not final; these alone are asked for where that can be: a soak leaves thousands."""
+    ask = getattr(station.eim, "open_orders", station.eim.orders)
+    return [order for order in await ask(eid) if not order.final]
+
+
+async def latest_orders(station: Station, eid: str) -> Sequence[EimOrder]:
+    """Return what is known of earlier orders, oldest first: the last thousand where that many can be asked for."""
+    found: Sequence[EimOrder] = await getattr(station.eim, "latest_orders", station.eim.orders)(eid)
+    return found

@@ -12,7 +12,7 @@ from bench.errors import DeviceFailure
 from bench.station.drivers import WrongInstrument
 from bench.station.interfaces import CardProfile, EimOrder, ProfileOrder, offers
 from recipes.job import Job
-from recipes.servers import cancel_open_orders
+from recipes.servers import cancel_open_orders, latest_orders
 from recipes.words import OnCard, listing, order_failed, results_of
 
 P = TypeVar("P", bound=OnCard)
@@ -47,7 +47,8 @@ async def reach(job: Job, *, installed: bool = False, network: bool = False) -> 
         target = await station.smdpp.order(job.package, eid=job.eid)
         station.note(f"SM-DP+ {target.smdp_address} has {target.iccid} ready as {target.matching_id}")
         await associate(job)
-        orders = await cancel_open_orders(station, job.eid)
+        await cancel_open_orders(station, job.eid)
+        orders = await latest_orders(station, job.eid)
         profiles = await job.profiles()
         start = bootstrap_of(profiles, target.iccid, job.bootstrap_iccid, orders)
         step.note(listing(profiles))

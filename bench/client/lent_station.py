@@ -61,7 +61,8 @@ class StationSession:
     def request(self, op: str, **more: Any) -> Any:
         """Send one request and return its value. Raises what the station raised, by its kind."""
         if self._connection is None:
-            raise BenchError("the session is closed", where=str(self.folder))
+            hint = "the station is given back with the session: open another one for further calls"
+            raise BenchError("the session is closed", where=str(self.folder), hint=hint)
         self._connection.sendall(json.dumps({"op": op, **more}, default=_json).encode() + b"\n")
         line = self._stream.readline()
         if not line:

@@ -290,7 +290,9 @@ def _own(folder: Path) -> SoakHandle:
         pid = spawn(command, descriptors={0: null, 1: null, 2: null, 3: reading_end}, new_session=True)
     except OSError as error:
         os.close(front)
-        raise BenchError(f"the soak's process cannot be started: {error.strerror}", where=sys.executable) from error
+        hint = "bench doctor tells what this host lacks; its limits may be reached (ulimit -a)"
+        what = f"the soak's process cannot be started: {error.strerror}"
+        raise BenchError(what, where=sys.executable, hint=hint) from error
     finally:
         os.close(null)
         os.close(reading_end)

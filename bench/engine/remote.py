@@ -140,7 +140,10 @@ class _Lent:
         step, self._step = self._step, None
         if step is None:
             return
-        error = DeviceFailure(message.splitlines()[-1] if message else outcome) if outcome == "failed" else None
+        error: DeviceFailure | None = None
+        if outcome == "failed":
+            what = message.splitlines()[-1] if message else outcome
+            error = DeviceFailure(what, hint="the program that the station is lent to shows the whole of it")
         await step.__aexit__(type(error) if error else None, error, None)
 
 

@@ -146,6 +146,12 @@ class Owner:
         """Whether no further cycle begins."""
         return bool(self.book.state.stopped)
 
+    def pause(self, seconds: float) -> None:
+        """Leave a station alone for a while; over at once when no further cycle begins."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self.stopping:
+            time.sleep(0.1)
+
     # --- looking after it -----------------------------------------------------------------------------------------
 
     def _deadline(self) -> float | None:
@@ -418,9 +424,7 @@ class Worker(threading.Thread):
             subject = f"soak {self.owner.plan.name}: station {self.station} is quarantined: {why}"
             self.owner.alerts.send("quarantine", subject, subject, {"station": self.station})
             return
-        until = time.monotonic() + min(2.0**count, _LONGEST_WAIT)
-        while time.monotonic() < until and not self.owner.stopping:
-            time.sleep(0.1)
+        self.owner.pause(min(2.0**count, _LONGEST_WAIT))
 
 
 def _bench_failed(folder: Path) -> bool:

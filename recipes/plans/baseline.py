@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from bench.engine.recipe import Range, Station, recipe
 from bench.errors import DeviceFailure, Refused
-from bench.station.interfaces import EimOrder
 from recipes import start
 from recipes.job import Job
 from recipes.parameters import Deadlines, Profiles
 from recipes.plans.full_cycle import EFFECTS, NEEDS
+from recipes.servers import open_orders
 from recipes.words import listing
 
 _FPLMN = 0x6F7B
@@ -60,10 +59,10 @@ async def baseline_check(
         if left:
             wrong.append(f"{len(left)} notifications wait on the card")
     async with station.step("eim") as step:
-        open_orders = [order for order in await _open_orders(station, job.eid) if not order.final]
-        step.measure("open_orders", len(open_orders))
-        if open_orders:
-            wrong.append(f"orders open at the eIM: {', '.join(f'{order.kind} {order.state}' for order in open_orders)}")
+        orders = await open_orders(station, job.eid)
+        step.measure("open_orders", len(orders))
+        if orders:
+            wrong.append(f"orders open at the eIM: {', '.join(f'{order.kind} {order.state}' for order in orders)}")
     async with station.step("attach") as step:
         if job.by_radio and not wrong:  # with another profile enabled this would wait in vain for minutes
             seen = await station.modem.wait_registered(
@@ -114,10 +113,3 @@ async def _fplmn(station: Station) -> int | None:
         return len(await station.modem.forbidden_plmns())
     except Refused:
         return None
-
-
-async def _open_orders(station: Station, eid: str) -> Sequence[EimOrder]:
-    """Return the orders that are not final, as far as the eIM can be asked for these alone: a soak leaves thousands."""
-    asked = getattr(station.eim, "open_orders", None)
-    found: Sequence[EimOrder] = await (asked(eid) if asked is not None else station.eim.orders(eid))
-    return found

@@ -65,6 +65,33 @@ def test_forwarded_as_it_came_before_the_answer(pki: Pki, tmp_path: Path) -> Non
     run(pki, tmp_path, server, use)
 
 
+def test_those_that_wait_are_told_apart_without_reading_the_others(pki: Pki, tmp_path: Path) -> None:
+    """A soak asks in each cycle, when thousands were forwarded: the index of the few that wait answers."""
+
+    async def use(lab: Lab) -> None:
+        store = lab.context.store
+        for event in ("0640", "0520"):
+            assert (await lab.answer(handle(lab.card.notification(event)))).status == 204
+        assert store.any_queued() and store.any_queued(EID) and not store.any_queued("9" * 32)
+        first, second = store.notifications(EID, state="queued")
+        assert store.notifications(EID, state="forwarded") == []
+        assert store.notifications(EID, state="queued", newest=1) == [second]
+        lab.esipa.forwarder.now()
+        await until(lab, lambda: not store.any_queued(EID))
+        assert not store.any_queued()
+        assert store.notifications(EID, state="queued") == []
+        assert [note.id for note in store.notifications(state="forwarded")] == [first.id, second.id]
+        asked: list[str] = []
+        store._db.set_trace_callback(asked.append)
+        store.any_queued(EID)
+        store.notifications(EID, state="queued")
+        store._db.set_trace_callback(None)
+        plans = [str(store._db.execute(f"EXPLAIN QUERY PLAN {text}").fetchall()) for text in asked]
+        assert len(plans) == 2 and all("notifications_waiting" in plan for plan in plans), plans
+
+    run(pki, tmp_path, accepting(), use, forward_wait=0.0)
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_what_is_stored_is_acknowledged_and_forwarded_afterwards(pki: Pki, tmp_path: Path, asked: bool) -> None:
     server = accepting()

@@ -203,6 +203,7 @@ def test_operator_needs_the_token(shared: Running) -> None:
         ("GET", "/orders/1?wait=x", None, 404),
         ("POST", "/orders/999999/cancel", None, 404),
         ("GET", "/orders?newest=0", None, 400),
+        ("GET", "/notifications?state=dance", None, 400),
         ("PUT", "/routes/a", {"target": "nowhere"}, 400),
         ("PUT", "/routes/a", {}, 400),
         ("GET", "/nothing", None, 404),

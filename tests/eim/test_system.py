@@ -63,8 +63,14 @@ def test_the_whole_job(base: Path, tmp_path: Path) -> None:
             assert events == ["install", "enable"]
             assert {item["event"] for item in notes} >= {"install", "enable"}
 
+            assert await lab.client.notifications_queued(EID, wait=10.0) == []
             listed = await lab.client.order_list(EID)
+            assert [item.order_id for item in await lab.client.open_orders(EID)] == [listed.order_id]
+            every = [download.order_id, enable.order_id, listed.order_id]
+            assert [item.order_id for item in await lab.client.latest_orders(EID)] == every
+            assert [item.order_id for item in await lab.client.latest_orders(EID, 2)] == every[1:]
             await lab.ipa.poll()
+            assert await lab.client.open_orders(EID) == []
             shown = await lab.client.show(listed.order_id)
             assert shown.state == "done"
             profiles: Any = shown.result["profiles"]

@@ -340,6 +340,17 @@ def test_repeats_forget_the_least_recent() -> None:
     assert repeats.count("first", b"x") == 1
 
 
+def test_repeats_keep_no_peer_whose_windows_are_over() -> None:
+    """A soak sends an SM-DP+ new requests for days, each of them a peer of its own."""
+    now = 0.0
+    repeats = Repeats(limit=3, window=10.0, clock=lambda: now)
+    for number in range(500):
+        now = float(number)
+        assert repeats.count(str(number), b"x") == 1
+        assert repeats.count("stuck", b"y") == number % 11 + 1, "who goes on is kept as long as it counts"
+    assert len(repeats._peers) <= 14
+
+
 def test_who_goes_away_fills_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def play(table: Misbehaviours, url: str, context: ssl.SSLContext, operator: str) -> None:
         port = int(operator.rpartition("/")[0].rpartition(":")[2])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,16 @@ def project(tmp_path: Path) -> Iterator[tuple[Path, SupplyServer, dict[str, str]
         yield tmp_path, server, environment
 
 
+INSTALLED = [entry.value for entry in entry_points(group="pytest11", name="esim-bench")]
+
+
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-p", "bench.pytest_plugin", "-p", "no:cacheprovider", *arguments]
+    """Return pytest as a person calls it: the plugin comes by its entry point, by name only where it is not installed.
+
+    Both at once would be one plugin under two names, which pytest refuses.
+    """
+    named = () if INSTALLED or "bench.pytest_plugin" in arguments else ("-p", "bench.pytest_plugin")
+    return [sys.executable, "-m", "pytest", *named, "-p", "no:cacheprovider", *arguments]
 
 
 def pytest_of(project: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -80,6 +89,22 @@ def test_it_is_inert_until_asked_for(project: tuple[Path, SupplyServer, dict[str
     assert "pytest --bench-station NAME" in done.stdout
     assert server.connections == 0
     assert not (folder / "home").exists()
+
+
+def test_the_entry_point_is_the_plugin() -> None:
+    if not INSTALLED:
+        pytest.skip("the distribution esim-bench is not installed: its entry points are not there")
+    assert INSTALLED == ["bench.pytest_plugin"]
+
+
+def test_by_its_name_where_plugins_are_not_loaded_by_themselves(
+    project: tuple[Path, SupplyServer, dict[str, str]],
+) -> None:
+    folder, _, environment = project
+    (folder / "test_bench.py").write_text(TESTS)
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    done = pytest_of(folder, environment, "-p", "bench.pytest_plugin", "test_own.py", "test_bench.py")
+    assert "1 passed, 4 skipped" in done.stdout, done.stdout + done.stderr
 
 
 def test_it_imports_nothing_heavy() -> None:

@@ -1,16 +1,43 @@
-"""What the soaks of these tests do on a supply: on for a moment, off."""
+"""What the soaks of these tests do on a supply: on for a moment or until they may go on, off."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.engine.recipe import Station, recipe
+
+LINGERED = "lingered to its end"
 
 
 @recipe(title="A moment of power", needs=("power",))
-async def moment(station: Station, hold: float = 0.1) -> None:
+async def moment(station: Station, hold: float = 0.1, gate: str = "") -> None:
+    """Hold the output on; with ``gate``, a folder, until there is a file ``open`` or a ``token`` in it to take."""
     async with station.step("on"):
         await station.power.set_output(True)
         station.note("on")
         await station.clock.sleep(hold)
+        while gate and not (Path(gate) / "open").exists() and not _token(Path(gate)):
+            await station.clock.sleep(0.02)
     async with station.step("off") as step:
         await station.power.set_output(False)
         step.measure("draw", station.random.random())
+
+
+def _token(gate: Path) -> bool:
+    try:
+        (gate / "token").unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@recipe(title="Slow to tear down", needs=("power",), teardown_within=90.0)
+async def lingering(station: Station, hold: float = 0.1, gate: str = "") -> None:
+    """As ``moment``, but its teardown goes on for a minute."""
+    try:
+        await moment(station, hold=hold, gate=gate)
+    finally:
+        for _ in range(600):
+            station.note("lingering")
+            await station.clock.sleep(0.1)
+        station.note(LINGERED)

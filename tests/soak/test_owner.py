@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ def made(tmp_path: Path, text: str = PLAN, verdict: Verdict | None = None, **mor
     folder = books.create(runs, file, plan, 3)
     fake = FakeRuns(plan, folder, runs, **({"verdict": verdict} if verdict else {}), **more)
     return folder, fake
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have no station left alone in real time; return for how long it would have been."""
+    asked: list[float] = []
+    monkeypatch.setattr(Owner, "pause", lambda _self, seconds: asked.append(seconds))
+    return asked
 
 
 def test_a_plan_is_worked_off_and_passes(tmp_path: Path) -> None:
@@ -100,13 +109,24 @@ def test_a_cycle_in_progress_is_repeated_with_its_own_seed(tmp_path: Path) -> No
     assert books.state_of(folder).stations["a"].interrupted == 1
 
 
-def test_a_cycle_that_never_ends_does_not_stop_the_night(tmp_path: Path) -> None:
+def test_a_cycle_that_never_ends_does_not_stop_the_night(tmp_path: Path, pauses: list[float]) -> None:
     text = PLAN + "[stop]\nbench_errors = 1000\n"
     folder, fake = made(tmp_path, text, lambda _s, item, _a: "die" if item.index == 5 else "pass")
     Owner(folder, fake).run()
     state = books.state_of(folder)
     assert [attempt for _, index, attempt, _ in fake.done if index == 5] == [1, 2, 3]
     assert state.stations["a"].finished == 11
+    assert pauses[:2] == [2.0, 4.0]
+
+
+def test_a_pause_is_over_when_the_soak_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    owner = Owner(*made(tmp_path))
+    begun = time.monotonic()
+    owner.pause(0.2)
+    assert time.monotonic() - begun >= 0.2
+    owner.finish("asked for")
+    owner.pause(600.0)
 
 
 def test_bench_errors_quarantine_a_station_and_hide_no_failure(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from engine.double import SupplyServer, supply, write_bench  # type: ignore[impo
 
 from bench import client
 from bench.client import soak as soaks
+from bench.run import folder as places
 from bench.run import liveness
+from bench.run.reader import read
 from bench.soak import book as books
 from bench.soak import morning
 from bench.soak.index import Index
+from tests.soak.power_recipes import LINGERED
 
 RECIPE = Path(__file__).with_name("power_recipes.py")
 PLAN = """
@@ -31,12 +34,18 @@ on_hangup = "{hangup}"
 [baseline]
 check = ""
 [[recipes]]
-recipe = "{recipe}:moment"
-parameters = {{ hold = {hold} }}
+recipe = "{recipe}:{name}"
+parameters = {{ hold = {hold}, gate = "{gate}" }}
 [stop]
 bench_errors = 5
 """
 DEADLINE = 90.0
+
+
+def plan_of(**more: object) -> str:
+    """Return the plan's text with what is given instead of its usual values."""
+    usual = {"cycles": 6, "segment": 3, "hold": 0.1, "hangup": "go-on", "recipe": RECIPE, "name": "moment", "gate": ""}
+    return PLAN.format(**{**usual, **more})
 
 
 class Soak:
@@ -45,13 +54,25 @@ class Soak:
         self.server = server
         self.config = write_bench(folder, server.port)
         self.handles: list[soaks.SoakHandle] = []
+        self.gate = folder / "gate"
 
-    def start(self, *, cycles: int = 6, segment: int = 3, hold: float = 0.1, hangup: str = "go-on") -> soaks.SoakHandle:
+    def start(self, **more: object) -> soaks.SoakHandle:
         plan = self.folder / "moments.toml"
-        plan.write_text(PLAN.format(cycles=cycles, segment=segment, hold=hold, hangup=hangup, recipe=RECIPE))
+        plan.write_text(plan_of(**more))
         handle = soaks.start(str(plan), config=self.config)
         self.handles.append(handle)
         return handle
+
+    def start_gated(self, **more: object) -> soaks.SoakHandle:
+        """Start cycles that hold the output on until ``let_one`` or ``let_all``."""
+        self.gate.mkdir()
+        return self.start(hold=0.0, gate=self.gate, **more)
+
+    def let_one(self) -> None:
+        (self.gate / "token").touch()
+
+    def let_all(self) -> None:
+        (self.gate / "open").touch()
 
     def resume(self, folder: Path) -> soaks.SoakHandle:
         handle = soaks.resume(folder)
@@ -115,13 +136,13 @@ def expected() -> list[tuple[int, float]]:
     from bench.soak.plan import loads
     from bench.soak.schedule import Schedule
 
-    plan = loads(PLAN.format(cycles=8, segment=3, hold=0.1, hangup="go-on", recipe=RECIPE))
+    plan = loads(plan_of(cycles=8))
     return [(item.index, random.Random(item.seed).random()) for item in Schedule(plan, 5, "lab")]
 
 
 def test_another_station_than_the_plans_is_kept(bed: Soak) -> None:
     plan = bed.folder / "other.toml"
-    text = PLAN.format(cycles=1, segment=1, hold=0.1, hangup="go-on", recipe=RECIPE.name)
+    text = plan_of(cycles=1, recipe=RECIPE.name)
     plan.write_text(text.replace('["lab"]', '["nowhere"]'))
     (bed.folder / RECIPE.name).write_text(RECIPE.read_text())
     handle = soaks.start(str(plan), config=bed.config, stations=("lab",))
@@ -146,7 +167,7 @@ def test_a_soak_runs_to_its_end_and_reports(bed: Soak, expected: list[tuple[int,
 def test_killed_in_a_cycle_the_output_goes_off_and_the_soak_goes_on(
     bed: Soak, expected: list[tuple[int, float]], victim: str
 ) -> None:
-    handle = bed.start(cycles=3, segment=3, hold=1.0)
+    handle = bed.start_gated(cycles=2)
     run = bed.run_folder(handle.folder)
     bed.until_on()
     status = client.status(run)
@@ -156,28 +177,32 @@ def test_killed_in_a_cycle_the_output_goes_off_and_the_soak_goes_on(
     while bed.server.on and time.monotonic() < killed + 30:
         time.sleep(0.005)
     assert not bed.server.on
+    bed.let_all()
     assert handle.wait() == 0
-    assert bed.draws(handle.folder) == expected[:3]
+    assert bed.draws(handle.folder) == expected[:2]
     assert sum(state.interrupted for state in books.state_of(handle.folder).stations.values()) == 1
 
 
 def test_the_owner_killed_the_run_goes_on_and_is_taken_over(bed: Soak, expected: list[tuple[int, float]]) -> None:
-    handle = bed.start(cycles=6, segment=4, hold=0.3)
+    handle = bed.start_gated(cycles=4, segment=3)
+    bed.let_one()
     bed.until(handle.folder, lambda event: event["type"] == "cycle")
     os.kill(handle.pid, signal.SIGKILL)
     assert handle.wait() == 3
     assert [info.state for info in soaks.soaks(bed.folder / "runs")] == ["broken"]
     again = bed.resume(handle.folder)
+    bed.let_all()
     assert again.wait() == 0
-    assert bed.draws(handle.folder) == expected[:6]
+    assert bed.draws(handle.folder) == expected[:4]
     state = books.state_of(handle.folder)
     assert state.stations["lab"].interrupted == 0
     assert state.resumes == 1
 
 
 def test_everything_killed_at_once_is_made_safe_and_resumed(bed: Soak, expected: list[tuple[int, float]]) -> None:
-    handle = bed.start(cycles=4, segment=4, hold=1.0)
+    handle = bed.start_gated(cycles=2)
     run = bed.run_folder(handle.folder)
+    bed.let_one()
     bed.until(handle.folder, lambda event: event["type"] == "cycle")
     bed.until_on()
     status = client.status(run)
@@ -188,31 +213,47 @@ def test_everything_killed_at_once_is_made_safe_and_resumed(bed: Soak, expected:
         os.kill(pid, signal.SIGKILL)
     handle.wait()
     assert bed.server.on  # nobody is left, and this supply has no watchdog: the next command switches it off
+    bed.let_all()
     again = bed.resume(handle.folder)
     assert again.wait() == 0
-    assert bed.draws(handle.folder) == expected[:4]
+    assert bed.draws(handle.folder) == expected[:2]
     assert not bed.server.on
 
 
 def test_ctrl_c_once_finishes_the_cycle_and_resume_goes_on(bed: Soak, expected: list[tuple[int, float]]) -> None:
-    handle = bed.start(cycles=8, segment=8, hold=0.5)
+    handle = bed.start_gated(cycles=4, segment=4)
+    bed.let_one()
     bed.until(handle.folder, lambda event: event["type"] == "cycle")
     bed.until_on()
     handle.interrupt()
+    bed.until(handle.folder, lambda event: event["data"].get("level") == 1)
+    bed.let_all()
     assert handle.wait() in (0, 5)
-    done = bed.draws(handle.folder)
-    assert done == expected[: len(done)]
-    assert 2 <= len(done) < 8
+    assert bed.draws(handle.folder) == expected[:2]
     assert books.state_of(handle.folder).stations["lab"].interrupted == 0
     again = bed.resume(handle.folder)
     assert again.wait() == 0
-    assert bed.draws(handle.folder) == expected
+    assert bed.draws(handle.folder) == expected[:4]
 
 
-@pytest.mark.parametrize("times", [2, 3])
-def test_ctrl_c_again_ends_the_cycle_in_progress(bed: Soak, times: int) -> None:
-    handle = bed.start(cycles=2, segment=2, hold=120.0)
-    bed.run_folder(handle.folder)
+def test_ctrl_c_again_ends_the_cycle_in_progress(bed: Soak) -> None:
+    handle = bed.start(cycles=2, segment=2, hold=600.0)
+    run = bed.run_folder(handle.folder)
+    interrupted(bed, handle, times=2)
+    assert [event["data"] for event in read(run / places.JOURNAL) if event["type"] == "run-end"]
+
+
+def test_ctrl_c_a_third_time_waits_for_no_teardown(bed: Soak) -> None:
+    handle = bed.start(cycles=2, segment=2, hold=600.0, name="lingering")
+    run = bed.run_folder(handle.folder)
+    interrupted(bed, handle, times=3)
+    notes = [event["data"].get("text") for event in read(run / places.JOURNAL) if event["type"] == "note"]
+    assert "lingering" in notes
+    assert LINGERED not in notes
+
+
+def interrupted(bed: Soak, handle: soaks.SoakHandle, *, times: int) -> None:
+    """Ask so often, each time once the last was taken, and find the soak ended and safe, its cycle in progress."""
     bed.until_on()
     begun = time.monotonic()
     for level in range(1, times + 1):
@@ -226,12 +267,13 @@ def test_ctrl_c_again_ends_the_cycle_in_progress(bed: Soak, times: int) -> None:
 
 @pytest.mark.parametrize(("hangup", "ends"), [("go-on", False), ("stop", True)])
 def test_the_terminal_closed(bed: Soak, hangup: str, ends: bool) -> None:
-    handle = bed.start(cycles=3, segment=3, hold=1.5, hangup=hangup)
+    handle = bed.start_gated(cycles=2, hangup=hangup)
     bed.run_folder(handle.folder)
     bed.until_on()
     os.close(handle._front)
     os.kill(handle.pid, signal.SIGHUP)
+    if not ends:
+        bed.let_all()
     handle.wait()
     assert not bed.server.on
-    finished = books.state_of(handle.folder).stations["lab"].finished
-    assert finished < 3 if ends else finished == 3
+    assert books.state_of(handle.folder).stations["lab"].finished == (0 if ends else 2)
