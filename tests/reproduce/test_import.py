@@ -332,6 +332,7 @@ def test_damaged_archives_are_listed(at: int, value: int) -> None:
             "modem-hang-1", "modem-hang", {"until": "supply"}, Moment(log="nas", match={"cause": 17}, after=(1.0, 2.0))
         ),
         Condition("eim-misbehave-1", "eim-misbehave", {"name": "wrong-counter", "count": 0}),
+        Condition("link-delay-1", "link-delay", {"delay": 0.5}, Moment(urc="+CEREG: 5*", after=(1.0, 20.0))),
         Condition("power-cut-1", "power-cut", {"seconds": 1.0}, Moment(apdu=(3, 9), phase="after")),
     ],
     ids=lambda item: item.name,
