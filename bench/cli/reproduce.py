@@ -85,7 +85,7 @@ def reproduce(
         chosen = replace(chosen, seed=seed)
     player = RunPlayer(config_of(obj), station=station)
     simulated = _simulated(obj, player.station_of(chosen))
-    rows = station_table.compare(chosen, station_table.station_facts(chosen.world, {}))
+    before = rows = station_table.compare(chosen, station_table.station_facts(chosen.world, {}))
     able = station_table.playable(chosen, simulated=simulated, has=())
     if not as_json:
         _head(chosen, rows, able)
@@ -127,6 +127,8 @@ def reproduce(
     else:
         for line in found.lines():
             click.echo(line)
+        if rows != before:
+            _table(rows)
         click.echo(f"field against station: {station_table.verdict(rows)}; {'simulated' if simulated else 'real'}")
     sys.exit(0 if good else 1)
 
@@ -160,17 +162,21 @@ def _head(chosen: Any, rows: Any, able: Any) -> None:
     click.echo(chosen.title)
     if chosen.summary:
         click.echo(f"  {chosen.summary}")
-    if rows:
-        click.echo("field against station")
-        for row in rows:
-            name = row.what.replace("_", " ")
-            click.echo(f"  {name:<16}{row.field or '?':<26}{row.station or '?':<26}{row.likeness}")
+    _table(rows)
     click.echo(f"  {station_table.verdict(rows)}")
     click.echo("conditions" if able else "conditions: none")
     for item in able:
         instead = f"; stands in: {item.stands_in}" if item.stands_in else ""
         how = f"by {item.by}" if item.can else f"CANNOT be created here{instead}"
         click.echo(f"  {item.condition.name}: {item.condition.text}  ({how})")
+
+
+def _table(rows: Any) -> None:
+    if rows:
+        click.echo("field against station")
+    for row in rows:
+        name = row.what.replace("_", " ")
+        click.echo(f"  {name:<16}{row.field or '?':<26}{row.station or '?':<26}{row.likeness}")
 
 
 def _list(obj: Mapping[str, Any], as_json: bool) -> None:

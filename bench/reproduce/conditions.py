@@ -191,9 +191,9 @@ class Condition:
             made |= {"at": "apdu", "n": list(at.apdu) if isinstance(at.apdu, tuple) else at.apdu}
             made |= {name: getattr(at, name) for name in ("of", "phase", "ins") if getattr(at, name)}
         elif at.urc:
-            made |= {"at": "log", "what": "urc", "like": {"line": at.urc}, "n": at.count, "delay": after or 0.0}
+            made |= {"at": "log", "what": "urc", "like": {"line": at.urc}, "n": at.count, "later": after or 0.0}
         elif at.log:
-            made |= {"at": "log", "what": at.log, "match": dict(at.match or {}), "n": at.count, "delay": after or 0.0}
+            made |= {"at": "log", "what": at.log, "match": dict(at.match or {}), "n": at.count, "later": after or 0.0}
         else:
             made["at"] = after or "now"
         if at.step:

@@ -92,10 +92,18 @@ def calls_of(packets: Iterable[Packet]) -> list[Call]:
 
 
 def call_of(made: Exchange, begin_ns: int = 0) -> Call:
-    """Return one exchange as a call."""
+    """Return one exchange as a call.
+
+    A function of the card is one of lane ``apdu`` also where an AT log has it, inside +CGLA or +CSIM: that is where a
+    run of the bench has it, which the call is compared with.
+    """
+    lane, _, name = made.lane.partition(":")
+    if made.kind == "card" and lane == "at":
+        lane = "apdu"
     request = made.request.decode("latin-1").strip() if made.kind in ("at", "urc") else ""
     text = " | ".join(part for part in (request, made.result, *made.lines, made.note) if part)
-    return Call(made.lane, made.function, made.result, made.ok, made.step, text, (made.start_ns - begin_ns) / 1e9)
+    where = f"{lane}:{name}" if name else lane
+    return Call(where, made.function, made.result, made.ok, made.step, text, (made.start_ns - begin_ns) / 1e9)
 
 
 def course_of(folder: Path) -> Course:

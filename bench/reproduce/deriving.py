@@ -111,7 +111,7 @@ def from_fault(fault: Mapping[str, Any], number: int, source: str) -> Condition 
         else:
             more |= {"log": str(fault.get("what", "")), "match": plain(dict(fault.get("match") or {})) or None}
         more["count"] = fault["n"] if isinstance(fault.get("n"), int) else 1
-        after = fault.get("delay", 0.0)
+        after = fault.get("later", 0.0 if "delay" in keys else fault.get("delay", 0.0))
     elif at != "now":
         after = at
     pair: list[Any] = [tuple(item) if isinstance(item, list) else item for item in (after, apdu)]

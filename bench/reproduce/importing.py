@@ -20,6 +20,7 @@ from bench.reproduce.course import course_of
 from bench.reproduce.errors import ReproduceError
 from bench.reproduce.formats_text import Lines
 from bench.reproduce.imported import Imported, Source
+from bench.reproduce.station_table import modem_facts
 from bench.run import folder as places
 
 _BUNDLE: Final = ("README.txt", "replaced.json")
@@ -121,17 +122,9 @@ def _run(folder: Path, name: str) -> Source:
     source.recognised["calls"] = len(source.course.calls)
     order = manifest.get("order")
     source.order = order if isinstance(order, dict) else {}
-    source.facts.update({name: value for name, value in _identities(manifest).items() if value})
-    return source
-
-
-def _identities(manifest: dict[str, Any]) -> dict[str, str]:
     found = manifest.get("identities")
-    table = found if isinstance(found, dict) else {}
-    return {
-        "modem": str(table.get("modem_model") or table.get("modem") or ""),
-        "modem_firmware": str(table.get("modem_firmware") or table.get("firmware") or ""),
-    }
+    source.facts.update(modem_facts(found if isinstance(found, dict) else {}))
+    return source
 
 
 def _guarded(path: Path, name: str) -> Source:

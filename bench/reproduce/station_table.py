@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,6 +26,8 @@ class Row:
         """``unknown`` where either side does not tell."""
         if not self.field or not self.station:
             return "unknown"
+        if self.what == "modem" and _same_model(self.field, self.station):
+            return "same"
         return "same" if _plain(self.field) == _plain(self.station) else "different"
 
 
@@ -45,15 +48,23 @@ def compare(scenario: Scenario, station: Mapping[str, str]) -> list[Row]:
 
 
 def verdict(rows: Collection[Row]) -> str:
-    """Return what the table says of every result, in a sentence."""
+    """Return what the table says of every result, in a sentence: what differs, and which side does not tell what."""
+    if not any(row.field for row in rows):
+        here = ", ".join(f"{_name(row)} {row.station}" for row in rows)
+        played = f" (here: {here})" if here else ""
+        return f"nothing is known of the device in the field{played}: what comes back here need not be its failure"
     told = []
-    for likeness in ("different", "unknown"):
-        names = [row.what.replace("_", " ") for row in rows if row.likeness == likeness]
-        told += [f"{', '.join(names)} {'differ' if likeness == 'different' else 'unknown'}"] if names else []
-    missing = not rows
-    if missing:
-        return "nothing is known of the device in the field: what comes back here need not be its failure"
+    for what, chosen in (
+        ("differ", [row for row in rows if row.likeness == "different"]),
+        ("unknown in the field", [row for row in rows if not row.field]),
+        ("unknown here", [row for row in rows if not row.station]),
+    ):
+        told += [f"{', '.join(_name(row) for row in chosen)} {what}"] if chosen else []
     return "; ".join(told) if told else "everything that is known is the same"
+
+
+def _name(row: Row) -> str:
+    return row.what.replace("_", " ")
 
 
 def playable(scenario: Scenario, *, simulated: bool, has: Collection[str]) -> list[Playable]:
@@ -69,18 +80,32 @@ def playable(scenario: Scenario, *, simulated: bool, has: Collection[str]) -> li
     return made
 
 
+def modem_facts(identities: Mapping[str, Any]) -> dict[str, str]:
+    """Return modem and firmware of a run's identities as rows of the table: manufacturer and model, never the IMEI."""
+    maker, _, rest = str(identities.get("modem") or "").partition("/")
+    name = " ".join(part for part in (maker, rest.partition("/")[0]) if part not in ("", "?"))
+    facts = {"modem": name, "modem_firmware": str(identities.get("modem firmware") or "")}
+    return {key: value for key, value in facts.items() if value}
+
+
 def station_facts(world: Mapping[str, Any], identities: Mapping[str, str]) -> dict[str, str]:
     """Return what a station tells of itself, by DEVICE, from its world's options and the identities of a run."""
     facts = {
-        "modem": identities.get("modem_model", identities.get("modem", "")) or str(world.get("modem", "")),
-        "modem_firmware": identities.get("modem_firmware", identities.get("firmware", "")),
+        "modem": str(world.get("modem", "")),
         "device_firmware": str(world.get("firmware", "")),
         "rat": str(world.get("rat", "")),
         "ipa": str(world.get("ipa", "")),
-        "operator": identities.get("plmn", ""),
+        **modem_facts(identities),
     }
     return {name: value for name, value in facts.items() if value}
 
 
 def _plain(text: str) -> str:
     return "".join(character for character in text.lower() if character.isalnum())
+
+
+def _same_model(one: str, other: str) -> bool:
+    """Whether two name one model, the one with its manufacturer (ATI, *IDN?) and the other perhaps without (CGMM)."""
+    words = [[_plain(word) for word in re.split(r"[\s/]+", text) if _plain(word)] for text in (one, other)]
+    shorter, longer = sorted(words, key=len)
+    return bool(shorter) and longer[-len(shorter) :] == shorter

@@ -133,7 +133,7 @@ def test_a_condition_becomes_an_entry_that_the_world_takes() -> None:
     faults = scenario.world_options()["faults"]
     assert faults == [
         {"do": "brown-out", "volts": 2.5, "seconds": 1.0, "at": "apdu", "n": 37, "step": "download"},
-        {"do": "cell-off", "at": "log", "what": "urc", "like": {"line": "+CEREG: 5*"}, "n": 1, "delay": 2.0},
+        {"do": "cell-off", "at": "log", "what": "urc", "like": {"line": "+CEREG: 5*"}, "n": 1, "later": 2.0},
         {"do": "modem-hang", "at": [1.0, 4.0], "step": "register"},
     ]
     for fault in faults:
