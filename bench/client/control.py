@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.client.asking import ask
 from bench.errors import BenchError, ConfigurationError
 from bench.run import folder as places
 from bench.run import liveness, unsafe
@@ -286,18 +285,8 @@ def _request(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWE
         path = path.readlink() if path.is_symlink() else path
     if not liveness.alive(folder):
         return None
-    received = b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(within)
-            connection.connect(str(path))
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            while b"\n" not in received:
-                chunk = connection.recv(65536)
-                if not chunk:
-                    break
-                received += chunk
-        found = json.loads(received)
+        found = ask(str(path), request, within=within)
     except (OSError, ValueError) as error:
         if not liveness.alive(folder):
             return None
@@ -311,5 +300,4 @@ def _request(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWE
             where=f"supervisor of {folder.name}",
             hint=f"bench show {folder.name} tells how far the run is",
         )
-    answered: Mapping[str, Any] = found
-    return answered
+    return found

@@ -5,12 +5,11 @@ A session belongs to its supervisor like every run: who begins it may go, and it
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bench.client.asking import ask
 from bench.client.launch import RunHandle, StartOptions, start
 from bench.client.overview import SESSION as RECIPE
 from bench.errors import BenchError, ConfigurationError
@@ -48,25 +47,17 @@ def tell(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWER_WI
     at = parameters.get("at") if isinstance(parameters, dict) else None
     if not isinstance(at, str):
         raise ConfigurationError("this run is no manual session", where=str(folder), hint="s begins one")
-    received = b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(within)
-            connection.connect(at)
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            while b"\n" not in received:
-                chunk = connection.recv(65536)
-                if not chunk:
-                    break
-                received += chunk
-        found = json.loads(received)
-    except (OSError, ValueError) as error:
-        why = "it does not answer" if isinstance(error, TimeoutError) else "it is not there (yet, or any more)"
-        raise BenchError(f"the session cannot be told: {why}", where=folder.name, hint="bench show tells") from error
-    if not isinstance(found, dict):
+        return ask(at, request, within=within)
+    except TimeoutError as error:
+        why, hint = "it does not answer", "bench show tells how far it is"
+        raise BenchError(f"the session cannot be told: {why}", where=folder.name, hint=hint) from error
+    except ValueError as error:
         hint = f"something else listens at {at}: x stops this session, s begins another"
-        raise BenchError("the session answered something that is no object", where=folder.name, hint=hint)
-    return found
+        raise BenchError(f"the session cannot be told: {error}", where=folder.name, hint=hint) from error
+    except OSError as error:
+        why, hint = "it is not there (yet, or any more)", "bench show tells"
+        raise BenchError(f"the session cannot be told: {why}", where=folder.name, hint=hint) from error
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
