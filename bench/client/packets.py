@@ -50,6 +50,8 @@ class TraceIndex:
         self._places: list[_Place] = [_Place(_clone(self._reader))]
         self._lock = threading.Lock()
         self._read = lru_cache(maxsize=8)(self._read_block)
+        self._last: tuple[int, TraceReader, list[Packet]] = (-1, self._reader, [])
+        """The block that still grows: number, reader at its end, packets so far."""
 
     def __len__(self) -> int:
         return len(self._lane_of)
@@ -92,14 +94,20 @@ class TraceIndex:
         return block[index % _EVERY]
 
     def _block(self, number: int) -> list[Packet]:
-        # The last block still grows: it is remembered by its length.
         known = min(_EVERY, len(self._lane_of) - number * _EVERY)
         with self._lock:
-            return self._read(number, known)
+            if known == _EVERY:
+                return self._read(number)
+            if self._last[0] != number:
+                self._last = number, _clone(self._places[number].reader), []
+            _, reader, block = self._last
+            if len(block) < known:
+                block += islice(reader.packets_now(), known - len(block))
+            return block
 
-    def _read_block(self, number: int, known: int) -> list[Packet]:
+    def _read_block(self, number: int) -> list[Packet]:
         reader = _clone(self._places[number].reader)
-        return list(islice(reader.packets_now(), known))
+        return list(islice(reader.packets_now(), _EVERY))
 
     def span(self, start: int, end: int) -> Iterator[tuple[int, Packet]]:
         """Yield number and packet of ``start`` to ``end`` (not included)."""

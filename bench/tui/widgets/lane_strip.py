@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+
 from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
@@ -12,7 +14,11 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*##"
 _NAME = 8
 _LOOKED_AT = 20_000
-"""Packets counted at most: a longer trace is sampled."""
+"""Packets counted at most at a time: of more that have come at once a sample is."""
+_BINS = 1024
+"""Pieces of time in which packets are counted; when they are full, every two become one."""
+_FINEST = 1_000_000
+"""ns of a piece at first."""
 
 
 class LaneStrip(Widget):
@@ -23,16 +29,22 @@ class LaneStrip(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._index: TraceIndex | None = None
-        self._known = (-1, 0, "")
+        self._known = (-1, 0)
+        self._counted = 0
+        self._counts: dict[str, array.array[int]] = {}
+        self._piece = _FINEST
         self._rows: list[tuple[str, str]] = []
         self._mark: int | None = None
         self._span = (0, 1)
 
     def show(self, index: TraceIndex | None, mark: int | None) -> None:
         """Show a trace, with a mark at a moment (ns since 1970)."""
-        known = (len(index) if index is not None else -1, self.size.width, str(index.path) if index else "")
-        if known == self._known and mark == self._mark:
+        known = (len(index) if index is not None else -1, self.size.width)
+        if known == self._known and mark == self._mark and index is self._index:
             return
+        if index is not self._index:
+            self._counted, self._piece = 0, _FINEST
+            self._counts.clear()
         self._index, self._mark = index, mark
         rows = len(self._rows)
         if known != self._known:
@@ -41,26 +53,41 @@ class LaneStrip(Widget):
         self.refresh(layout=len(self._rows) != rows)
 
     def _count(self) -> None:
+        """Count what has come since, and spread all that was counted over the columns."""
         index, width = self._index, max(4, self.size.width - _NAME - 1)
         self._rows = []
-        if index is None or not len(index):
+        total = len(index) if index is not None else 0
+        if index is None or not total:
             return
         times = index.times
-        total = len(index)
         since, until = times[0], max(times[total - 1], times[0] + 1)
         self._span = since, until
-        counts: dict[str, list[int]] = {}
-        stride = max(1, total // _LOOKED_AT)
-        for number in range(0, total, stride):
+        stride = max(1, (total - self._counted) // _LOOKED_AT)
+        for number in range(self._counted, total, stride):
             kind = index.lane(number).partition(":")[0]
-            row = counts.setdefault(kind, [0] * width)
-            row[min(width - 1, max(0, (times[number] - since) * width // (until - since + 1)))] += 1
+            at = max(0, times[number] - since) // self._piece
+            while at >= _BINS:
+                self._coarser()
+                at //= 2
+            self._counts.setdefault(kind, array.array("L", bytes(8 * _BINS)))[at] += stride
+        self._counted = total
         look = getattr(self.app, "look", None)
         bars = _ASCII_BARS if look is not None and look.ascii else _BARS
-        for kind, row in counts.items():
+        span = until - since + 1
+        columns = [min(width - 1, at * self._piece * width // span) for at in range(_BINS)]
+        for kind, counts in self._counts.items():
+            row = [0] * width
+            for at, count in enumerate(counts):
+                row[columns[at]] += count
             most = max(row)
             drawn = "".join(bars[0 if not n else max(1, n * 8 // most)] for n in row)
             self._rows.append((kind, drawn))
+
+    def _coarser(self) -> None:
+        self._piece *= 2
+        for kind, counts in self._counts.items():
+            halved = [counts[at] + counts[at + 1] for at in range(0, _BINS, 2)]
+            self._counts[kind] = array.array("L", halved + [0] * (_BINS // 2))
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         """As many rows as lanes."""

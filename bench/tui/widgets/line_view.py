@@ -13,7 +13,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -58,6 +58,7 @@ class LineView(ScrollView, can_focus=True):
         self.cursor = 0
         self.has_cursor = cursor
         self._known = 0
+        self._base = Style()
 
     # --- what a subclass tells ---------------------------------------------------------------------------------------
 
@@ -80,7 +81,9 @@ class LineView(ScrollView, can_focus=True):
         count = self.count()
         if count != self._known:
             self._known = count
-            self.virtual_size = Size(0, count + self.HEAD)
+            # Set as an ordinary attribute it lays the whole page out again, which costs more than all the lines.
+            self.set_reactive(LineView.virtual_size, Size(0, count + self.HEAD))
+            self._scroll_update(self.virtual_size)
         if self.following or self.cursor >= count:
             self.cursor = max(0, count - 1)
             self._show_cursor()
@@ -184,10 +187,15 @@ class LineView(ScrollView, can_focus=True):
 
     # --- drawing -----------------------------------------------------------------------------------------------------
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the visible lines; their common style is found once for all of them."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Return one visible line."""
         width = self.scrollable_content_region.width
-        base = self.rich_style
+        base = self._base
         if y < self.HEAD:
             return _strip(self.head(y), base, width)
         index = y - self.HEAD + self.scroll_offset.y
