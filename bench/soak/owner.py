@@ -20,6 +20,7 @@ from bench.errors import BenchError, ConfigurationError
 from bench.run import events as kinds
 from bench.run import liveness
 from bench.run import samples as power_samples
+from bench.run.verdict import Verdict
 from bench.soak import book as books
 from bench.soak import codes as pools
 from bench.soak import plan as plans
@@ -234,6 +235,8 @@ class Owner:
     def _end(self) -> str:
         found = rules.outcome(self.plan, self.book.state)
         verdict = "aborted" if self.level >= TEARDOWN and found.verdict == "pass" else found.verdict
+        if self.book.journal.failure is not None:  # not all of it is in the book: a resume takes it from the runs
+            verdict = Verdict.BENCH_ERROR.value
         why = self.book.state.stopped or "every cycle of the plan was done"
         self.write("soak-end", {"why": why, "verdict": verdict, "told": found.why})
         self.book.close()

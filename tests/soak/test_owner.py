@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -240,3 +242,37 @@ def test_a_book_that_cannot_be_written_ends_the_soak(tmp_path: Path, monkeypatch
     again = FakeRuns(fake.plan, folder, fake.runs)
     assert Owner(folder, again).run() == "pass"
     assert sorted(index for _, index, _, _ in (*fake.done, *again.done)) == list(range(12))
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_clock_stepped_by_an_hour_moves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Run folders sort by wall time; the deadline, the order of cycles and what is finished do not depend on it."""
+    offset = 0
+    real = time.time_ns
+
+    class Stepped(datetime.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return super().now(tz) + datetime.timedelta(seconds=offset)
+
+    stepped_module = SimpleNamespace(datetime=Stepped, UTC=datetime.UTC)
+    monkeypatch.setattr(time, "time_ns", lambda: real() + offset * 1_000_000_000)
+    monkeypatch.setattr("bench.soak.owner.datetime", stepped_module)
+    monkeypatch.setattr("bench.soak.book.datetime", stepped_module)
+    text = PLAN.replace("seed = 3", 'seed = 3\nduration = "30min"')
+    folder, fake = made(tmp_path, text, lambda _s, item, attempt: "die" if (item.index, attempt) == (6, 1) else "pass")
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=30)
+    about = {**books.places.read_json(folder / books.SOAK), "until": until.isoformat()}
+    books.places.write_json(folder / books.SOAK, about)
+
+    def stepped(index: int) -> None:
+        nonlocal offset
+        offset = step if index >= 5 else 0
+
+    fake.on_cycle = stepped
+    assert Owner(folder, fake).run() == "pass"
+    assert not books.state_of(folder).stopped
+    with Index(fake.runs) as index:
+        index.update()
+        assert [cycle.cycle for cycle in index.cycles()] == list(range(12))
+    assert [index for _, index, _, _ in fake.done] == [*range(7), *range(6, 12)]
