@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import errno
+import os
 import shutil
 import threading
 import time
@@ -12,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from bench.client import soak as soaks
+from bench.errors import BenchError
 from bench.soak import book as books
 from bench.soak import samples
 from bench.soak.index import Index
@@ -242,6 +246,41 @@ def test_a_book_that_cannot_be_written_ends_the_soak(tmp_path: Path, monkeypatch
     again = FakeRuns(fake.plan, folder, fake.runs)
     assert Owner(folder, again).run() == "pass"
     assert sorted(index for _, index, _, _ in (*fake.done, *again.done)) == list(range(12))
+
+
+def test_a_folder_that_takes_no_word_of_a_stop_has_the_runs_torn_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system that became read-only the run would not see that no further cycle may begin."""
+    text = PLAN + "[stop]\nconsecutive_failures = 2\n"
+    folder, fake = made(tmp_path, text, lambda _s, item, _a: "fail the card is mute" if item.index >= 1 else "pass")
+
+    def refused(*_arguments: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(books, "request_stop", refused)
+    assert Owner(folder, fake).run() == "fail"
+    (run,) = fake.runs.glob("2*")
+    assert fake.stops == [(run.name, False)]
+
+
+def test_a_book_made_read_only_is_refused_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, fake = made(tmp_path, verdict=lambda _s, item, _a: "die" if item.index == 5 else "pass")
+    Owner(folder, fake).run()
+    known, real = (folder / books.BOOK).read_bytes(), os.open
+
+    def read_only(path: Any, flags: int, *more: Any, **named: Any) -> int:  # root may write whatever its mode says
+        if str(path) == str(folder / books.BOOK) and flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(BenchError, match="cannot be written: Read-only file system") as told:
+        soaks.resume(folder)
+    assert told.value.where == str(folder / books.BOOK) and "writable" in told.value.hint
+    assert (folder / books.BOOK).read_bytes() == known
 
 
 @pytest.mark.parametrize("step", [3600, -3600])
