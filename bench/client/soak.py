@@ -278,7 +278,20 @@ def resume(folder: Path) -> SoakHandle:
             hint=f"bench soak --follow {folder.name} shows it",
         )
     books.plan_of(folder)
+    _require_writable(folder / books.BOOK)
     return _own(folder)
+
+
+def _require_writable(book: Path) -> None:
+    """Refuse a soak whose book takes nothing, before anything is switched on. Raises BenchError."""
+    try:
+        os.close(os.open(book, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
+    except OSError as error:
+        raise BenchError(
+            f"the soak's journal cannot be written: {error.strerror}",
+            where=str(book),
+            hint="make it writable for this user (chmod u+w, mount -o remount,rw): what was finished is in it",
+        ) from error
 
 
 def _own(folder: Path) -> SoakHandle:

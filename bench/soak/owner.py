@@ -20,6 +20,7 @@ from bench.errors import BenchError, ConfigurationError
 from bench.run import events as kinds
 from bench.run import liveness
 from bench.run import samples as power_samples
+from bench.run.verdict import Verdict
 from bench.soak import book as books
 from bench.soak import codes as pools
 from bench.soak import plan as plans
@@ -113,10 +114,14 @@ class Owner:
         self.write("control", {"level": level, "by": by})
         self.finish(f"stopped by {by}")
         if level >= TEARDOWN:
-            for worker in self._workers.values():
-                if worker.folder is not None:
-                    self.runs.stop(worker.folder, reason=f"soak stopped by {by}", at_once=level >= AT_ONCE)
+            self._end_runs(f"stopped by {by}", at_once=level >= AT_ONCE)
         self.wake.set()
+
+    def _end_runs(self, why: str, *, at_once: bool) -> None:
+        """Have the runs that go on tear down, or be safe at once."""
+        for worker in self._workers.values():
+            if worker.folder is not None:
+                self.runs.stop(worker.folder, reason=f"soak {why}", at_once=at_once)
 
     def finish(self, why: str) -> None:
         """Let no further cycle begin."""
@@ -124,8 +129,10 @@ class Owner:
             if self.book.state.stopped:
                 return
             self.write("stop", {"why": why})
-            with contextlib.suppress(OSError):
+            try:
                 books.request_stop(self.folder, why)
+            except OSError:  # the runs cannot be told to finish their cycles: nothing can be kept of these either
+                self._end_runs(why, at_once=False)
         self.alerts.send("stop", f"soak {self.plan.name}: {why}", why, {"soak": self.folder.name})
 
     def write(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -234,6 +241,8 @@ class Owner:
     def _end(self) -> str:
         found = rules.outcome(self.plan, self.book.state)
         verdict = "aborted" if self.level >= TEARDOWN and found.verdict == "pass" else found.verdict
+        if self.book.journal.failure is not None:  # not all of it is in the book: a resume takes it from the runs
+            verdict = Verdict.BENCH_ERROR.value
         why = self.book.state.stopped or "every cycle of the plan was done"
         self.write("soak-end", {"why": why, "verdict": verdict, "told": found.why})
         self.book.close()

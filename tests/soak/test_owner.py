@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
+import errno
+import os
 import shutil
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bench.client import soak as soaks
+from bench.errors import BenchError
 from bench.soak import book as books
 from bench.soak import samples
 from bench.soak.index import Index
@@ -240,3 +246,72 @@ def test_a_book_that_cannot_be_written_ends_the_soak(tmp_path: Path, monkeypatch
     again = FakeRuns(fake.plan, folder, fake.runs)
     assert Owner(folder, again).run() == "pass"
     assert sorted(index for _, index, _, _ in (*fake.done, *again.done)) == list(range(12))
+
+
+def test_a_folder_that_takes_no_word_of_a_stop_has_the_runs_torn_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system that became read-only the run would not see that no further cycle may begin."""
+    text = PLAN + "[stop]\nconsecutive_failures = 2\n"
+    folder, fake = made(tmp_path, text, lambda _s, item, _a: "fail the card is mute" if item.index >= 1 else "pass")
+
+    def refused(*_arguments: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(books, "request_stop", refused)
+    assert Owner(folder, fake).run() == "fail"
+    (run,) = fake.runs.glob("2*")
+    assert fake.stops == [(run.name, False)]
+
+
+def test_a_book_made_read_only_is_refused_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, fake = made(tmp_path, verdict=lambda _s, item, _a: "die" if item.index == 5 else "pass")
+    Owner(folder, fake).run()
+    known, real = (folder / books.BOOK).read_bytes(), os.open
+
+    def read_only(path: Any, flags: int, *more: Any, **named: Any) -> int:  # root may write whatever its mode says
+        if str(path) == str(folder / books.BOOK) and flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(BenchError, match="cannot be written: Read-only file system") as told:
+        soaks.resume(folder)
+    assert told.value.where == str(folder / books.BOOK) and "writable" in told.value.hint
+    assert (folder / books.BOOK).read_bytes() == known
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_clock_stepped_by_an_hour_moves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Run folders sort by wall time; the deadline, the order of cycles and what is finished do not depend on it."""
+    offset = 0
+    real = time.time_ns
+
+    class Stepped(datetime.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return super().now(tz) + datetime.timedelta(seconds=offset)
+
+    stepped_module = SimpleNamespace(datetime=Stepped, UTC=datetime.UTC)
+    monkeypatch.setattr(time, "time_ns", lambda: real() + offset * 1_000_000_000)
+    monkeypatch.setattr("bench.soak.owner.datetime", stepped_module)
+    monkeypatch.setattr("bench.soak.book.datetime", stepped_module)
+    text = PLAN.replace("seed = 3", 'seed = 3\nduration = "30min"')
+    folder, fake = made(tmp_path, text, lambda _s, item, attempt: "die" if (item.index, attempt) == (6, 1) else "pass")
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=30)
+    about = {**books.places.read_json(folder / books.SOAK), "until": until.isoformat()}
+    books.places.write_json(folder / books.SOAK, about)
+
+    def stepped(index: int) -> None:
+        nonlocal offset
+        offset = step if index >= 5 else 0
+
+    fake.on_cycle = stepped
+    assert Owner(folder, fake).run() == "pass"
+    assert not books.state_of(folder).stopped
+    with Index(fake.runs) as index:
+        index.update()
+        assert [cycle.cycle for cycle in index.cycles()] == list(range(12))
+    assert [index for _, index, _, _ in fake.done] == [*range(7), *range(6, 12)]

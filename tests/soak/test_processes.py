@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from bench.run import liveness
 from bench.run.reader import read
 from bench.soak import book as books
 from bench.soak import morning
+from bench.soak.cycles import STOP_FILE
 from bench.soak.index import Index
 from tests.soak.power_recipes import LINGERED
 
@@ -90,6 +92,12 @@ class Soak:
     def until_on(self) -> None:
         until = time.monotonic() + DEADLINE
         while not self.server.on:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
+    def until_there(self, path: Path) -> None:
+        until = time.monotonic() + DEADLINE
+        while not path.exists():
             assert time.monotonic() < until
             time.sleep(0.005)
 
@@ -277,3 +285,50 @@ def test_the_terminal_closed(bed: Soak, hangup: str, ends: bool) -> None:
     handle.wait()
     assert not bed.server.on
     assert books.state_of(handle.folder).stations["lab"].finished == (0 if ends else 2)
+
+
+def test_a_disk_too_full_for_the_book_ends_the_soak_and_nothing_finished_is_lost(
+    bed: Soak, expected: list[tuple[int, float]]
+) -> None:
+    handle = bed.start_gated(cycles=4, segment=4)
+    bed.let_one()
+    bed.until(handle.folder, lambda event: event["type"] == "cycle")
+    bed.until_on()
+    fill(handle.pid, handle.folder / books.BOOK)
+    bed.let_one()
+    bed.until_there(handle.folder / STOP_FILE)
+    bed.let_all()
+    assert handle.wait() == 3
+    assert not bed.server.on
+    finished = bed.draws(handle.folder)
+    assert finished == expected[: len(finished)] and 2 <= len(finished) < 4
+    assert bed.resume(handle.folder).wait() == 0
+    assert bed.draws(handle.folder) == expected[:4]
+
+
+def test_a_disk_too_full_for_the_run_ends_it_safely_and_its_cycle_is_repeated(
+    bed: Soak, expected: list[tuple[int, float]]
+) -> None:
+    handle = bed.start_gated(cycles=3, segment=3)
+    run = bed.run_folder(handle.folder)
+    bed.let_one()
+    bed.until(handle.folder, lambda event: event["type"] == "cycle")
+    bed.until_on()
+    status = client.status(run)
+    assert status is not None
+    switched = len(bed.server.switched)
+    fill(status.runner, run / places.JOURNAL)
+    bed.let_one()  # what it does next cannot be recorded
+    bed.until(handle.folder, lambda event: event["type"] == "segment-end")
+    assert bed.server.switched[switched][1] is False
+    assert client.status(run) is None
+    bed.let_all()
+    assert handle.wait() == 0
+    assert bed.draws(handle.folder) == expected[:3]
+    assert books.state_of(handle.folder).stations["lab"].interrupted == 1
+
+
+def fill(pid: int, path: Path) -> None:
+    """Let no byte more into a file that a process writes."""
+    size = path.stat().st_size
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
