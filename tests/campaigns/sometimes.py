@@ -89,11 +89,11 @@ def registration(number: int) -> tuple[Scenario, set[str]]:
     """Return one attempt on the registration, and the names of its decisive conditions."""
     draw = random.Random(number)
     conditions = draw.sample(NOISE, 4)
-    if number % 2:  # the modem registers some six seconds after the step begins
-        causes = [Condition("rejects", "reject", {"cause": 17}, Moment(step="register", after=(0.0, 20.0)))]
+    if number % 2:  # the modem registers some eight seconds after the step begins
+        causes = [Condition("rejects", "reject", {"cause": 17}, Moment(step="register", after=(0.0, 27.0)))]
         signature = Signature("fail", "register", "cause 17")
-    else:  # rejected until the step's time is over; in a third of that time the lock-up comes too
-        after = Moment(log="nas", match={"cause": 17}, count=2, after=(0.0, 60.0))
+    else:  # rejected after some eight seconds, until the step's minute is over: the lock-up mostly comes too late
+        after = Moment(log="nas", match={"cause": 17}, after=(0.0, 55.0))
         causes = [
             Condition("rejects", "reject", {"cause": 17}, Moment(step="register")),
             Condition("lock-up", "modem-hang", {"until": "supply"}, after),
@@ -103,7 +103,7 @@ def registration(number: int) -> tuple[Scenario, set[str]]:
         conditions.insert(draw.randrange(len(conditions) + 1), cause)
     made = Scenario(
         f"Fails three times of ten, {number}", "power-cycle-and-register", signature, tuple(conditions),
-        seed=1000 * number, parameters={"register_within": 30.0},
+        seed=1000 * number, parameters={"register_within": 60.0},
     )  # fmt: skip
     return made, {item.name for item in causes}
 
