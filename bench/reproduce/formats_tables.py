@@ -8,6 +8,7 @@ import datetime
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from bench.reproduce.formats_text import Lines
@@ -20,6 +21,11 @@ _COLUMNS: Final = (
     ("amperes", re.compile(r"^(?:i|amps?|amperes?|current)(?:\b|_|\[|\()", re.I)),
 )
 _TIME: Final = re.compile(r"^(?:time\w*|timestamp|date\w*|t|ts|seconds|epoch)(?:\b|_|\[|\()", re.I)
+
+
+_BLANK: Final = b" \t\r\n\x1e"
+_MOST_LINES: Final = 100_000
+"""Of one object of json-pretty, in which a message that is no text has a line for each byte."""
 
 
 def is_table(text: str) -> bool:
@@ -106,19 +112,17 @@ def cell_time(text: str) -> float | None:
 
 
 def is_journal(text: str) -> bool:
-    """Whether a text is what ``journalctl -o json`` or ``-o export`` writes."""
-    head = text[:4000]
+    """Whether a text is what ``journalctl -o`` writes as json, json-pretty, json-seq or export."""
+    head = text[:4000].lstrip("\x1e")
     return "__REALTIME_TIMESTAMP" in head and (head.lstrip().startswith("{") or "__CURSOR=" in head)
 
 
 def read_journal(source: Source, data: bytes) -> None:
     """Read journald's JSON lines, or its export format with binary fields (systemd, Journal Export Formats)."""
     lines = Lines(source)
-    if data.lstrip()[:1] == b"{":
+    if data.lstrip(_BLANK)[:1] == b"{":
         source.kind = "journald, JSON"
-        for number, line in enumerate(data.split(b"\n"), 1):
-            if not line.strip():
-                continue
+        for number, line in _objects(data):
             try:
                 entry = json.loads(line)
             except (ValueError, RecursionError):
@@ -133,6 +137,25 @@ def read_journal(source: Source, data: bytes) -> None:
         for number, fields in enumerate(_exported(source, data), 1):
             _entry(lines, number, fields)
     source.recognised["journal entries"] += 0
+
+
+def _objects(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield each object with the number of its first line: a line each, or in json-pretty from brace to brace."""
+    begin, parts = 0, list[bytes]()
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        line = raw.strip(_BLANK)  # json-seq: RFC 7464, each text after a record separator
+        if line == b"{" or not parts:
+            if parts:  # the object before it was cut off
+                yield begin, b" ".join(parts)
+            begin, parts = number, [line]
+        else:
+            parts.append(line)
+        if parts[0] != b"{" or line == b"}" or len(parts) > _MOST_LINES:
+            if any(parts):
+                yield begin, b" ".join(parts)
+            parts = []
+    if any(parts):
+        yield begin, b" ".join(parts)
 
 
 def _entry(lines: Lines, number: int, entry: dict[str, object]) -> None:

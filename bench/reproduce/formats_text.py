@@ -13,9 +13,9 @@ from bench.trace.lane import Direction
 LONGEST: Final = 20_000
 """Characters of one line that are looked at."""
 _TIMES: Final = (
-    # 2026-02-03T04:05:06.789+01:00, with a blank for T, with a comma for the point
+    # 2026-02-03T04:05:06.789+01:00, with a blank for T, with a comma for the point; Tue 2026-02-03 04:05:06 UTC
     re.compile(
-        r"\[?(?P<date>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d)(?P<part>[.,]\d{1,9})?(?P<zone>Z|[+-]\d\d:?\d\d)?\]?:?\s*"  # noqa: E501
+        r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?\[?(?P<date>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d)(?P<part>[.,]\d{1,9})?(?P<zone>Z| UTC\b|[+-]\d\d:?\d\d)?\]?:?\s*"  # noqa: E501
     ),
     re.compile(r"(?P<month>[A-Z][a-z]{2}) +(?P<day>\d{1,2}) (?P<clock>\d\d:\d\d:\d\d)(?P<part>[.,]\d{1,9})?\s+"),
     re.compile(r"\[?(?P<epoch>1\d{9}(?:\.\d{1,9})?)\]?:?\s+"),
@@ -225,6 +225,16 @@ class Lines:
                 self.source.happenings.append(Happening(time, number, what, text[:200]))
                 self.source.recognised["lines of prose"] += 1
                 return True
+        if match := re.search(
+            r"\bMeasured RSRP: *(?P<rsrp>-\d{1,3}(?:\.\d+)?)", text
+        ):  # scat, QCSuper: what the modem has
+            self.source.happenings.append(Happening(time, number, "rsrp", text[:200], float(match["rsrp"])))
+            self.source.recognised["measurements of the modem"] += 1
+            return True
+        if re.search(r"\bSCell Info: EARFCN", text):
+            self.source.happenings.append(Happening(time, number, "nas", text[:200]))
+            self.source.recognised["serving cells"] += 1
+            return True
         if match := re.search(r"net: registered (?P<plmn>\d{5,6})", text):
             self.source.happenings.append(Happening(time, number, "registration", f"plmn {match['plmn']}"))
             self.source.recognised["lines of prose"] += 1
@@ -259,7 +269,7 @@ class Lines:
         if found.get("date"):
             day = datetime.datetime.fromisoformat(found["date"] or "").replace(tzinfo=datetime.UTC)
             zone = found.get("zone") or "Z"
-            shift = 0 if zone == "Z" else int(zone[0] + "1") * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
+            shift = 0 if zone in ("Z", " UTC") else int(zone[0] + "1") * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
             return day.timestamp() + of_day - shift
         if found.get("month"):
             month = _MONTHS.get(found["month"] or "", 0)  # 0: datetime raises ValueError

@@ -19,7 +19,7 @@ CAUSES: Final = (
     ("sag", "brown-out", {"volts": 2.0, "seconds": 0.5}, Moment(step="download/poll", apdu=20)),
     ("card-lost", "card-remove", {}, Moment(step="switch/poll", apdu=8)),
     ("bad-bpp", "smdpp-misbehave", {"name": "bpp", "count": 0, "parameters": {"form": "mac"}}, Moment()),
-    ("port-gone", "port-gone", {"seconds": 200.0}, Moment(step="switch/refresh", after=0.5)),
+    ("port-gone", "port-gone", {"seconds": 200.0}, Moment(step="switch/refresh", after=0.1)),
 )  # fmt: skip
 """Each ends the job by itself."""
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bench.cli.main import bench as bench_command
+from bench.reproduce.course import Course
+from bench.reproduce.scenario import Scenario
+
+DEADLINE = 300.0
+"""Seconds of one command; six runs take 10 s, and many times that beside other work."""
 BENCH = [sys.executable, "-m", "bench.cli.main"]
 SCENARIO = """
 title = "No attach"
@@ -41,13 +51,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(folder: Path, *command: str, code: int) -> str:
     kept = {name: value for name, value in os.environ.items() if name != "BENCH_CONFIG"}
-    done = subprocess.run(
-        command, cwd=folder, env={**kept, "BENCH_HOME": str(folder / "home")}, capture_output=True, text=True,
-        timeout=110, check=False,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
+        # Files, not pipes: after a deadline nobody waits for what the command has started
+        done = subprocess.run(
+            command, cwd=folder, env={**kept, "BENCH_HOME": str(folder / "home")}, stdout=said, stderr=complained,
+            timeout=DEADLINE, check=False,
+        )  # fmt: skip
+        said.seek(0), complained.seek(0)
+        out, errors = said.read(), complained.read()
+    assert "Traceback" not in errors, errors
+    assert done.returncode == code, out + errors
+    return out
 
 
 def bench(folder: Path, *arguments: str, code: int = 0) -> str:
@@ -79,23 +93,92 @@ def test_the_shipped_ones_are_listed(folder: Path) -> None:
     assert {"fplmn-filled", "refresh-missed"} <= {item["name"] for item in listed}
 
 
-@pytest.mark.timeout(400)
-def test_reproduced_minimised_and_kept_as_a_test(folder: Path) -> None:
-    """The test that is left fails while the failure is there, and passes once its cause is gone."""
-    (folder / "case.toml").write_text(SCENARIO)
-    found = json.loads(bench(folder, "reproduce", "case.toml", "-n", "1", "--json"))
-    assert (found["hits"], found["runs"]) == (1, 1)
-    # The scenario tells nothing of the device; the run's modem has told who it is.
+class Table:
+    """Stands for the runs of a station: they fail as long as the condition ``rejects`` is there."""
+
+    def __init__(self, config: Path | None = None, *, station: str = "", keep: bool = True) -> None:
+        self._station = station
+
+    def station_of(self, scenario: Scenario) -> str:
+        return self._station or scenario.station
+
+    def play(self, scenario: Scenario, seed: int) -> Course:
+        identities = {"modem": "Quectel/EG25/490154203237518", "modem firmware": "EG25GGBR07A08M2G"}
+        if any(item.name == "rejects" for item in scenario.conditions):
+            message = "not registered within 30 s: last EMM cause 17"
+            return Course("fail", failed_step="register", message=message, identities=identities)
+        return Course("pass", identities=identities)
+
+
+@pytest.fixture
+def invoked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Commands in this process, on stations of which every run is told by Table; case.toml is there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("BENCH_CONFIG", raising=False)
+    monkeypatch.setattr("bench.client.playing.RunPlayer", Table)
+    (tmp_path / "case.toml").write_text(SCENARIO)
+
+    def call_(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(bench_command, arguments, catch_exceptions=False)
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return call_
+
+
+def test_the_table_tells_who_the_station_is_once_a_run_has_told(invoked: Callable[..., str]) -> None:
+    """The scenario tells nothing of the device in the field, the first run's modem has told who it is."""
+    found = json.loads(invoked("reproduce", "case.toml", "-n", "3", "--json"))
+    assert (found["hits"], found["runs"]) == (3, 3)
     table = {row["what"]: row for row in found["table"]}
     assert table["modem"]["station"] == "Quectel EG25"
     assert table["modem"]["likeness"] == table["modem_firmware"]["likeness"] == "unknown"
-    assert found["table_verdict"].startswith(
-        "nothing is known of the device in the field (here: modem Quectel EG25, modem firmware EG25G"
-    )
-    small = json.loads(bench(folder, "minimise", "case.toml", "--no-sizes", "--out", "left", "--json"))
+    here = "(here: modem Quectel EG25, modem firmware EG25GGBR07A08M2G)"
+    assert found["table_verdict"].startswith(f"nothing is known of the device in the field {here}")
+    told = invoked("reproduce", "case.toml", "-n", "3")
+    assert "the failure came back in 3 of 3" in told
+    assert re.search(r"^  modem +\? +Quectel EG25 +unknown$", told, re.M)
+    Path("known.toml").write_text(SCENARIO + '[device]\nmodem = "EG25"\nmodem_firmware = "EG25GGBR07A07M2G"\n')
+    found = json.loads(invoked("reproduce", "known.toml", "-n", "1", "--json"))
+    assert [row["likeness"] for row in found["table"]] == ["same", "different"]
+    assert found["table_verdict"] == "modem firmware differ"
+
+
+def test_what_does_not_come_back_and_what_should_not(invoked: Callable[..., str]) -> None:
+    told = invoked("reproduce", "case.toml", "-n", "3", "--without", "rejects", code=1)
+    assert "the failure came back in 0 of 3: at most 63.2%" in told
+    assert "3 times: it passes" in told
+    invoked("reproduce", "case.toml", "-n", "3", "--without", "rejects", "--expect", "gone")
+    invoked("reproduce", "case.toml", "-n", "3", "--expect", "gone", code=1)
+    invoked("reproduce", "case.toml", "--without", "nobody", code=2)
+    invoked("reproduce", "case.toml", "--without-decisive", code=2)
+
+
+def test_what_is_left_is_named_and_whether_it_is_sure(invoked: Callable[..., str]) -> None:
+    small = json.loads(invoked("minimise", "case.toml", "--out", "left", "--json"))
     assert small["decisive"] == ["rejects"]
     assert small["sure"]
-    assert small["rate"]["hits"] == small["rate"]["runs"]
+    assert small["smallest_rate"]["hits"] == small["smallest_rate"]["runs"] == 4
+    told = invoked("minimise", "case.toml")
+    assert "It fails with rejects (a cell rejects (cause 17) at step register) alone, in 4 of 4" in told
+    Path("gone.toml").write_text(SCENARIO.replace('name = "rejects"', 'name = "another"'))
+    assert "The failure did not come back: 0 of " in invoked("minimise", "gone.toml", code=1)
+
+
+@pytest.mark.timeout(1000)
+def test_minimised_and_kept_as_a_test(folder: Path) -> None:
+    """The test that is left fails while the failure is there, and passes once its cause is gone; every run is real.
+
+    The runs are just enough to name the condition: that nobody asked whether the other one fails too is told.
+    """
+    (folder / "case.toml").write_text(SCENARIO)
+    small = json.loads(
+        bench(folder, "minimise", "case.toml", "--no-sizes", "--runs", "6", "--out", "left", "--json", code=5)
+    )
+    assert small["decisive"] == ["rejects"]
+    assert small["unsure"] == ["6 runs are spent: more may be left out (--runs)"]
+    assert small["rate"]["hits"] == small["rate"]["runs"] == 4
     left = folder / "left"
     test = left / "test_no_attach.py"
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(left), str(test))

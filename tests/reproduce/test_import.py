@@ -254,6 +254,15 @@ def test_a_relay_that_is_not_answered_is_a_call_and_so_is_the_function_in_it() -
 def test_any_journal_is_read(data: bytes) -> None:
     source_of(b"__CURSOR=a\n__REALTIME_TIMESTAMP=1\n" + data)
     source_of(b'{"__REALTIME_TIMESTAMP": "1"}\n' + data)
+    source_of(b'{\n"__REALTIME_TIMESTAMP": "1",\n' + data)
+    source_of(b'\x1e{"__REALTIME_TIMESTAMP": "1"}\n\x1e' + data)
+
+
+def test_an_object_of_a_journal_that_is_cut_off_is_listed_and_the_next_one_is_read() -> None:
+    whole = '{\n\t"__REALTIME_TIMESTAMP" : "1770091507000000",\n\t"MESSAGE" : "modem rx: +CEREG: 5"\n}\n'
+    source = source_of(whole + whole[:60] + "\n" + whole + whole[:-3])
+    assert [item.text for item in source.happenings] == ["stat 5", "stat 5"]
+    assert [line for line, _ in source.ignored] == [5, 12]
 
 
 @given(st.text(max_size=200))
