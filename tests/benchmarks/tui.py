@@ -159,7 +159,7 @@ class Screen:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.master], [], [], left)[0]:
                 raise SystemExit(f"not seen: {what}: {plain[-2000:]!r}")
-            self.seen += self._read()
+            self.seen = (self.seen + self._read())[-100_000:]
 
     def _read(self) -> bytes:
         data = os.read(self.master, 1 << 16)

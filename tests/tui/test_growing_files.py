@@ -1,0 +1,98 @@
+"""Readers of files that are being written: whatever is there, and wherever it is cut, they say what is whole."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.client.packets import TraceIndex
+from bench.trace import Direction, TraceWriter, read
+from bench.tui.samples import SampleTail
+
+LANES = ("at:modem", "apdu:card", "scpi:psu")
+
+
+def traced(folder: Path, count: int) -> bytes:
+    path = folder / "whole.pcapng"
+    with TraceWriter.open(path, run_id="r") as trace:
+        for number in range(count):
+            lane = trace.lane(LANES[number * 7 % 3])
+            lane.record(
+                Direction.SENT, bytes([number % 256]) * (number % 9), time_ns=10**18 + number, comment=f"{number}"
+            )
+    return path.read_bytes()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1200), st.lists(st.floats(0, 1), max_size=5))
+def test_a_trace_that_grows_by_any_pieces_has_the_packets_of_the_whole(count: int, cuts: list[float]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = traced(folder, count)
+        whole = list(read(folder / "whole.pcapng"))
+        path = folder / "grown.pcapng"
+        path.touch()
+        index = TraceIndex(path)
+        at = 0
+        for end in [*sorted(round(cut * len(data)) for cut in cuts), len(data)]:
+            with path.open("ab") as file:
+                file.write(data[at:end])
+            at = end
+            while index.grow(700):
+                pass
+            known = len(index)
+            for number in {0, known // 2, known - 1} & set(range(known)):
+                assert index.at(number).data == whole[number].data and index.lane(number) == whole[number].lane
+        assert len(index) == len(whole) == count and not index.trouble
+        assert [packet.comment for _, packet in index.span(0, count)] == [packet.comment for packet in whole]
+        assert list(index.times) == [packet.time_ns for packet in whole]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.binary(max_size=200), st.floats(0, 1))
+def test_any_bytes_after_a_trace_are_told_and_cost_nothing_of_it(count: int, rubbish: bytes, cut: float) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = traced(folder, count)
+        path = folder / "trace.pcapng"
+        path.write_bytes(data + rubbish)
+        index = TraceIndex(path)
+        while index.grow(50):
+            pass
+        assert len(index) >= count and index.at(count - 1).comment == f"{count - 1}"
+        path.write_bytes(data[: round(cut * len(data))])  # shorter than it was
+        for number in range(len(index)):
+            try:
+                assert index.at(number).number >= 0
+            except IndexError:
+                continue
+
+
+row = st.tuples(*[st.floats(width=32) for _ in range(3)])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(row, max_size=200), st.lists(st.integers(0, 2400), max_size=6), st.binary(max_size=30))
+def test_samples_come_whole_however_they_are_cut(rows: list[tuple[float, ...]], cuts: list[int], header: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "power-psu.f32"
+        path.with_suffix(".json").write_bytes(header or json.dumps({"name": "psu", "start": {"t": 5.0}}).encode())
+        data = b"".join(struct.pack("<3f", *values) for values in rows)
+        path.touch()
+        tail = SampleTail(path)
+        at = came = 0
+        for end in [*sorted(min(cut, len(data)) for cut in cuts), len(data)]:
+            with path.open("ab") as file:
+                file.write(data[at:end])
+            at = end
+            came += tail.grow()
+            assert came == len(tail.times) == len(tail.volts) == len(tail.amps) == end // 12
+        assert struct.pack(f"<{came}f", *tail.volts) == b"".join(data[k * 12 + 4 : k * 12 + 8] for k in range(came))
+        assert all(later >= sooner for sooner, later in zip(tail.times, list(tail.times)[1:], strict=False))
+        assert all(math.isfinite(moment) for moment in tail.times)
