@@ -30,6 +30,7 @@ _LINE = re.compile(rb"[\r\n]*[^\r\n]+(?:\r+\n?|\n)")
 _PRINTABLE = re.compile(r"[ -~]+")
 _SECRET = re.compile(r"(AT[+%^$#*](?:CPIN2?|CPWD|CLCK|CPINR|CGAUTH|QICSGP|UAUTHREQ)=).*", re.IGNORECASE)
 _MAX_PARTIAL = 65536
+_GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 _ESCAPE, _SUBSTITUTE = b"\x1b", b"\x1a"
 _MARKS = ("+CMEE", "+CFUN", "+CREG")
 """Whose read commands mark where the late answers end: another one each time, for a mark can come late too."""
@@ -197,7 +198,9 @@ class AtPort:
             self._vanished(getattr(error, "strerror", None) or str(error))
             return
         if not data:
-            self._vanished("end of file")
+            # pyserial opens with VMIN 0: no bytes is no end, when a look has read what the event loop was told of.
+            if any(event & _GONE for _, event in self._poll.poll(0)):
+                self._vanished("end of file")
             return
         self._counter.received(len(data))
         running = self._running

@@ -200,6 +200,18 @@ def test_a_late_answer_to_a_ping_does_not_end_the_next_command(double):
     assert with_modem(double, body) == ["+CSQ: 2,99"]
 
 
+def test_a_look_that_takes_what_the_loop_was_told_of_is_no_end_of_the_port(double):
+    """The loop hears of bytes, a task that runs before its turn reads them; read() of an open tty then gives none."""
+    double.script["AT+CSQ"] = ["+CSQ: 2,99", "OK"]
+
+    async def body(modem):
+        modem.port._readable()
+        assert modem.port.is_open
+        return await modem.command("AT+CSQ")
+
+    assert with_modem(double, body) == ["+CSQ: 2,99"]
+
+
 def test_nothing_is_sent_while_the_command_of_a_cancelled_task_runs(double):
     seen_before = []
 
