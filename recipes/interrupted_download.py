@@ -10,7 +10,7 @@ from bench.engine.recipe import Choices, Range, Station, recipe
 from bench.errors import BenchError, DeviceFailure, Refused
 from bench.station.interfaces import CardProfile, PollResult
 from recipes import start
-from recipes.interruption import polled
+from recipes.interruption import cut_power, polled
 from recipes.job import Job
 from recipes.parameters import Deadlines, Hold, Profiles
 from recipes.words import listing
@@ -174,11 +174,8 @@ async def _interrupted(job: Job, cut: _Cut) -> bool:
             step.note(f"{cut.kind} cut after {ipa.apdus - begun} APDUs")
             if cut.kind == "link":
                 await station.network.set_cell(False, cell=cut.cell)
-            elif job.moves:
-                await station.switch.select("modem")
             else:
-                await station.power.set_output(False)
-                await station.power.wait_dead(timeout=30.0)
+                await cut_power(job)
             outcome = await polling
         await station.clock.sleep(_REGISTERED_AGAIN if cut.kind == "link" else cut.hold)
         step.measure("apdus", ipa.apdus - begun)

@@ -1,4 +1,4 @@
-"""A poll that is followed by its APDUs, for what is to happen in the middle of it."""
+"""A poll that is followed by its APDUs, and the power that is taken away in the middle of it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ async def polled(job: Job, ipa: IpaService, apdus: int) -> AsyncIterator[asyncio
     finally:
         polling.cancel()
         await asyncio.wait([polling])
+
+
+async def cut_power(job: Job) -> None:
+    """Take the card's power away: the device's, or the card's alone where a SIM switch holds it in a reader."""
+    if job.moves:
+        await job.station.switch.select("modem")  # a reader has no supply of its own; the contacts open at once
+        return
+    await job.station.power.set_output(False)
+    await job.station.power.wait_dead(timeout=30.0)
 
 
 async def _outcome(poll: Awaitable[PollResult]) -> PollResult | BenchError:

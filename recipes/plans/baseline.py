@@ -97,6 +97,7 @@ async def baseline_restore(
         if not await station.power.output():
             await station.power.set_output(True)
         await station.modem.wait_ready(timeout=job.boot_within)
+        await station.card_to("modem")
         await station.modem.command("AT+CFUN=1", timeout=job.boot_within)
         await station.modem.wait_sim_ready(timeout=job.boot_within)
         if await _fplmn(station):

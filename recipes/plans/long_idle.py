@@ -36,6 +36,7 @@ async def long_idle(
     await job.poll("poll-before", measured=True)
     kept = await _request(station, PowerSaving(True, periodic_tau, active_time))
     try:
+        await station.card_to("modem")  # a device that is left alone has its card
         async with station.step("idle", polling=False) as step:
             before = station.clock.now()
             await station.clock.sleep(idle)

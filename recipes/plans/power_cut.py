@@ -9,7 +9,7 @@ from typing import Annotated
 from bench.engine.recipe import Choices, Range, Station, recipe
 from bench.errors import BenchError, DeviceFailure
 from bench.station.interfaces import CardProfile, EimOrder
-from recipes.interruption import polled
+from recipes.interruption import cut_power, polled
 from recipes.job import Job
 from recipes.parameters import Deadlines, Hold, Profiles
 from recipes.plans.full_cycle import NEEDS, Begin, begin_cycle
@@ -40,7 +40,8 @@ async def power_cut(
 
     With power back the card must list the state of before the phase or the one after it, nothing between; it must
     reach the eIM with the profile that is enabled, and the eIM must know the order's end as the card has it. A phase
-    that takes fewer APDUs is not cut: measurement ``cut`` is 0 then. SGP.22 section 3.1.5, SGP.32 section 3.4.1.
+    that takes fewer APDUs is not cut: measurement ``cut`` is 0 then. The power is the device's, or the card's alone
+    where a SIM switch holds it in a reader. SGP.22 section 3.1.5, SGP.32 section 3.4.1.
     """
     job = Job(station, profiles, deadlines)
     begin = await begin_cycle(job)
@@ -60,6 +61,7 @@ async def power_cut(
         was_cut = await _interrupted(job, cut)
     finally:
         await station.power.set_output(True)
+    await station.card_to("modem")
     if not was_cut:
         if phase == "switch":  # it is complete: nothing was to be seen, and the baseline leads back
             await job.refresh(job.operational)
@@ -75,8 +77,7 @@ async def _interrupted(job: Job, cut: _Cut) -> bool:
         async with polled(job, ipa, cut.apdu) as polling:
             was_cut = not polling.done()
             if was_cut:
-                await station.power.set_output(False)
-                await station.power.wait_dead(timeout=30.0)
+                await cut_power(job)
             outcome = await polling
         step.measure("cut", int(was_cut))
         step.measure("apdus", ipa.apdus - begun)
