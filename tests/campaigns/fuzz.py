@@ -112,6 +112,7 @@ def fuzz(target: str, seconds: float, arguments: argparse.Namespace) -> dict[str
     findings = Path(arguments.corpus) / "findings" / target
     log = Path(arguments.corpus) / f"{target}.log"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     executions, coverage, early = 0, 0, 0
     while (left := seconds - (time.monotonic() - started)) > 1 and early < 5:

@@ -103,6 +103,14 @@ def test_the_chain_of_the_audit_log_goes_on_behind_an_entry_that_was_undone(tmp_
     asyncio.run(use())
 
 
+async def serve(store: Store, eid: str = EID, *, turns: int = 0) -> None:
+    """Have an eUICC served, durably, ``turns`` of the event loop later."""
+    store.add_euicc(eid)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await store.durable()
+
+
 def test_nobody_is_answered_before_the_commit(tmp_path: Path) -> None:
     """Neither who wrote nor who only read what another wrote."""
 
@@ -133,10 +141,6 @@ def test_one_that_fails_takes_nobody_with_it(tmp_path: Path) -> None:
     async def use() -> None:
         store = opened(tmp_path)
 
-        async def good() -> None:
-            store.add_euicc(EID)
-            await store.durable()
-
         async def bad() -> None:
             with store.write():
                 store.add_euicc(OTHER_EID)
@@ -144,7 +148,7 @@ def test_one_that_fails_takes_nobody_with_it(tmp_path: Path) -> None:
                     store.add_order(OTHER_EID, "list", {})
                 raise KeyError("after all")
 
-        found = await asyncio.gather(good(), bad(), return_exceptions=True)
+        found = await asyncio.gather(serve(store), bad(), return_exceptions=True)
         assert found[0] is None and isinstance(found[1], KeyError)
         assert (store.count("euiccs"), store.count("orders"), others_see(tmp_path)) == (1, 0, 1)
         store.close()
@@ -159,12 +163,7 @@ def test_a_commit_that_fails_is_told_to_everybody(awaits: bool, tmp_path: Path) 
     async def use() -> None:
         store = opened(tmp_path)
 
-        async def request(eid: str) -> None:
-            store.add_euicc(eid)
-            if awaits:
-                for _ in range(5):
-                    await asyncio.sleep(0)
-            await store.durable()
+        turns = 5 if awaits else 0
 
         async def breaks() -> None:
             with store.write():
@@ -172,10 +171,12 @@ def test_a_commit_that_fails_is_told_to_everybody(awaits: bool, tmp_path: Path) 
                 store.db.execute("INSERT INTO sessions VALUES (x'00', 77, '', '', 0)")
             await store.durable()
 
-        found = await asyncio.gather(request(EID), breaks(), request(OTHER_EID), return_exceptions=True)
+        found = await asyncio.gather(
+            serve(store, turns=turns), breaks(), serve(store, OTHER_EID, turns=turns), return_exceptions=True
+        )
         assert [type(item) for item in found] == [sqlite3.IntegrityError] * 3
         assert others_see(tmp_path) == 0
-        await asyncio.gather(request(EID))  # and it goes on
+        await asyncio.gather(serve(store, turns=turns))  # and it goes on
         assert others_see(tmp_path) == 1
         store.close()
 
@@ -188,19 +189,15 @@ def test_a_transaction_that_the_store_undid_is_told(tmp_path: Path) -> None:
     async def use() -> None:
         store = opened(tmp_path)
 
-        async def good() -> None:
-            store.add_euicc(EID)
-            await store.durable()
-
         async def full() -> None:
             with store.write():
                 store.db.execute("ROLLBACK")
                 raise sqlite3.OperationalError("database or disk is full")
 
-        found = await asyncio.gather(good(), full(), return_exceptions=True)
+        found = await asyncio.gather(serve(store), full(), return_exceptions=True)
         assert [type(item) for item in found] == [sqlite3.OperationalError] * 2
         assert others_see(tmp_path) == 0
-        await asyncio.gather(good())
+        await asyncio.gather(serve(store))
         assert others_see(tmp_path) == 1
         store.close()
 
