@@ -1,4 +1,4 @@
-"""What the README names is there: commands and their options, recipes, pieces of bench.toml, files."""
+"""What the README and its pages name is there: commands and their options, recipes, pieces of bench.toml, files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from bench.cli.main import bench
 from bench.station import config
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text()
+PAGES = ("README.md", "bench/station/stations.md", "fixtures/servers.md")
+TEXT = "\n".join((ROOT / page).read_text() for page in PAGES)
 SPANS = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))]
 TABLES = re.findall(r"```toml\n(.*?)```", TEXT, flags=re.DOTALL)
 
@@ -71,7 +72,7 @@ def test_a_command_of_the_readme(span: str, words: list[str]) -> None:
 
 def test_there_are_commands_of_every_group() -> None:
     named = {words[0] for _, words in commands() if words}
-    assert {"eim", "smdpp", "ipa", "euicc", "pki", "profile", "sim", "doctor"} <= named
+    assert {"eim", "smdpp", "ipa", "euicc", "pki", "profile", "sim", "doctor", "soak", "reproduce"} <= named
     assert len(commands()) > 40
 
 
@@ -100,7 +101,7 @@ def test_files_and_programs() -> None:
         assert (ROOT / name).exists(), name
     for name in (span for span in SPANS if re.fullmatch(r"(?:recipes|bench|tests)/[\w/.]+", span)):
         assert (ROOT / name).exists(), name
-    for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT):
+    for name in re.findall(r"\[[^]]*\]\(([^)]+)\)", (ROOT / PAGES[0]).read_text()):
         assert (ROOT / name).exists(), name
     done = subprocess.run(
         [sys.executable, "-m", "bench.rsp.interpretation"],
