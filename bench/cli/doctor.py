@@ -14,7 +14,7 @@ import click
 from bench.cli.output import print_json
 
 if TYPE_CHECKING:
-    from bench.client.doctor import Check
+    from bench.client.doctor_check import Check
     from bench.station.config import StationConfig
     from bench.station.host import Host
 
@@ -54,6 +54,7 @@ def doctor(
     configuration, else 3.
     """
     from bench.client import doctor as checks
+    from bench.client.doctor_check import Check
     from bench.errors import ConfigurationError
     from bench.station import config
     from bench.station.host import Host
@@ -72,11 +73,11 @@ def doctor(
         bench = config.load(Path(obj["config"]) if obj.get("config") else None)
         stations = [bench.station(chosen)] if chosen else list(bench.stations.values())
     except ConfigurationError as error:
-        take([checks.Check("configuration", "fail", str(error), error.hint)])
+        take([Check("configuration", "fail", str(error), error.hint)])
         _end(found, as_json, 2)
         return
     source = str(bench.source or "no bench.toml: built-in simulated stations")
-    take([checks.Check("configuration", "ok", source)])
+    take([Check("configuration", "ok", source)])
     take(checks.folders(bench))
     host = Host()
     for station in stations:
@@ -113,8 +114,8 @@ async def _ways(stations: Iterable[StationConfig], eim: Mapping[str, Any], host:
 
 
 def _card(obj: Mapping[str, Any], station: str, where: Mapping[str, Any]) -> list[Check]:
-    from bench.cli.euicc import carry_out
-    from bench.client.doctor import Check
+    from bench.cli.one_run import carry_out
+    from bench.client.doctor_check import Check
 
     done = carry_out(obj, "euicc-trust", {}, {"station": station, **where})
     result = done.result("trust")

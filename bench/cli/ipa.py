@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from bench.cli.euicc import carry_out, station_options
+from bench.cli.one_run import carry_out, parameters_of, station_options, with_servers
 from bench.cli.output import table
 
 
@@ -30,23 +29,6 @@ def way_options(function: Any) -> Any:
     ):
         function = option(function)
     return function
-
-
-def with_servers(obj: Mapping[str, Any], station: str, wanted: bool | None) -> bool:
-    """Return whether the bundled servers are to run: as told, else on simulated stations."""
-    from bench.station import config
-
-    if wanted is not None:
-        return wanted
-    path = Path(obj["config"]) if obj.get("config") else None
-    return config.load(path).station(station).world is not None
-
-
-def parameters_of(given: tuple[str, ...], **more: object) -> dict[str, object]:
-    """Return the parameters of a recipe: those of ``--set``, and those that are not empty."""
-    from bench.cli.run import pairs
-
-    return {**pairs(given), **{name: value for name, value in more.items() if value not in ("", (), None)}}
 
 
 @ipa.command(epilog="Example: bench ipa poll --station lab1 -o eim=eim.lab.example -s apn=iot.lab")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bench.cli.euicc import station_options
+from bench.cli.one_run import station_options
 from bench.cli.output import print_json, table
 
 
@@ -71,7 +71,7 @@ def replay(
         return
     if not as_json:
         _show_plan(steps, False)
-    from bench.cli.euicc import carry_out
+    from bench.cli.one_run import carry_out
 
     compared: list[Any] = []
     runs, code = [], 0

@@ -6,11 +6,11 @@ import asyncio
 import datetime
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from bench.client.doctor_check import Check, Look, State
 from bench.errors import BenchError
 from bench.station.config import BenchConfig, StationConfig
 
@@ -18,18 +18,6 @@ CHECKS: Final = "bench.checks"
 """Entry-point group: functions from the bench's home to findings, of packages that keep something there."""
 LITTLE_SPACE: Final = 1 << 30
 """Bytes on the disk of the runs below which a warning is given: a soak over night writes more."""
-
-State = Literal["ok", "warn", "fail", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding: ``fail`` means that a run would not work, ``warn`` that it might not."""
-
-    name: str
-    state: State
-    text: str
-    hint: str = ""
 
 
 def folders(config: BenchConfig) -> Iterator[Check]:
@@ -129,10 +117,6 @@ def _check(item: Mapping[str, Any]) -> Check:
     state = item.get("state")
     known: State = state if state in ("ok", "warn", "fail", "unknown") else "unknown"
     return Check(str(item.get("name", "")), known, str(item.get("text", "")), str(item.get("hint", "")))
-
-
-Look = Callable[[Mapping[str, Any]], Awaitable[list[Check]]]
-"""What is done with a running service, given its announcement."""
 
 
 def services(config: BenchConfig, *, with_eim: Look | None = None) -> list[Check]:

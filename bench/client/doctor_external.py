@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from bench.client.doctor import Check, Look, State
+from bench.client.doctor_check import Check, Look, State
 from bench.errors import BenchError
 from bench.station import external as servers
 from bench.station.config import EimConfig, SmdppConfig

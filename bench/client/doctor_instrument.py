@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bench.client.doctor import Check
+from bench.client.doctor_check import Check
 from bench.errors import BenchError
 from bench.station.discovery.ports import usb_devices
 from bench.station.drivers import DriverOptions, load_driver

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.client.doctor import Check
+from bench.client.doctor_check import Check
 from bench.run import unsafe
 from bench.station.config import BenchConfig, StationConfig
 from bench.station.discovery.ports import resolve, usb_devices

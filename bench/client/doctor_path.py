@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from bench.client.doctor import Check
+from bench.client.doctor_check import Check
 from bench.errors import BenchError, DeviceFailure
 from bench.station.clock import RealClock
 from bench.station.config import StationConfig

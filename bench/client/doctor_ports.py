@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bench.client.doctor import Check
+from bench.client.doctor_check import Check
 from bench.client.doctor_instrument import WITHIN, Look, close, open_instrument, wrong_serial
 from bench.errors import BenchError
 from bench.station.checks import comes_with_power

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from bench.client.doctor import Check
+from bench.client.doctor_check import Check
 from bench.client.doctor_instrument import WITHIN, Look, close, open_instrument, wrong_serial
 from bench.client.doctor_ports import ask_console, ask_lines, ask_modem, ask_switch
 from bench.errors import BenchError

@@ -17,7 +17,7 @@ from fake_host import FakeHost
 from port_double import listener
 
 from bench.client import doctor_overnight, doctor_path, doctor_station
-from bench.client.doctor import Check
+from bench.client.doctor_check import Check
 from bench.station import config
 from bench.station.host import Host
 from fixtures.pki import Pki

@@ -21,7 +21,7 @@ from doctor_lab import FakeHost, Lab, attenuator, overnight, path, station, supp
 from port_double import numato, port
 
 from bench.client import doctor
-from bench.client.doctor import Check
+from bench.client.doctor_check import Check
 from bench.run import unsafe
 from bench.station import reservations
 from bench.station.host import Host
