@@ -31,6 +31,8 @@ DOUBLE_PRESS: Final = 2.0
 """Seconds within which a second F12 means the whole host."""
 LEAVE_WITHIN: Final = 2.0
 """Seconds after SIGTERM or SIGHUP in which the terminal is given back."""
+_SAFE_IS_NEWS: Final = 10.0
+"""Seconds for which the status line goes on saying what was made safe."""
 _TERMINAL_EVERY: Final = 0.5
 """Seconds between two looks whether the terminal is there: Textual reads from one that is gone without end."""
 _GLOBAL: Final = ("safe", "help", "quit", "hand_over", "theme")
@@ -225,7 +227,7 @@ class BenchApp(App[int]):
     def action_page(self, name: str) -> None:
         """Go to a page."""
         if self.page(name) is not self.current():
-            self.status = self.safe_told if time.monotonic() - self._safe_at < 10.0 else ""
+            self.status = self.safe_lately
         self.show(name)
 
     def action_help(self) -> None:
@@ -294,6 +296,11 @@ class BenchApp(App[int]):
         told = self.control.safe(stations)
         which = "whole host" if stations is None else "what you hold"
         self.call_from_thread(self._safe_done, told.replace("SAFE:", f"SAFE ({which}):", 1))
+
+    @property
+    def safe_lately(self) -> str:
+        """What the last making safe has done, while that is news: other news stand behind it."""
+        return self.safe_told if time.monotonic() - self._safe_at < _SAFE_IS_NEWS else ""
 
     def _safe_done(self, told: str) -> None:
         self.safe_told = told
