@@ -132,20 +132,13 @@ def _list(runs: Path, as_json: bool) -> None:
     if as_json:
         print_json({"plans": {k: str(v) for k, v in known.items()}, "soaks": [dataclasses.asdict(s) for s in found]})
         return
-    for name, file in known.items():
-        click.echo(f"{name:28}{_headline(file)}")
+    for name, headline in client.headlines().items():
+        click.echo(f"{name:28}{headline}")
     click.echo("")
     table(
         ("soak", "plan", "started", "", "state", "cycles", "failed"),
         [(s.soak, s.title, s.started[:19], glyph(s.state), s.state, s.cycles, s.failures) for s in found],
     )
-
-
-def _headline(file: Path) -> str:
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        first = file.read_text(encoding="utf-8").splitlines()[:1]
-        return first[0].lstrip("# ") if first else ""
-    return ""
 
 
 def _follow(folder: Path, as_json: bool, handle: Any) -> int:

@@ -11,11 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from bench.client import control, launch, reading
+from bench.client.soak_watch import SoakInfo, SoakWatch
 from bench.engine.spawn import python, spawn
 from bench.errors import BenchError, ConfigurationError
 from bench.run import folder as places
@@ -30,21 +31,6 @@ _BEGIN_WITHIN: Final = 30.0
 _INTERVAL: Final = 0.1
 LEVELS: Final = {"finish": 1, "teardown": 2, "at-once": 3}
 """What a soak can be asked for: finish the cycles in progress, teardown and safe, safe at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class SoakInfo:
-    """One line of the list of soaks."""
-
-    soak: str
-    folder: Path
-    title: str
-    started: str
-    state: str
-    """running, broken (its owner is gone: --resume), else its verdict."""
-    cycles: int
-    failures: int
-    told: str
 
 
 class _Runs:
@@ -375,33 +361,16 @@ def _has_end(folder: Path) -> bool:
 
 def soaks(runs: Path) -> list[SoakInfo]:
     """Return the soaks beside a runs folder, newest first."""
-    found = []
-    for folder in books.folders(runs):
-        about = places.read_json(folder / books.SOAK)
-        state = books.state_of(folder)
-        running = liveness.alive(folder)
-        end = _end_of(folder)
-        found.append(
-            SoakInfo(
-                folder.name,
-                folder,
-                str(about.get("title", "")),
-                str(about.get("started", "")),
-                "running" if running else str(end.get("verdict", "broken")),
-                sum(item.finished for item in state.stations.values()),
-                state.occurrences.failures,
-                str(end.get("told", "")),
-            )
-        )
-    return found
+    return SoakWatch().read(runs)
 
 
-def _end_of(folder: Path) -> Mapping[str, Any]:
-    from bench.run.reader import last
+def headlines() -> dict[str, str]:
+    """Return the installed plans, each with the first line of its file, which says what it is for."""
+    return {name: _headline(file) for name, file in plans.installed().items()}
 
-    event = last(folder / books.BOOK, "soak-end")
-    resumed = last(folder / books.BOOK, "resume")
-    if event is None or (resumed is not None and resumed["seq"] > event["seq"]):
-        return {}
-    data: Mapping[str, Any] = event["data"]
-    return data
+
+def _headline(file: Path) -> str:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        first = file.read_text(encoding="utf-8").splitlines()[:1]
+        return first[0].lstrip("# ") if first else ""
+    return ""

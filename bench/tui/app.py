@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import sys
 import threading
@@ -30,6 +31,10 @@ DOUBLE_PRESS: Final = 2.0
 """Seconds within which a second F12 means the whole host."""
 LEAVE_WITHIN: Final = 2.0
 """Seconds after SIGTERM or SIGHUP in which the terminal is given back."""
+_SAFE_IS_NEWS: Final = 10.0
+"""Seconds for which the status line goes on saying what was made safe."""
+_TERMINAL_EVERY: Final = 0.5
+"""Seconds between two looks whether the terminal is there: Textual reads from one that is gone without end."""
 _GLOBAL: Final = ("safe", "help", "quit", "hand_over", "theme")
 
 
@@ -106,6 +111,13 @@ class BenchApp(App[int]):
         self.push_screen(self.page(self._first_page))
         self.refresh_overview()
         self.set_interval(1.0, self.refresh_overview)
+        if not self.is_headless:
+            self.set_interval(_TERMINAL_EVERY, self._watch_terminal)
+
+    def _watch_terminal(self) -> None:
+        """Leave when the terminal is gone: only the process whose controlling terminal it is gets SIGHUP for it."""
+        if not terminal_there():
+            self._leave(128 + signal.SIGHUP)
 
     def _leave(self, code: int) -> None:
         """Leave for a signal; surely: a terminal that is gone must not keep the process, which owns nothing."""
@@ -121,6 +133,8 @@ class BenchApp(App[int]):
             from bench.tui.screens import make
 
             found = self._pages[name] = make(name)
+            # Textual takes apart a screen that is switched away from unless it is installed: it would stay dead.
+            self.install_screen(found, name)
         return found
 
     def current(self) -> Any:
@@ -213,7 +227,7 @@ class BenchApp(App[int]):
     def action_page(self, name: str) -> None:
         """Go to a page."""
         if self.page(name) is not self.current():
-            self.status = self.safe_told if time.monotonic() - self._safe_at < 10.0 else ""
+            self.status = self.safe_lately
         self.show(name)
 
     def action_help(self) -> None:
@@ -283,6 +297,11 @@ class BenchApp(App[int]):
         which = "whole host" if stations is None else "what you hold"
         self.call_from_thread(self._safe_done, told.replace("SAFE:", f"SAFE ({which}):", 1))
 
+    @property
+    def safe_lately(self) -> str:
+        """What the last making safe has done, while that is news: other news stand behind it."""
+        return self.safe_told if time.monotonic() - self._safe_at < _SAFE_IS_NEWS else ""
+
     def _safe_done(self, told: str) -> None:
         self.safe_told = told
         self._safe_at = time.monotonic()
@@ -340,6 +359,15 @@ class BenchApp(App[int]):
             await self.run_action(action, default_namespace=target)
 
         return act
+
+
+def terminal_there() -> bool:
+    """Return whether somebody is at the other end of the standard input: a terminal, or the browser's server."""
+    if sys.__stdin__ is None or sys.__stdin__.closed:
+        return False
+    poll = select.poll()
+    poll.register(sys.__stdin__, 0)  # what tells of the end is reported unasked
+    return not poll.poll(0)
 
 
 def run_app(config: str | None, *, readonly: bool = False, first_page: str = keys.STATIONS, tour: bool = False) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.client.overview import Overview, Watch
 from bench.errors import BenchError
+from bench.tui.control_soaks import ClientSoaks, Soaks
 from bench.tui.feed import RunFeed
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Wish:
 class Control(Protocol):
     """What the screens ask of the bench. Every method but ``follow`` may block: screens call them in threads."""
 
+    @property
+    def soaks(self) -> Soaks:
+        """What is asked of soaks."""
+
     def overview(self) -> Overview:
         """Return the bench as it is now."""
 
@@ -86,7 +91,7 @@ class Control(Protocol):
         """Write what was done in a session (its last seconds) as a recipe. Raises BenchError, OSError."""
 
     def eim(self, *words: str) -> Any:
-        """Return what ``bench eim WORDS --json`` prints. Raises BenchError."""
+        """Return what ``bench eim WORDS`` prints as JSON. Raises BenchError."""
 
 
 class ClientControl:
@@ -94,6 +99,7 @@ class ClientControl:
 
     def __init__(self, config: str | Path | None = None) -> None:
         self.config = Path(config) if config else None
+        self.soaks: Soaks = ClientSoaks(self.config)
         self._watch = Watch(self.config)
         self._reading = threading.Lock()
 
@@ -259,7 +265,7 @@ class ClientControl:
 
         command = [sys.executable, "-m", "bench.cli.main"]
         command += ["--config", str(self.config)] if self.config else []
-        command += ["eim", *words, "--json"]
+        command += ["eim", *words, *([] if words[0] == "openapi" else ["--json"])]  # that one prints nothing else
         try:
             done = subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:

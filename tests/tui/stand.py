@@ -14,17 +14,27 @@ from textual.pilot import Pilot
 
 from bench.client.overview import Output, Overview, StationState
 from bench.client.recipes import ParameterInfo, RecipeInfo
+from bench.client.soak_watch import SoakInfo
+from bench.errors import BenchError
 from bench.run.index import RunInfo
 from bench.station.locks import Owner
 from bench.trace.lane import Direction
 from bench.trace.writer import TraceWriter
 from bench.tui.app import BenchApp
-from bench.tui.control import Wish
+from bench.tui.control import ClientControl, Wish
 from bench.tui.feed import RunFeed
 
 Script = Callable[[BenchApp, Pilot[int], "Stand"], Awaitable[None]]
 START = 1_795_322_000_000_000_000
 """Of the packets, in ns since 1970."""
+OPENAPI = {"components": {"schemas": {"OrderRequest": {"oneOf": [
+    {"title": "enable", "required": ["eid", "kind", "iccid"], "properties": {
+        "eid": {}, "kind": {}, "expires_in": {"description": "seconds"}, "rollback": {"type": "boolean"},
+        "iccid": {"description": "digits in reading order"}}},
+    {"title": "delete", "required": ["iccid"], "properties": {"iccid": {}, "confirmation_code": {}}},
+    {"title": "package", "properties": {"psmos": {"type": "array"}, "ecos": {"type": "array"}}},
+]}}}}  # fmt: skip
+"""What an eIM says can be ordered of it, in part."""
 
 
 def run_info(folder: Path, name: str, state: str, station: str = "sim", **more: Any) -> RunInfo:
@@ -81,12 +91,65 @@ def write_run(folder: Path) -> None:
     (folder / "power-psu.f32").write_bytes(rows + struct.pack("<3f", 0.1, float("nan"), 0.0))
 
 
+class StandSoaks:
+    """A soak that runs, one that failed and one whose owner is gone."""
+
+    def __init__(self, folder: Path, calls: list[tuple[Any, ...]]) -> None:
+        self.calls = calls
+        more: dict[str, Any] = {"stations": ("sim",), "simulated": True, "runs": folder, "active": 4210.0}
+        started = "2026-11-21T21:00:00+00:00"
+
+        def info(name: str, title: str, state: str, cycles: int, failures: int, told: str, **also: Any) -> SoakInfo:
+            return SoakInfo(name, folder / name, title, started, state, cycles, failures, told, **{**more, **also})
+
+        self.found = [
+            info("soak-3", "overnight provisioning", "running", 120, 2, "", planned=1000, counted=118, trials=118,
+                 events=2, seconds_per_cycle=0.5, run="run-1"),
+            info("soak-2", "switch ping-pong", "fail", 40, 9, "9 of 40 cycles failed", planned=40, counted=38,
+                 trials=30, events=1, bench_errors=2, run="run-1"),
+            info("soak-1", "poor signal", "broken", 7, 0, "", counted=7, trials=7, stations=("meter",)),
+        ]  # fmt: skip
+
+    def read(self, runs: Path) -> Sequence[SoakInfo]:
+        return self.found
+
+    def findings(self, folder: Path) -> Mapping[str, Any]:
+        cluster = {"signature": "download: 6985", "failures": 9, "events": 1, "runs": ["run-1"],
+                   "conditions": [{"text": "hold = 5"}]}  # fmt: skip
+        rate = {"by": "station", "value": "sim", "cycles": 38, "failures": 9, "events": 1, "lower": 0.0, "upper": 0.17}
+        times = {"recipe": "profile-switch", "phase": "cycle", "p50": 4.2, "p95": 6.1, "drifts": True, "trend": 0.8}
+        stations = {"sim": {"ended": "10 failures in a row"}}
+        found = {"clusters": [cluster], "rates": [rate], "times": [times], "stations": stations}
+        return found if folder.name == "soak-2" else {"clusters": [], "rates": [], "times": [], "stations": {}}
+
+    def plans(self) -> Mapping[str, str]:
+        return {"overnight-provisioning": "Every night.", "switch-ping-pong": "Between two profiles and back."}
+
+    def dry_run(self, plan: str, station: str) -> list[str]:
+        self.calls.append(("dry-run", plan, station))
+        if plan == "switch-ping-pong":
+            raise BenchError("no such profile", where="plan.toml:3", hint="name another")
+        return [f"station {station}: about 1000 cycles in 1.2 h of station time"]
+
+    def start(self, plan: str, station: str) -> Path:
+        self.calls.append(("soak", plan, station))
+        return Path("soak-4")
+
+    def resume(self, folder: Path) -> None:
+        self.calls.append(("resume", folder.name))
+
+    def end(self, folder: Path, level: str) -> bool:
+        self.calls.append(("end", folder.name, level))
+        return True
+
+
 class Stand:
     """Three stations: one with a failed run, one that somebody else holds, one that nobody reads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.calls: list[tuple[Any, ...]] = []
+        self.soaks = StandSoaks(folder, self.calls)
         if not (folder / "run-1").exists():
             write_run(folder / "run-1")
         failed = run_info(folder, "run-1", "fail")
@@ -162,9 +225,17 @@ class Stand:
         self.calls.append(("eim", words))
         eid = "89049032123451234512345678901235"
         order = {"order_id": "2", "eid": eid, "kind": "enable", "state": "done", "final": True, "counter": 1}
+        if words[0] == "openapi":
+            return OPENAPI
+        if words[0] == "order":
+            return {**order, "order_id": "3", "state": "pending", "final": False}
+        if words[0] == "cancel":
+            return {**order, "order_id": words[1], "state": "cancelled"}
         if words[0] == "euiccs":
             return [{"eid": eid, "counter": 4, "confirmed_counter": 3}]
-        return [{**order, "created": 1795322328.0}] if words[0] == "list" else {**order, "package": "bf5100"}
+        waits = {**order, "order_id": "1", "kind": "listProfileInfo", "state": "pending", "final": False}
+        listed = [{**each, "created": 1795322328.0} for each in (waits, order)]
+        return listed if words[0] == "list" else {**order, "package": "bf5100"}
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool], what: str, within: float = 20.0) -> None:
@@ -184,6 +255,18 @@ def play(folder: Path, script: Script, *, size: tuple[int, int] = (120, 36), **o
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: bool(app.overview.stations), "the stations")
             await script(app, pilot, stand)
+
+    asyncio.run(scene())
+
+
+def play_real(script: Callable[[BenchApp, Pilot[int]], Awaitable[None]], size: tuple[int, int] = (120, 36)) -> None:
+    """Run a script against the pages on the bench itself."""
+
+    async def scene() -> None:
+        app = BenchApp(ClientControl())
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: bool(app.overview.stations), "the stations")
+            await script(app, pilot)
 
     asyncio.run(scene())
 

@@ -255,3 +255,15 @@ def test_a_narrow_terminal_shows_one_part_at_a_time(tmp_path: Path) -> None:
         assert app.station == "sim"
 
     play(tmp_path, script, size=(80, 24))
+
+
+def test_the_end_of_a_run_does_not_hide_what_was_made_safe(tmp_path: Path) -> None:
+    async def script(app: BenchApp, pilot: Pilot[int], stand: Stand) -> None:
+        app.started[tmp_path / "run-2"] = "sim"
+        await pilot.press("f12")
+        await until(pilot, lambda: "SAFE (what you hold): done" in app.status, "safe")
+        app.show_run(tmp_path / "run-1")
+        await until(pilot, lambda: "the card refused the package" in app.status, "the end of the run")
+        assert app.status.startswith("SAFE (what you hold): done; ")
+
+    play(tmp_path, script)

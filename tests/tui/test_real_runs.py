@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from stand import play_real as play
 from stand import shown, until
 from textual.pilot import Pilot
 
@@ -21,32 +20,7 @@ from bench.tui.feed import wall_ns
 from bench.tui.screens.dialogs import Confirm
 from bench.tui.widgets.line_log import LineLog
 
-Script = Callable[[BenchApp, Pilot[int]], Awaitable[None]]
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("BENCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("BENCH_LOCKS", str(tmp_path / "locks"))
-    monkeypatch.delenv("BENCH_CONFIG", raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "locks").mkdir(mode=0o1777)
-    yield tmp_path / "home"
-    for info in client.runs(tmp_path / "home" / "runs"):
-        if info.state == "running":
-            client.stop(info.folder, at_once=True)
-            for _ in client.follow(info.folder):
-                pass
-
-
-def play(script: Script, size: tuple[int, int] = (120, 36)) -> None:
-    async def scene() -> None:
-        app = BenchApp(ClientControl())
-        async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: bool(app.overview.stations), "the stations")
-            await script(app, pilot)
-
-    asyncio.run(scene())
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def events(folder: Path, kind: str) -> list[dict[str, object]]:

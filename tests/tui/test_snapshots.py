@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from bench.tui import keys
 from bench.tui.app import BenchApp
 from bench.tui.screens.run import RunPage
+from bench.tui.screens.soak import SoakPage
 from bench.tui.widgets.row_list import RowList
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -33,6 +34,10 @@ async def settled(app: BenchApp, pilot: Pilot[int], name: str) -> None:
         await until(
             pilot, lambda: bool(page.query("#euiccs")) and page.query_one("#euiccs", RowList).count(), "the eIM"
         )
+    if isinstance(page, SoakPage):
+        await until(pilot, lambda: bool(page.query("#soaks")) and len(page.soaks) == 3, "the soaks")
+        await pilot.press("down")
+        await until(pilot, lambda: page.query_one("#clusters", RowList).count() == 1, "findings")
     if name == keys.RECIPES:
         await until(pilot, lambda: bool(page.query("#p-hold")), "the form")
 

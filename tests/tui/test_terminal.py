@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -73,6 +75,26 @@ class Terminal:
         return int(self.tmux("display-message", "-p", "#{pane_pid}"))
 
 
+def test_a_terminal_that_goes_without_a_signal_ends_the_screen(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    environment = {**os.environ, "BENCH_HOME": str(tmp_path), "BENCH_LOCKS": str(tmp_path), "TERM": "xterm"}
+    environment.pop("BENCH_CONFIG", None)
+    # Not the session whose controlling terminal it is: the kernel tells this process nothing.
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.cli.main"], stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=tmp_path
+    ) as screen:
+        os.close(slave)
+        try:
+            seen, deadline = b"", time.monotonic() + 60
+            while b"Does F12 arrive here?" not in seen:
+                assert select.select([master], [], [], max(0.0, deadline - time.monotonic()))[0], seen
+                seen += os.read(master, 1 << 16)
+            os.close(master)
+            screen.wait(20)
+        finally:
+            screen.kill()
+
+
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made = Terminal(tmp_path)
@@ -89,6 +111,10 @@ def test_a_run_outlives_its_terminal_and_its_screen(terminal: Terminal) -> None:
     terminal.wait(lambda text: "Does F12 arrive here?" in text, "the check of the key")
     terminal.keys("F12")
     terminal.wait(lambda text: "Does F12" not in text, "it arrives through tmux")
+    terminal.keys("2")
+    terminal.wait(lambda text: "[2 Station]" in text and "Supply, last 60 s" in text, "another page")
+    terminal.keys("1")
+    terminal.wait(lambda text: "[1 Stations]" in text and "Latest runs" in text, "a page that was left comes back")
     terminal.keys("7")
     terminal.wait(lambda text: "Manual control" in text, "the page")
     terminal.keys("s")

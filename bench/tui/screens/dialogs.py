@@ -153,6 +153,39 @@ class Question(Dialog[str]):
         self.dismiss(self.choices[int(str(event.button.id).removeprefix("choice-"))])
 
 
+class Choose(Dialog[str]):
+    """One of several, on a line each; the first is chosen until another is."""
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]], facts: Sequence[str] = ()) -> None:
+        """``choices``: what is answered, and what stands in its line."""
+        super().__init__()
+        self.heading = title
+        self.choices = tuple(choices)
+        self.facts = tuple(facts)
+
+    def compose(self) -> ComposeResult:
+        """Build the dialog."""
+        with Vertical(id="dialog"):
+            yield Static(self.heading, classes="heading", markup=False)
+            if self.facts:
+                yield Static("\n".join(self.look.text(fact) for fact in self.facts), markup=False)
+            yield LineLog(id="choices", cursor=True)
+            yield Static(f"enter: take it   escape: leave it. {SAFE_LINE}", classes="faint", markup=False)
+
+    def on_mount(self) -> None:
+        """Fill it."""
+        log = self.query_one("#choices", LineLog)
+        log.following = False
+        log.styles.height = min(14, max(1, len(self.choices)))
+        log.show((self.look.text(text), Style()) for _, text in self.choices)
+        log.focus()
+
+    def on_line_view_opened(self, event: LineLog.Opened) -> None:
+        """Take it."""
+        event.stop()
+        self.dismiss(self.choices[event.view.cursor][0])
+
+
 class Lines(Dialog[None]):
     """A text to read, scrolled by the keys of every list."""
 

@@ -6,6 +6,7 @@ no server. What it prints with ``--json`` is shown.
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import Any
 
@@ -16,18 +17,19 @@ from textual.containers import Horizontal
 
 from bench.errors import BenchError
 from bench.tui.keys import EIM
-from bench.tui.screens.dialogs import Ask, Confirm, Interlock
+from bench.tui.screens.dialogs import Ask, Choose, Confirm, Interlock
+from bench.tui.screens.eim_order import WORST, OrderForm, OrderKind, order_kinds
 from bench.tui.screens.page import Page, bindings
 from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.row_list import Cell, Column, Row, RowList
 
 EUICCS = (Column("EID", 32), Column("counter", 12, right=True), Column("open", 5, right=True, optional=44))
 ORDERS = (
-    Column("order", 6, right=True),
-    Column("kind", 12, 1),
-    Column("state", 14),
+    Column("order", 5, right=True),
+    Column("kind", 15, 1),
+    Column("state", 12),
     Column("counter", 7, right=True),
-    Column("ordered", 14, optional=56),
+    Column("ordered", 11, optional=58),
 )
 _STATES = {"done": "pass", "failed": "fail", "cancelled": "aborted", "expired": "aborted"}
 
@@ -43,6 +45,8 @@ class EimPage(Page):
         super().__init__()
         self.euiccs: list[dict[str, Any]] = []
         self.orders: list[dict[str, Any]] = []
+        self.kinds: list[OrderKind] = []
+        """What can be ordered; asked of the eIM once."""
         self.trouble = ""
         self._read_at = 0.0
         self._asking = False
@@ -70,6 +74,11 @@ class EimPage(Page):
         """Ask again every half minute while the page is seen: each question starts a program."""
         if self._read_at and time.monotonic() - self._read_at > 30.0:
             self.ask()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the eIM has answered, or the reason is known why not."""
+        return self._read_at > 0.0
 
     def ask(self) -> None:
         """Ask the eIM in a thread."""
@@ -120,7 +129,7 @@ class EimPage(Page):
                 str(order.get("kind", "")),
                 (look.said(state, str(order.get("state", ""))), look.style(state)),
                 str(order["counter"]) if order.get("counter") is not None else look.glyph("none"),
-                time.strftime("%m-%d %H:%M:%S", time.localtime(float(order.get("created") or 0))),
+                time.strftime("%m-%d %H:%M", time.localtime(float(order.get("created") or 0))),
             ]
             rows.append(Row(str(order.get("order_id", "")), cells))
         table = self.query_one("#orders", RowList)
@@ -159,6 +168,92 @@ class EimPage(Page):
     def note_on(self) -> str:
         """Notes here are on the eUICC."""
         return self.query_one("#euiccs", RowList).selected
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def action_order(self) -> None:
+        """Order something for an eUICC: what, with what, and a question."""
+        if self.kinds:
+            self._choose()
+        else:
+            self.bench.say("asking the eIM what can be ordered ...")
+            self._ask_kinds()
+
+    @work(thread=True, exclusive=True, group="kinds", exit_on_error=False)
+    def _ask_kinds(self) -> None:
+        kinds, told = [], "the eIM does not say what can be ordered: bench eim order --help"
+        try:
+            kinds = order_kinds(self.bench.control.eim("openapi"))
+        except BenchError as error:
+            told = str(error)
+        self.app.call_from_thread(self._kinds_came, kinds, told)
+
+    def _kinds_came(self, kinds: list[OrderKind], told: str) -> None:
+        self.kinds = kinds
+        if kinds:
+            self._choose()
+        else:
+            self.bench.say(told)
+
+    def _choose(self) -> None:
+        eid = self.query_one("#euiccs", RowList).selected
+
+        def given(kind: OrderKind, values: dict[str, str] | None) -> None:
+            if values is not None:
+                self._ask_order(kind, values["eid"], kind.words(values["eid"], values))
+
+        def chosen(name: str | None) -> None:
+            kind = next((each for each in self.kinds if each.name == name), None)
+            if kind is not None:
+                self.app.push_screen(OrderForm(kind, eid), lambda values: given(kind, values))
+
+        whose = f"for ...{eid[-6:]}" if eid else "for an eUICC"
+        self.app.push_screen(Choose(f"Order {whose}", [(kind.name, kind.line) for kind in self.kinds]), chosen)
+
+    def _ask_order(self, kind: OrderKind, eid: str, words: list[str]) -> None:
+        if all(each.get("eid") != eid for each in self.euiccs):
+            words = [*words, "--register"]
+        line = shlex.join(["bench", "eim", *words])
+        open_ = sum(order.get("eid") == eid and not order.get("final") for order in self.orders)
+        facts = [f"eUICC  {eid}", f"order  {kind.name}", f"open   {open_} before it, one at a time", "", line]
+        facts.append("It goes out when the device asks next; until then it can be cancelled.")
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.bench.say(line)
+                self._operate(words)
+
+        typed = eid[-6:] if kind.name in WORST else ""
+        self.app.push_screen(Confirm("Order this?", facts, "Order", typed=typed), answered)
+
+    def action_cancel_order(self) -> None:
+        """Cancel the selected order, asked first."""
+        number = self.query_one("#orders", RowList).selected
+        order = next((each for each in self.orders if str(each.get("order_id")) == number), None)
+        if order is None:
+            self.bench.say("no order is selected")
+            return
+        state = str(order.get("state"))
+        facts = [f"order  {number}: {order.get('kind')}", f"eUICC  {order.get('eid')}", f"state  {state}", ""]
+        facts.append("What the eUICC has already is not undone.")
+        locks = [Interlock(not order.get("final"), "it is not final", state, final=True)]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.bench.say(f"bench eim cancel {number}")
+                self._operate(["cancel", number])
+
+        self.app.push_screen(Confirm("Cancel the order?", facts, "Cancel it", interlocks=locks), answered)
+
+    @work(thread=True, exclusive=True, group="operate", exit_on_error=False)
+    def _operate(self, words: list[str]) -> None:
+        try:
+            made = self.bench.control.eim(*words)
+            told = f"order {made['order_id']} ({made['kind']}): {made['state']}" if "order_id" in made else str(made)
+        except BenchError as error:
+            told = str(error)
+        self.app.call_from_thread(self.bench.say, told)
+        self.app.call_from_thread(self.ask)
 
     def action_repair(self) -> None:
         """Set the counter that the eIM keeps of an eUICC: its EID is typed first."""

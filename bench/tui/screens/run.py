@@ -279,16 +279,16 @@ class RunPage(Stopping, Page):
     def _say_end(self) -> None:
         feed, look = self.feed, self.bench.look
         assert feed is not None
+        view = feed.view
         if feed.broken:
-            self.bench.say(f"{look.said('broken')}: {feed.broken}")
-        elif feed.view.state == "pass":
-            self.bench.say(
-                f"{look.said('pass')}: device {feed.view.device}, bench {feed.view.bench}. bench report "
-                f"{feed.folder.name}"
-            )
+            told = f"{look.said('broken')}: {feed.broken}"
+        elif view.state == "pass":
+            told = f"{look.said('pass')}: device {view.device}, bench {view.bench}. bench report {feed.folder.name}"
         else:
-            reason = feed.view.errors[0] if feed.view.errors else "no reason was recorded"
-            self.bench.say(f"{look.said(feed.view.state)}: {reason}   (w shows where)")
+            reason = view.errors[0] if view.errors else "no reason was recorded"
+            told = f"{look.said(view.state)}: {reason}   (w shows where)"
+        safe = self.bench.safe_lately
+        self.bench.say(f"{safe}; {told}" if safe else told)
 
     def _ask(self) -> None:
         """Show a question of the run to the person, once."""

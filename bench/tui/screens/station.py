@@ -50,6 +50,8 @@ class StationPage(Stopping, Page):
     def on_mount(self) -> None:
         """Start the tick."""
         self.query_one("#facts", LineLog).following = False
+        self.set_title(self.query_one("#live"), "Lanes", "no run yet")
+        self.set_title(self.query_one("#station-steps"), "Steps", "no run yet")
         self.set_interval(max(0.2, 1 / self.bench.fps), self._tick)
 
     def on_unmount(self) -> None:
