@@ -320,6 +320,7 @@ class Worker(threading.Thread):
                 "first": first,
                 "count": count,
                 "attempt": state.attempt,
+                "left": state.left,
                 "seed": owner.seed,
                 "codes": codes,
                 "label": label,
@@ -388,7 +389,8 @@ class Worker(threading.Thread):
         for end in ends:
             self.owner.cycle(self.station, end, folder.name)
         if begun is not None:
-            told = {"station": self.station, "cycle": begun.get("cycle"), "run": folder.name}
+            steps = books.steps_finished(folder, int(begun.get("cycle", -1)))
+            told = {"station": self.station, "cycle": begun.get("cycle"), "run": folder.name, "steps": steps}
             self.owner.write("interrupted", told)
         self._ended(segment, folder, begun=begun, starts=starts)
         counted = bool(ends) and begun is None and ends[-1].get("verdict") in ("error", "bench-error")
