@@ -83,6 +83,10 @@ class _Runs:
         with contextlib.suppress(BenchError):
             control.stop(folder, reason=reason, at_once=at_once)
 
+    def make_safe(self, station: str) -> None:
+        with contextlib.suppress(BenchError, OSError):
+            control.make_stale_safe(Path(str(self._about["runs"])), [station])
+
     def find(self, station: str, label: str) -> Path | None:
         runs = Path(str(self._about["runs"]))
         return next((run.folder for run in reading.runs(runs, limit=200, station=station) if run.label == label), None)

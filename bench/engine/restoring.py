@@ -49,11 +49,6 @@ class Restoring:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._made: dict[tuple[str, ...], tuple[str, str, Any]] = {}
-        self._parts: dict[str, Callable[[], Any]] = {}
-
-    def provide(self, name: str, real: Callable[[], Any]) -> None:
-        """Know a part by which to set again."""
-        self._parts[name] = real
 
     def took(self, part: str, method: str, arguments: Any, value: Any) -> None:
         """Take a call that has ended well."""
@@ -88,8 +83,7 @@ class Restoring:
             if step is not None:
                 step.note("resumed after an interruption: the instruments are brought to where they were")
             for part, method, (arguments, options) in made:
-                real = self._parts[part]()
-                again: Callable[..., Awaitable[Any]] = getattr(real, method)
+                again: Callable[..., Awaitable[Any]] = getattr(getattr(self._station, part), method)
                 await again(*arguments, **options)
 
 

@@ -169,7 +169,6 @@ class Retrace:
 
     def told(self, name: str, real: Callable[[], Any], kind: type | None) -> Any:
         """Return a part of the station by which the recipe is told what it was told before."""
-        self.restoring.provide(name, real)
         return Told(self, name, real, kind)
 
     # --- steps ----------------------------------------------------------------------------------------------------

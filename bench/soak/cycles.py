@@ -157,6 +157,7 @@ class Segment:
         parameters = self._parameters(item, led)
         if led is not None:
             self._at_baseline = bool(led.start.get("at_baseline"))
+        cells = await self._cells() if led is None else [int(cell) for cell in led.start.get("cells", ())]
         start = {
             "soak": self.soak,
             "cycle": item.index,
@@ -168,6 +169,7 @@ class Segment:
             "parameters": parameters,
             "seed": item.seed,
             "at_baseline": self._at_baseline,
+            "cells": cells,
             "led": list(led.runs) if led is not None else [],
         }
         self.record.event(CYCLE_START, start, sync=True)
@@ -182,6 +184,8 @@ class Segment:
             if event["type"] == kinds.VERDICT and event["data"].get("device") == Verdict.FAIL:
                 verdicts.device_failed(str(event["data"].get("reason", "")))
         retrace = Retrace(self.station, past, used=lambda: self.uses.counts)
+        for cell in cells:  # the safe sequence has switched them off since
+            retrace.restoring.took("network", "set_cell", ((True,), {"cell": cell}), None)
         self.record.heard, self.record.verdicts = account.heard, verdicts
         before = self.record.steps_passed
         began, real = self.station.clock.now(), time.monotonic()
@@ -255,6 +259,13 @@ class Segment:
         if broken is not None:
             raise broken
         return True
+
+    async def _cells(self) -> list[int]:
+        """Return the cells that are on as the cycle begins."""
+        if not self.station.has("network"):
+            return []
+        network = self.station.network
+        return [cell for cell in await network.cells() if await network.cell_on(cell=cell)]
 
     async def _recipe(self, item: Item, parameters: Mapping[str, Any], name: str) -> BaseException | None:
         """Run the cycle's recipe in a step of its own; return what broke the bench, or the cancellation."""
