@@ -174,7 +174,7 @@ class Campaign:
 
     def _turned_off_first(self, victim: str, was_on: bool) -> None:
         """The next command must have switched off what nobody watched before it does anything else."""
-        if self.watch is None or not was_on or self.options.supply == "n6705c":
+        if self.watch is None or not was_on or victim == "owner" or self.options.supply == "n6705c":
             return
         before = time.monotonic()
         with contextlib.suppress(Failed):
