@@ -14,6 +14,9 @@ import click
 
 from bench.cli.output import glyph, print_json, seconds, table
 
+_OWNER_ENDS_WITHIN = 300.0
+"""Seconds in which the owner of a job that was requeued may end."""
+
 
 @click.command(epilog="Example: bench soak overnight-provisioning --station sim --dry-run")
 @click.argument("plan", required=False)
@@ -27,6 +30,9 @@ from bench.cli.output import glyph, print_json, seconds, table
 @click.option("--parquet", type=click.Path(dir_okay=False), help="With --report: write the cycles to this file too.")
 @click.option("--list", "listed", is_flag=True, help="List plans and soaks.")
 @click.option("--dry-run", is_flag=True, help="Say what the plan will use and how long it takes; touch nothing.")
+@click.option("--slurm", is_flag=True, help="Submit a job of Slurm for each station instead of running here.")
+@click.option("--sbatch", "options", multiple=True, metavar="OPTION", help="With --slurm: one more option of sbatch.")
+@click.option("--slurm-job", "in_job", is_flag=True, hidden=True, help="With --resume: as Slurm's job script does.")
 @click.option("--detach", is_flag=True, help="Start, print the soak's folder and leave it running.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -43,6 +49,9 @@ def soak(
     parquet: str | None,
     listed: bool,
     dry_run: bool,
+    slurm: bool,
+    options: tuple[str, ...],
+    in_job: bool,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -75,8 +84,11 @@ def soak(
     if plan and dry_run:
         _dry_run(plan, config, stations, seed, as_json)
         return
+    if plan and slurm:
+        _submit(plan, config, stations, seed, options, as_json)
+        return
     if resume:
-        handle = client.resume(book.find(runs, resume))
+        handle = client.resume(book.find(runs, resume), within=_OWNER_ENDS_WITHIN if in_job else 0.0)
     else:
         assert plan is not None
         if not as_json:
@@ -88,8 +100,28 @@ def soak(
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: handle.interrupt())
+    if in_job:
+        signal.signal(signal.SIGTERM, lambda _number, _frame: handle.tear_down())
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: handle.interrupt())
     _follow(handle.folder, as_json, handle)
     sys.exit(handle.wait())
+
+
+def _submit(
+    plan: str,
+    config: Path | None,
+    stations: tuple[str, ...],
+    seed: int | None,
+    options: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    from bench.client import slurm
+
+    jobs = slurm.submit(plan, config=config, stations=stations, seed=seed, options=options)
+    if as_json:
+        print_json([dataclasses.asdict(job) for job in jobs])
+        return
+    table(("job", "station", "soak"), [(job.job, job.station, job.soak) for job in jobs])
 
 
 def _dry_run(plan: str, config: Path | None, stations: tuple[str, ...], seed: int | None, as_json: bool) -> None:

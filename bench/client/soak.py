@@ -10,10 +10,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.client import control, launch, reading
 from bench.client.soak_watch import SoakInfo, SoakWatch
@@ -25,6 +25,9 @@ from bench.run.reader import Reader
 from bench.soak import book as books
 from bench.soak import plan as plans
 from bench.soak.estimate import Estimate, estimate
+
+if TYPE_CHECKING:
+    from bench.station.config import BenchConfig
 
 _OWNER: Final = "from bench.client.soak import main; main()"
 _BEGIN_WITHIN: Final = 30.0
@@ -68,6 +71,10 @@ class _Runs:
     def stop(self, folder: Path, *, reason: str, at_once: bool) -> None:
         with contextlib.suppress(BenchError):
             control.stop(folder, reason=reason, at_once=at_once)
+
+    def make_safe(self, station: str) -> None:
+        with contextlib.suppress(BenchError, OSError):
+            control.make_stale_safe(Path(str(self._about["runs"])), [station])
 
     def find(self, station: str, label: str) -> Path | None:
         runs = Path(str(self._about["runs"]))
@@ -143,6 +150,11 @@ class SoakHandle:
         """Relay Ctrl-C: the first finishes the cycle, the second tears down, the third is safe at once."""
         with contextlib.suppress(OSError):
             os.kill(self.pid, signal.SIGINT)
+
+    def tear_down(self) -> None:
+        """Have the soak torn down and made safe at once: what Slurm's SIGTERM means."""
+        with contextlib.suppress(OSError):
+            os.kill(self.pid, signal.SIGTERM)
 
     def detach(self) -> None:
         """Let the soak go on without this process, whatever ``on_hangup`` says."""
@@ -239,23 +251,32 @@ def start(
     from bench.station import config as configuration
 
     plan, file, _, used_seed = prepare(text, config=config, stations=stations, seed=seed)
-    found = configuration.load(config)
+    return _own(create(plan, file, used_seed, configuration.load(config), plan.stations))
+
+
+def create(plan: plans.Plan, file: Path, used_seed: int, found: BenchConfig, stations: Sequence[str]) -> Path:
+    """Make the folder of a soak of a plan that was prepared, on these of its stations. Nothing is started."""
     until = plans.deadline(plan.deadline, datetime.datetime.now().astimezone())
-    folder = books.create(
+    return books.create(
         found.runs.absolute(),
         file,
         plan,
         used_seed,
         config=str(found.source.absolute()) if found.source else "",
-        stations=list(plan.stations),
-        simulated=any(found.station(station).simulated for station in plan.stations),
+        stations=list(stations),
+        simulated=any(found.station(station).simulated for station in stations),
         until=until.astimezone(datetime.UTC).isoformat() if until is not None else "",
     )
-    return _own(folder)
 
 
-def resume(folder: Path) -> SoakHandle:
-    """Go on with a soak whose owner is gone, or that was stopped. Raises BenchError when it is being worked on."""
+def resume(folder: Path, *, within: float = 0.0) -> SoakHandle:
+    """Go on with a soak whose owner is gone, or that was stopped. Raises BenchError when it is being worked on.
+
+    ``within``: real seconds in which an owner that is about to end may do so.
+    """
+    until = time.monotonic() + within
+    while liveness.alive(folder) and time.monotonic() < until:
+        time.sleep(_INTERVAL)
     if liveness.alive(folder):
         who = liveness.owner(folder)
         raise BenchError(
@@ -284,7 +305,9 @@ def _own(folder: Path) -> SoakHandle:
     """Start the owner process of a soak and wait until it holds it."""
     reading_end, front = os.pipe2(os.O_CLOEXEC)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    command = [*python(_OWNER), str(folder)]
+    from bench.client.slurm import escape
+
+    command = [*escape(), *python(_OWNER), str(folder)]
     try:
         pid = spawn(command, descriptors={0: null, 1: null, 2: null, 3: reading_end}, new_session=True)
     except OSError as error:

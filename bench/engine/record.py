@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.engine.verdicts import Cause, Verdicts, classify
 from bench.run import events as kinds
@@ -13,6 +13,15 @@ from bench.run.journal import Journal
 from bench.run.verdict import Verdict
 from bench.station.clock import Clock, RealClock
 from bench.trace.lane import Direction, Lane
+
+if TYPE_CHECKING:
+    from bench.engine.retrace import Retrace
+
+_TOLD_BEFORE: Final = frozenset(
+    {kinds.NOTE, kinds.IDENTITY, kinds.RESULT, kinds.OBSERVATION, kinds.REPROGRAMMING, kinds.CARD, kinds.ASK}
+    | {kinds.ANSWER}
+)
+"""Written by a recipe itself: not once more while it is led back to where it was interrupted."""
 
 
 class Record:
@@ -36,6 +45,8 @@ class Record:
         """Told type, data and step of every event, for what keeps an account beside the journal (a soak's cycles)."""
         self.step_begins: Callable[[str], Awaitable[None]] | None = None
         """Told of every step before anything is done in it: a simulated world has conditions relative to steps."""
+        self.retrace: Retrace | None = None
+        """What leads the recipe back to where it was interrupted, and records what it is told (a soak's cycles)."""
         self._lane = steps_lane
         self._step = ""
 
@@ -50,6 +61,8 @@ class Record:
 
     def event(self, kind: str, data: Mapping[str, Any], *, step: str = "", sync: bool = False) -> None:
         """Append one event to the journal."""
+        if self.retrace is not None and self.retrace.muted and kind in _TOLD_BEFORE:
+            return
         self.touched += 1
         self.journal.write(kind, data, step=step, sync=sync)
         if self.heard is not None:

@@ -81,7 +81,8 @@ class Station:
     @property
     def clock(self) -> Clock:
         """Station time: what waits for the device waits with it."""
-        return self._record.clock
+        retrace = self._record.retrace
+        return self._record.clock if retrace is None else retrace.clock
 
     @property
     def power(self) -> PowerSupply:
@@ -162,9 +163,19 @@ class Station:
     @property
     def ipa(self) -> IpaService:
         """The IPA in the bench; made at first use, when the modem has told its IMEI."""
-        if "ipa" not in self._parts and self._ipa is not None:
-            self._parts["ipa"] = self._ipa()
+        if self._ipa is not None:
+            if self._record.retrace is not None:  # made at its first call: the modem may have no power yet
+                told: IpaService = self._record.retrace.told("ipa", self._made_ipa, IpaService)
+                return told
+            return self._made_ipa()
         return self._part("ipa", IpaService)
+
+    def _made_ipa(self) -> IpaService:
+        assert self._ipa is not None
+        if "ipa" not in self._parts:
+            self._parts["ipa"] = self._ipa()
+        made: IpaService = self._parts["ipa"]  # type: ignore[assignment]
+        return made
 
     @property
     def ipa_options(self) -> Mapping[str, object]:
@@ -192,6 +203,8 @@ class Station:
                 where=self.config.origin,
                 hint=f"declare it: @recipe(needs=({name!r}, ...)), so that it is known before anything is touched",
             )
+        if self._record.retrace is not None:
+            found = self._record.retrace.told(name, lambda: self._parts[name], kind)
         return found  # type: ignore[return-value]
 
     # --- filling, by the runner -----------------------------------------------------------------------------------
@@ -295,7 +308,10 @@ class Station:
             raise RecipeError("station.ask without a person", hint="declare needs=('person', ...) and run it attended")
         if not choices:
             raise RecipeError("station.ask without choices", hint="give what can be answered, such as ('done', 'skip')")
-        return await self._asker(text, choices, timeout)
+        asker, retrace = self._asker, self._record.retrace
+        if retrace is None:
+            return await asker(text, choices, timeout)
+        return str(await retrace.call("station.ask", lambda: asker(text, choices, timeout)))
 
     # --- where the card is ----------------------------------------------------------------------------------------
 
@@ -378,7 +394,11 @@ class Station:
         """
         from bench.engine.https import get
 
-        return await get(self.data, self.clock, url, timeout=timeout, dns=dns, trust=self._trust)
+        async def live() -> HttpAnswer:
+            return await get(self.data, self._record.clock, url, timeout=timeout, dns=dns, trust=self._trust)
+
+        retrace = self._record.retrace
+        return await live() if retrace is None else await retrace.call("station.https_get", live)
 
     def reprogramming(self, what: str) -> AbstractAsyncContextManager[None]:
         """``async with station.reprogramming("cell 1 for operational"):`` the time inside is not the device's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -62,6 +63,10 @@ class Step:
         self._token: Token[Step | None] | None = None
         self._ended = False
         self._quiet = quiet
+        self._before: Mapping[str, object] | None = None
+        """Its end, where it has finished before the interruption of a recipe that is being led back."""
+        self._spent = 0.0
+        """Seconds of station time that it took before the interruption."""
         self.uncharged = 0.0
         """Seconds of station time within the step that are the bench's own: an emulator was re-programmed."""
 
@@ -72,6 +77,12 @@ class Step:
             self.path = f"{self._parent.path}/{self.name}"
             self._decisive = self._decisive and self._parent._decisive
         self.started = record.clock.now()
+        if record.retrace is not None:
+            self._before = record.retrace.finished(self.path)
+            if self._before is not None:
+                self._token = _current.set(self)
+                return self
+            self._spent = record.retrace.past.elapsed.pop(self.path, 0.0)
         data = {"title": self.name} if self.timeout is None else {"title": self.name, "timeout": self.timeout}
         record.event(kinds.STEP_START, data, step=self.path)
         record.on_lane(Direction.SENT, {"step": self.path, **data}, f"step {self.path} starts")
@@ -107,7 +118,27 @@ class Step:
             raise expired from error
         self._end(error)
 
+    def _end_again(self) -> None:
+        """Leave a step that finished before the interruption: nothing of it is written or judged a second time."""
+        record, before = self._record, self._before
+        assert record.retrace is not None
+        assert before is not None
+        if self._token is not None:
+            _current.reset(self._token)
+        self._ended = True
+        self.verdict = Verdict(str(before["verdict"]))
+        self._message = str(before.get("message", ""))
+        if self._parent is not None and self._decisive and self.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+            self._parent._take(Cause(self.verdict, self._message))
+        if self._decisive and self.verdict is Verdict.INCONCLUSIVE:  # a failure has its own event, this has none
+            record.take(Cause(self.verdict, self._message), step=self.path)
+        record.steps_passed += self.verdict is Verdict.PASS
+        record.retrace.leave(self.path)
+
     def _end(self, error: BaseException | None) -> None:
+        if self._before is not None:
+            self._end_again()
+            return
         if self._quiet is not None:
             self._quiet.__exit__(None, None, None)
         if self._token is not None:
@@ -123,7 +154,9 @@ class Step:
             self._parent._take(Cause(self.verdict, self._message))
         if self.verdict is Verdict.PASS:
             record.steps_passed += 1
-        elapsed = max(0.0, record.clock.now() - self.started - self.uncharged)
+            if record.retrace is not None:
+                record.retrace.passed_since += 1
+        elapsed = max(0.0, record.clock.now() - self.started - self.uncharged + self._spent)
         data = {"verdict": self.verdict.value, "elapsed": round(elapsed, 9), "message": self._message}
         if self.uncharged:
             data["uncharged"] = round(self.uncharged, 9)
@@ -159,6 +192,10 @@ class Step:
         comes from when that is not the station's instrument (``at``, ``emulator``, ``console``, ``eim``).
         """
         verdict, message = _judge(name, value, unit, lower, upper)
+        if self._record.retrace is not None:
+            before = self._record.retrace.measured(self.path, name)
+            if before is not None:
+                return self._measured_before(Verdict(before), message)
         data: dict[str, object] = {"name": name, "value": value, "unit": unit, "verdict": verdict.value}
         if lower is not None:
             data["lower"] = lower
@@ -176,9 +213,17 @@ class Step:
                 self._record.take(cause, step=self.path)
         return verdict
 
+    def _measured_before(self, verdict: Verdict, message: str) -> Verdict:
+        if verdict is not Verdict.PASS:
+            self._take(Cause(verdict, message))
+        if verdict is Verdict.INCONCLUSIVE and self._decisive:
+            self._record.take(Cause(verdict, message), step=self.path)
+        return verdict
+
     def note(self, text: str) -> None:
         """Write a line for people into the journal."""
-        self._record.event(kinds.NOTE, {"text": str(text)}, step=self.path)
+        if self._before is None:
+            self._record.event(kinds.NOTE, {"text": str(text)}, step=self.path)
 
     def fail(self, what: str, *, where: str = "", hint: str = "") -> NoReturn:
         """Say that the device failed and leave the step. Raises DeviceFailure."""
@@ -188,7 +233,7 @@ class Step:
         """Say that what had to be seen could not be seen: without another failure the run is inconclusive."""
         cause = Cause(Verdict.INCONCLUSIVE, reason)
         self._take(cause)
-        if self._decisive:
+        if self._decisive and self._before is None:
             self._record.take(cause, step=self.path)
 
     def put_off(self, seconds: float) -> None:

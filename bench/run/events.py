@@ -17,6 +17,7 @@ lane-missing       lane, why: what this set-up cannot record
 step-start         title, timeout
 step-end           verdict, elapsed (station time), message
 measurement        name, value, unit, lower, upper, verdict, source
+call               call, answer or raised or opaque, used: what a recipe was told, so that it can be led back (soaks)
 verdict            device or bench, reason: written when it is decided
 card               at (reader or modem), before: a SIM switch has wired the card there
 observation        name, source, values, text, elapsed: what the device was seen to do, and by whom
@@ -58,6 +59,7 @@ LANE_MISSING: Final = "lane-missing"
 STEP_START: Final = "step-start"
 STEP_END: Final = "step-end"
 MEASUREMENT: Final = "measurement"
+CALL: Final = "call"
 VERDICT: Final = "verdict"
 CARD: Final = "card"
 OBSERVATION: Final = "observation"

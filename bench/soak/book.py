@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from bench.engine.retrace import Past
 from bench.errors import ConfigurationError
 from bench.report.statistics import Occurrences
 from bench.run import folder as places
@@ -32,6 +33,7 @@ from bench.run.journal import Journal
 from bench.run.reader import read
 from bench.soak import plan as plans
 from bench.soak.cycles import CYCLE_END, CYCLE_START, PLAN_FILE, STOP_FILE
+from bench.soak.leading import stretch
 from bench.soak.plan import Plan
 
 SOAK: Final = "soak.json"
@@ -39,7 +41,9 @@ BOOK: Final = "soak.jsonl"
 RECIPE: Final = "cycles.py"
 OWNER_LOG: Final = "owner.log"
 ATTEMPTS: Final = 3
-"""So often a cycle is begun that never comes to an end; then it is left out, as a bench error."""
+"""So often a cycle is begun that does not get on; then it is left out, as a bench error."""
+_MOST_ATTEMPTS: Final = 12
+"""So often a cycle is begun at all, also one that gets on a little every time."""
 _RECIPE_TEXT: Final = '''"""The cycles of this soak, by the plan beside this file."""
 
 from pathlib import Path
@@ -111,6 +115,10 @@ class StationState:
     next: int = 0
     """Number of the cycle that comes."""
     attempt: int = 1
+    stuck: int = 0
+    """So often in a row the cycle was interrupted without a further finished step."""
+    left: str = ""
+    """The run in which the cycle that comes was interrupted."""
     finished: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     off_baseline: int = 0
@@ -172,9 +180,11 @@ class State:
             state = self.station(name)
             state.interrupted += 1
             state.attempt += 1
-            if state.attempt > ATTEMPTS:
+            state.stuck = 0 if int(data.get("steps") or 0) > 0 else state.stuck + 1
+            state.left = str(data.get("run", ""))
+            if state.stuck >= ATTEMPTS or state.attempt > _MOST_ATTEMPTS:
                 state.next += 1
-                state.attempt = 1
+                state.attempt, state.stuck, state.left = 1, 0, ""
                 state.bench_errors_total += 1
         elif kind == "bench-error":
             state = self.station(name)
@@ -201,7 +211,7 @@ class State:
         if index < state.next:
             return  # it is known: the same record, read a second time after a crash
         verdict = str(data["verdict"])
-        state.next, state.attempt = index + 1, 1
+        state.next, state.attempt, state.stuck, state.left = index + 1, 1, 0, ""
         state.finished += 1
         state.real += float(data.get("real", 0.0))
         state.sample = str(data.get("sample", "")) or state.sample
@@ -287,6 +297,12 @@ def cycles_in(run: Path) -> tuple[list[Mapping[str, Any]], Mapping[str, Any] | N
             ends.append(event["data"])
             begun = None
     return ends, begun, starts
+
+
+def steps_finished(run: Path, cycle: int) -> int:
+    """Return how many steps of an interrupted cycle this run has finished: by so much the next one is further."""
+    begun, events = stretch(run, cycle)
+    return Past([events]).steps if begun is not None else 0
 
 
 def _cycle_events(run: Path) -> Iterator[Mapping[str, Any]]:

@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.engine.recipe import Recipe, Station, load
-from bench.engine.verdicts import Verdicts
+from bench.engine.retrace import Diverged, Past, Retrace
+from bench.engine.verdicts import Cause, Verdicts
 from bench.errors import BenchError, DeviceFailure
+from bench.run import events as kinds
 from bench.run.verdict import Verdict, worst
 from bench.soak import plan as plans
 from bench.soak.account import Account, CountedIpa, CountedModem, CountedSupply, Uses
+from bench.soak.leading import CYCLE_END, CYCLE_START, Led, lead
 from bench.soak.schedule import Item, Schedule
 from bench.soak.signature import context_of, signature
 
-CYCLE_START: Final = "cycle-start"
-CYCLE_END: Final = "cycle-end"
+__all__ = ["CYCLE_END", "CYCLE_START", "PLAN_FILE", "STOP_FILE", "Segment", "recipes_of", "segment_recipe"]
+
 PLAN_FILE: Final = "plan.toml"
 STOP_FILE: Final = "stop"
 """In the soak's folder while no further cycle is to begin; with ``-STATION`` behind it for one station."""
@@ -83,6 +86,8 @@ class Segment:
         self.count = int(order["count"])
         self.attempt = int(order.get("attempt", 1))
         """Of the first cycle: it was interrupted so often less one."""
+        self.left = str(order.get("left", ""))
+        """The run in which the first cycle was interrupted, '' when it begins here."""
         self.codes = list(order.get("codes", ()))
         self.soak = str(order["soak"])
         self.schedule = Schedule(plan, int(order["seed"]), station.name)
@@ -100,7 +105,10 @@ class Segment:
                 break
             if pause and index > self.first:
                 await self.station.clock.sleep(pause)
-            await self._cycle(self.schedule.item(index), self.attempt if index == self.first else 1)
+            if index == self.first:
+                await self._cycle(self.schedule.item(index), self.attempt, self.left)
+            else:
+                await self._cycle(self.schedule.item(index), 1)
 
     def _count_uses(self) -> None:
         """Have what a cycle uses counted where it happens."""
@@ -111,8 +119,27 @@ class Segment:
             station.provide("modem", CountedModem(station.modem, self.uses))
         station.wrap_ipa(lambda ipa: CountedIpa(ipa, self.uses))
 
-    async def _cycle(self, item: Item, attempt: int) -> None:
-        part = self.plan.recipes[item.part]
+    async def _cycle(self, item: Item, attempt: int, left: str = "") -> None:
+        """Carry out one cycle. ``left``: the run in which it was interrupted; its finished steps are not repeated.
+
+        Where it cannot be led back, or the interruption may be to blame for a failure, it begins once more.
+        """
+        led = lead(self.station, left, item.index) if left else None
+        if led is not None:
+            try:
+                if await self._once(item, attempt, led):
+                    return
+                why = "after the interruption it did not get on"
+            except Diverged as error:
+                why = str(error)
+            self.station.note(f"cycle {item.index} is begun again: {why}")
+            attempt += 1
+        await self._once(item, attempt, None)
+
+    def _parameters(self, item: Item, led: Led | None) -> dict[str, Any]:
+        """Return the parameters of a cycle; one that was interrupted keeps the activation code that it was given."""
+        if led is not None:
+            return dict(led.start["parameters"])
         parameters = dict(item.parameters)
         if self.plan.codes is not None and self._takes(item.recipe, self.plan.codes.parameter):
             if not self.codes:
@@ -122,6 +149,15 @@ class Segment:
                     hint=f"add codes to {self.plan.codes.file}; the soak goes on with bench soak --resume",
                 )
             parameters[self.plan.codes.parameter] = self.codes.pop(0)
+        return parameters
+
+    async def _once(self, item: Item, attempt: int, led: Led | None) -> bool:
+        """Carry out one cycle, or the rest of one; return False when it is to begin once more."""
+        part = self.plan.recipes[item.part]
+        parameters = self._parameters(item, led)
+        if led is not None:
+            self._at_baseline = bool(led.start.get("at_baseline"))
+        cells = await self._cells() if led is None else [int(cell) for cell in led.start.get("cells", ())]
         start = {
             "soak": self.soak,
             "cycle": item.index,
@@ -132,41 +168,66 @@ class Segment:
             "label": item.label,
             "parameters": parameters,
             "seed": item.seed,
+            "at_baseline": self._at_baseline,
+            "cells": cells,
+            "led": list(led.runs) if led is not None else [],
         }
         self.record.event(CYCLE_START, start, sync=True)
         self.station.begin_cycle(item.seed)
         self.uses.counts.clear()
         name = f"cycle-{item.index}"
         account, verdicts = Account(name), Verdicts(self.record.decided)
+        past = led.past if led is not None else Past()
+        self.uses.counts.update(past.used)
+        for event in past.kept:
+            account.heard(event["type"], event["data"], str(event.get("step", "")))
+            if event["type"] == kinds.VERDICT and event["data"].get("device") == Verdict.FAIL:
+                verdicts.device_failed(str(event["data"].get("reason", "")))
+        retrace = Retrace(self.station, past, used=lambda: self.uses.counts)
+        for cell in cells:  # the safe sequence has switched them off since
+            retrace.restoring.took("network", "set_cell", ((True,), {"cell": cell}), None)
         self.record.heard, self.record.verdicts = account.heard, verdicts
         before = self.record.steps_passed
         began, real = self.station.clock.now(), time.monotonic()
+        before_it = past.elapsed.get(name, 0.0)
+        finished = retrace.finished(name)
         broken: BaseException | None = None
         baseline, told, aside = True, "", 0.0
         elapsed = 0.0
         try:
+            self.record.retrace = retrace
             if part.baseline and self.plan.baseline is not None and not self._at_baseline:
                 baseline, told = await self._to_baseline(f"baseline-before-{item.index}")
-            aside = self.station.clock.now() - began
+            aside = self.record.clock.now() - began
             broken = await self._recipe(item, parameters, name)
-            elapsed = self.station.clock.now() - began - aside
+            elapsed = self.record.clock.now() - began - aside + before_it
+            if finished is not None:
+                elapsed = float(finished.get("elapsed", elapsed))
             if broken is None:
                 verdicts.recipe_ended(observed=self.record.steps_passed > before)
         finally:
+            self.record.retrace = None
             self.record.heard, self.record.verdicts = None, self._own
         if isinstance(broken, asyncio.CancelledError):
             raise broken  # it was in progress: it has no end, and is repeated
+        verdict = worst([verdicts.final_device, verdicts.bench])
+        failed = verdict is not Verdict.PASS
+        if failed and retrace.disturbed and finished is None:
+            self.record.error(Cause(verdict, verdicts.reason, f"cycle {item.index}, led back", "it is begun again"))
+            return False
         restore, restored = 0.0, True
         if broken is None and part.baseline and self.plan.baseline is not None:
-            begin = self.station.clock.now()
-            restored, after = await self._to_baseline(f"baseline-after-{item.index}")
-            restore = self.station.clock.now() - begin
+            begin = self.record.clock.now()
+            self.record.retrace = retrace
+            try:
+                restored, after = await self._to_baseline(f"baseline-after-{item.index}")
+            finally:
+                self.record.retrace = None
+            restore = self.record.clock.now() - begin
             self._at_baseline = restored
             account.notes["baseline:after"] = after
         else:
             self._at_baseline = False
-        verdict = worst([verdicts.final_device, verdicts.bench])
-        failed = verdict is not Verdict.PASS
         step, message = account.failure if account.failure[1] else ("", verdicts.reason)
         end = {
             **start,
@@ -174,8 +235,8 @@ class Segment:
             "device": verdicts.final_device.value,
             "bench": verdicts.bench.value,
             "reason": verdicts.reason,
-            "baseline": baseline,
-            "baseline_told": told,
+            "baseline": baseline and led is None,
+            "baseline_told": told if led is None else "the power was away in it: it was interrupted and led back",
             "restored": restored,
             "elapsed": round(elapsed, 6),
             "real": round(time.monotonic() - real, 6),
@@ -197,6 +258,14 @@ class Segment:
             self._own.not_seen(f"cycle {item.index}: {verdicts.reason}")
         if broken is not None:
             raise broken
+        return True
+
+    async def _cells(self) -> list[int]:
+        """Return the cells that are on as the cycle begins."""
+        if not self.station.has("network"):
+            return []
+        network = self.station.network
+        return [cell for cell in await network.cells() if await network.cell_on(cell=cell)]
 
     async def _recipe(self, item: Item, parameters: Mapping[str, Any], name: str) -> BaseException | None:
         """Run the cycle's recipe in a step of its own; return what broke the bench, or the cancellation."""
@@ -209,6 +278,8 @@ class Segment:
                 await recipe(self.station, **values)
         except asyncio.CancelledError as error:
             return error
+        except Diverged:
+            raise  # nothing was switched: the cycle begins once more
         except Exception as error:
             cause = self.record.cause_of(error)
             if cause.verdict is not Verdict.ABORTED:
@@ -217,7 +288,7 @@ class Segment:
             if cause.verdict is not Verdict.FAIL:
                 return error
         finally:
-            if recipe.teardown_function is not None:
+            if recipe.teardown_function is not None and (self.record.retrace is None or not self.record.retrace.muted):
                 async with asyncio.timeout(_TEARDOWN):
                     await recipe.teardown_function(self.station)
         return None

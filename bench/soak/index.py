@@ -21,7 +21,7 @@ from bench.run.index import folders, info
 from bench.run.reader import read
 from bench.soak.cycles import CYCLE_END
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _SCHEMA: Final = """
 CREATE TABLE runs (
   run TEXT PRIMARY KEY, size INTEGER, changed INTEGER, station TEXT, recipe TEXT, started TEXT, ended TEXT, state TEXT,
@@ -32,10 +32,16 @@ CREATE TABLE cycles (
   verdict TEXT, device TEXT, bench TEXT, baseline INTEGER, elapsed REAL, real REAL, wall TEXT, signature TEXT,
   sample TEXT, firmware TEXT, data TEXT, UNIQUE (run, cycle, attempt)
 );
+CREATE TABLE parameters (
+  name TEXT, value TEXT, id INTEGER, PRIMARY KEY (name, value, id)
+) WITHOUT ROWID;
+CREATE INDEX parameters_cycle ON parameters (id);
+CREATE TRIGGER parameters_forgotten AFTER DELETE ON cycles BEGIN DELETE FROM parameters WHERE id = old.id; END;
 CREATE INDEX cycles_soak ON cycles (soak, station, cycle);
 CREATE INDEX cycles_counts ON cycles (station, soak, verdict);
 CREATE INDEX cycles_verdict ON cycles (verdict, soak, station, cycle);
 CREATE INDEX cycles_signature ON cycles (signature, soak, station, cycle);
+CREATE INDEX cycles_id ON cycles (id, verdict);
 CREATE INDEX runs_state ON runs (state, run);
 CREATE INDEX runs_soak ON runs (soak, run);
 """
@@ -127,6 +133,7 @@ class Index:
             db.execute("PRAGMA journal_mode = WAL")
             with db:
                 db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        db.execute("PRAGMA recursive_triggers = ON")  # what REPLACE removes is forgotten as well
         return db
 
     def close(self) -> None:
@@ -194,6 +201,11 @@ class Index:
             " baseline, elapsed, real, wall, signature, sample, firmware, data)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (_row(run, end, wall) for end, wall in ends),
+        )
+        self._db.execute(
+            "INSERT OR IGNORE INTO parameters SELECT key, CAST(value AS TEXT), cycles.id"
+            " FROM cycles, json_each(data, '$.parameters') WHERE run = ? AND value IS NOT NULL",
+            (run,),
         )
 
     # --- asking ---------------------------------------------------------------------------------------------------
@@ -272,6 +284,6 @@ def _where(filters: Sequence[str]) -> tuple[str, list[Any]]:
         else:
             if not key.replace("_", "a").isalnum():
                 raise BenchError(f"'{key}' is no parameter", where=text, hint=f"known: {', '.join(FILTERS)}")
-            parts.append("CAST(json_extract(data, ?) AS TEXT) = ?")
-            values += [f"$.parameters.{key}", value]
+            parts.append("id IN (SELECT id FROM parameters WHERE name = ? AND value = ?)")
+            values += [key, value]
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), values

@@ -64,6 +64,9 @@ class Runs(Protocol):
     def find(self, station: str, label: str) -> Path | None:
         """Return the run with this label."""
 
+    def make_safe(self, station: str) -> None:
+        """Switch off what a run has left on whose runner and supervisor are dead. Never raises."""
+
 
 class Owner:
     """One soak, from here to its end."""
@@ -271,6 +274,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Do one segment after another."""
         try:
+            self.owner.runs.make_safe(self.station)
             self._take_over()
             while not self._over():
                 self._segment()
@@ -320,6 +324,7 @@ class Worker(threading.Thread):
                 "first": first,
                 "count": count,
                 "attempt": state.attempt,
+                "left": state.left,
                 "seed": owner.seed,
                 "codes": codes,
                 "label": label,
@@ -383,12 +388,14 @@ class Worker(threading.Thread):
                 self.owner.alerts.send("trip", f"soak {self.owner.plan.name}: {text}", text, {"station": self.station})
 
     def _reconcile(self, segment: Mapping[str, Any], folder: Path) -> None:
-        """Take from a run that has ended everything that the book does not have yet."""
+        """Take from a run that has ended everything that the book does not have yet; nothing of it may stay on."""
+        self.owner.runs.make_safe(self.station)
         ends, begun, starts = books.cycles_in(folder)
         for end in ends:
             self.owner.cycle(self.station, end, folder.name)
         if begun is not None:
-            told = {"station": self.station, "cycle": begun.get("cycle"), "run": folder.name}
+            steps = books.steps_finished(folder, int(begun.get("cycle", -1)))
+            told = {"station": self.station, "cycle": begun.get("cycle"), "run": folder.name, "steps": steps}
             self.owner.write("interrupted", told)
         self._ended(segment, folder, begun=begun, starts=starts)
         counted = bool(ends) and begun is None and ends[-1].get("verdict") in ("error", "bench-error")

@@ -77,9 +77,10 @@ def main() -> int:
                 "failures of a soak": timed(lambda: index.cycles("soak=soak1", "verdict=fail"), 9),
                 "counts of a station": timed(lambda: index.count("station=s1", "soak=soak2"), 9),
                 "one signature": timed(lambda: index.cycles("signature=step: 1"), 9),
+                "counts of a parameter": timed(lambda: index.count("hold=3", "soak=soak1"), 9),
                 "newest failed runs": timed(lambda: index.find_runs(state="pass", limit=50), 9),
             }
-            parameter = timed(lambda: index.count("hold=3"), 3)
+            parameter = timed(lambda: index.count("hold=3"), 5)
         size = (runs.parent / "index.sqlite").stat().st_size
     figures = {
         "benchmark": "soak-index", "cycles": options.cycles, "make_s": round(made, 2), "open_s": round(again, 3),
@@ -87,7 +88,8 @@ def main() -> int:
         "by_parameter_s": round(parameter, 3), "bytes_a_cycle": round(size / options.cycles), "budget": BUDGET,
     }  # fmt: skip
     print(json.dumps(figures, indent=1))
-    return 0 if again <= BUDGET["open"] and max(filters.values()) <= BUDGET["filter"] else 1
+    slowest = max([parameter, *filters.values()])
+    return 0 if again <= BUDGET["open"] and slowest <= BUDGET["filter"] else 1
 
 
 if __name__ == "__main__":

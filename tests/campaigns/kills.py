@@ -89,11 +89,11 @@ class SupplyWatch:
 
 
 @contextmanager
-def simulated_bench(home: Path, clock: str) -> Iterator[Mapping[str, Any]]:
+def simulated_bench(home: Path, clock: str, *options: str) -> Iterator[Mapping[str, Any]]:
     """Start ``bench sim up`` and yield what it announces."""
     environment = {**os.environ, "BENCH_HOME": str(home), "TMPDIR": str(home)}
     process = subprocess.Popen(
-        [*BENCH, "sim", "up", "--clock", clock, "--json"], stdout=subprocess.PIPE, env=environment
+        [*BENCH, "sim", "up", "--clock", clock, *options, "--json"], stdout=subprocess.PIPE, env=environment
     )
     try:
         assert process.stdout is not None
@@ -103,8 +103,8 @@ def simulated_bench(home: Path, clock: str) -> Iterator[Mapping[str, Any]]:
         process.wait(20)
 
 
-def write_bench(home: Path, announced: Mapping[str, Any]) -> Path:
-    """Write the bench.toml of a station whose instruments are those of the running world."""
+def write_bench(home: Path, announced: Mapping[str, Any], driver: str = "keysight-e36300", more: str = "") -> Path:
+    """Write the bench.toml of a station whose instruments are those of the running world; ``more`` of its supply."""
     station = announced["stations"]["sim"]
     path = home / "bench.toml"
     path.write_text(
@@ -119,11 +119,12 @@ modem = {{ driver = "at-modem", port = "{station["modem"]["port"]}", port_needs_
 data = {{ path = "host" }}
 
 [stations.kills.power]
-driver = "keysight-e36300"
+driver = "{driver}"
 resource = "{station["power"]["resource"]}"
 voltage = 3.8
 voltage_max = 4.3
 current_limit = 2.0
+{more}
 """,
         encoding="utf-8",
     )

@@ -1,16 +1,24 @@
-"""Kill a soak's processes at random moments, resume it, and compare everything with a soak without trouble.
+"""Kill a soak's processes at random moments, resume it, and judge every step against cycles without trouble.
 
-    python tests/campaigns/soak_kills.py [--kills 200] [--seed 1] [--only VICTIM ...] [--recipe full-cycle] [--home X]
+    python tests/campaigns/soak_kills.py [--count 20] [--seed 1] [--only VICTIM ...] [--supply e36312a] [--state FILE]
 
-Victims: runner, supervisor, owner, eim, smdpp, pcscd (with ``--station sim-pcsc``), all (owner, supervisor and runner
-in one moment, as in a power loss of the host). One soak goes on over all kills. In the end every cycle must be there
-once, with the seed it would have had; a cycle was begun again only when it was in progress. Prints one JSON object;
-exit code 1 when something was lost, repeated or out of order.
+Victims: runner, supervisor, eim, smdpp, owner, both (supervisor and runner in one moment), all (the owner too), power
+(as all, and the run's journal is cut to what was on the disk for certain, with a torn line behind it), pcscd (only with
+``--station sim-pcsc``, whose world ends with its run). On ``sim`` the instruments are those of a world that outlives
+every run; its supply is asked by raw SCPI when its output went off. ``--supply n6705c`` has a watchdog, the others have
+none. ``--state``: figures of earlier parts, to which those of this one are added.
+
+Judged: every cycle is there once, with the seed it would have had; one that was led back has the steps of a cycle
+without trouble, each ended once, over all its runs; no order, download or power cycle outside a step that was in
+progress was made twice; the output is off within 2 s of the death of runner or supervisor; with both dead, by the
+watchdog, or it stays on, the station is marked unsafe and the next command turns it off before anything else. Prints
+one JSON object; exit code 1 when anything is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -18,133 +26,286 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-VICTIMS = ("runner", "supervisor", "owner", "eim", "smdpp", "all")
+from kills import Failed, SupplyWatch, simulated_bench, write_bench
+from soak_judge import judged
+
+from bench import client
+from bench.client import soak
+from bench.run import liveness
+from bench.run.reader import read
+from bench.soak import book
+
+VICTIMS = ("runner", "supervisor", "eim", "smdpp", "owner", "both", "all", "power")
+GROUPS = {
+    "both": ("supervisor", "runner"),
+    "all": ("owner", "supervisor", "runner"),
+    "power": ("owner", "supervisor", "runner"),
+}
+DRIVERS = {"e36312a": "keysight-e36300", "n6705c": "keysight-n6705c"}
+OFF_WITHIN = 2.0
+JOURNAL = "journal.jsonl"
+SYNCED = ("step-end", "cycle-start", "cycle-end", "verdict", "run-start", "run-end", "control")
+"""Events that are on the disk before anything goes on."""
 PLAN = """
 title = "kills"
 stations = ["{station}"]
 cycles = 100000
 segment = 20
 seed = {seed}
+{clock}
 [[recipes]]
 recipe = "{recipe}"
 [stop]
 bench_errors = 1000
-first_cycle_within = "1h"
+first_cycle_within = "2h"
 """
 
 
-def processes(run: Path) -> dict[str, int]:
-    """Return the process ids of a live run by name."""
-    from bench import client
-    from bench.run.reader import read
+class Campaign:
+    """One soak over all kills of this part."""
 
-    found: dict[str, int] = {}
-    for event in read(run / "journal.jsonl"):
-        if event["type"] == "service-start" and isinstance(event["data"].get("pid"), int):
-            found[str(event["data"]["name"])] = int(event["data"]["pid"])
-    with suppress(Exception):
-        status = client.status(run)
-        if status is not None:
-            found["runner"], found["supervisor"] = status.runner, status.pid
-    return found
+    def __init__(self, home: Path, options: argparse.Namespace, watch: SupplyWatch | None, config: Path | None) -> None:
+        self.home, self.options, self.watch = home, options, watch
+        self.station = "kills" if watch is not None else options.station
+        self.draw = random.Random(options.seed)
+        plan = home / "kills.toml"
+        clock = "" if watch is not None else 'clock = "instant"'
+        plan.write_text(
+            PLAN.format(seed=options.seed, recipe=options.recipe, station=self.station, clock=clock), encoding="utf-8"
+        )
+        self.handle = soak.start(str(plan), config=config)
+        self.killed: Counter[str] = Counter()
+        self.off: dict[str, list[float]] = {}
+        self.wrong: list[str] = []
+
+    def processes(self) -> tuple[Path | None, dict[str, int]]:
+        """Return the live run and the process ids by name."""
+        segment = book.state_of(self.handle.folder).stations.get(self.station)
+        name = segment.segment.get("run") if segment is not None and segment.segment else None
+        if not name:
+            return None, {}
+        run = self.home / "runs" / str(name)
+        found = {"owner": self.handle.pid}
+        for event in read(run / JOURNAL):
+            if event["type"] == "service-start" and isinstance(event["data"].get("pid"), int):
+                found[str(event["data"]["name"])] = int(event["data"]["pid"])
+        with contextlib.suppress(Exception):
+            status = client.status(run)
+            if status is not None:
+                found["runner"], found["supervisor"] = status.runner, status.pid
+        return run, found
+
+    def _until_it_works(self) -> None:
+        """Wait until the run after the last kill has begun a step: starting may take long on a busy host."""
+        until = time.monotonic() + 120.0
+        while time.monotonic() < until:
+            run, known = self.processes()
+            if run is not None and "runner" in known and any(e["type"] == "step-start" for e in read(run / JOURNAL)):
+                return
+            time.sleep(0.1)
+        raise Failed("the soak does not get on")
+
+    def strike(self) -> bool:
+        """Kill one victim, if it is there. Returns False when it was not."""
+        victim = self.draw.choice(self.options.only)
+        self._until_it_works()
+        time.sleep(self.draw.uniform(self.options.shortest, self.options.longest))
+        run, known = self.processes()
+        names = GROUPS.get(victim, (victim,))
+        if run is None or any(name not in known for name in names):
+            return False
+        was_on = self.watch is not None and self.watch.on
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for name in names:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(known[name], number)
+        struck = time.monotonic()
+        self.killed[victim] += 1
+        if was_on and "supervisor" in names and "runner" in names:
+            self._both_dead(victim, run, struck)
+        elif was_on and victim in ("runner", "supervisor"):
+            self._is_off(victim, struck, OFF_WITHIN)
+        if victim == "power":
+            cut_to_the_disk(run / JOURNAL, self.draw)
+        if "owner" in names:
+            self.handle.wait()
+            self.handle = soak.resume(self.handle.folder)
+            self._turned_off_first(victim, was_on)
+        elif not liveness.alive(self.handle.folder):
+            raise Failed("the soak ended")
+        return True
+
+    def _is_off(self, victim: str, struck: float, within: float) -> None:
+        assert self.watch is not None
+        try:
+            self.watch.until(False, struck + 30.0)
+        except Failed as error:
+            self.wrong.append(f"{victim}: {error}")
+            return
+        took = max(0.0, self.watch.changed - struck)
+        self.off.setdefault(victim, []).append(round(took, 3))
+        if took > within:
+            self.wrong.append(f"{victim}: the output went off after {took:.2f} s")
+
+    def _both_dead(self, victim: str, run: Path, struck: float) -> None:
+        """Nobody is left: the supply's watchdog switches off; one that has none stays on, and that is known."""
+        assert self.watch is not None
+        if self.options.supply == "n6705c":
+            self._is_off(f"{victim} (watchdog)", struck, OFF_WITHIN + 1.0)
+        # With its owner alive, that makes safe at once and takes the mark away.
+        if victim == "both" and self.options.supply != "n6705c":
+            self._is_off("both (owner)", struck, 30.0)
+        if victim != "both" and not self._marked():
+            self.wrong.append(f"{victim}: {run.name} is not marked unsafe")
+
+    def _marked(self) -> bool:
+        """Whether a station is marked unsafe as soon as the dead have gone: a process takes its time to die."""
+        until = time.monotonic() + 5.0
+        while time.monotonic() < until:
+            if client.stale(self.home / "runs"):
+                return True
+            time.sleep(0.01)
+        return False
+
+    def _turned_off_first(self, victim: str, was_on: bool) -> None:
+        """The next command must have switched off what nobody watched before it does anything else."""
+        if self.watch is None or not was_on or victim == "owner" or self.options.supply == "n6705c":
+            return
+        before = time.monotonic()
+        with contextlib.suppress(Failed):
+            self.watch.until(False, before + 60.0)
+        if self.watch.on:
+            self.wrong.append(f"{victim}: resumed, the output was never switched off")
+        else:
+            self.off.setdefault(f"{victim} (next command)", []).append(round(self.watch.changed - before, 3))
+
+    def work(self) -> dict[str, Any]:
+        """Kill until all kills are made, end the soak and judge it."""
+        began = time.monotonic()
+        while self.killed.total() < self.options.count:
+            if self.strike():
+                print(f"{self.killed.total()}/{self.options.count}: {dict(self.killed)}", file=sys.stderr, flush=True)
+            if time.monotonic() - began > self.options.within:
+                break
+        self.handle.interrupt()
+        self.handle.wait()
+        found = judged(self.handle.folder, self.home / "runs")
+        if client.stale(self.home / "runs"):
+            self.wrong.append("marked unsafe in the end")
+        if self.watch is not None and self.watch.on:
+            self.wrong.append("the output is on in the end")
+        found["wrong"] = [*self.wrong, *found["wrong"]]
+        return {"killed": dict(self.killed), "off_s": self.off, **found}
+
+
+def cut_to_the_disk(journal: Path, draw: random.Random) -> None:
+    """Leave of a journal what was synced for certain, and a piece of the line behind it, as a loss of power may."""
+    try:
+        data = journal.read_bytes()
+    except FileNotFoundError:
+        return
+    lines = data.splitlines(keepends=True)
+    last = max((at for at, line in enumerate(lines) if json_type(line) in SYNCED), default=-1) + 1
+    rest = b"".join(lines[last:])
+    journal.write_bytes(b"".join(lines[:last]) + rest[: draw.randrange(len(rest) + 1)])
+
+
+def json_type(line: bytes) -> str:
+    """Return the type of an event's line, '' for a torn one."""
+    try:
+        return str(json.loads(line)["type"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+@contextlib.contextmanager
+def bed(home: Path, options: argparse.Namespace) -> Iterator[tuple[SupplyWatch | None, Path | None]]:
+    """Yield the watch on the supply and the configuration of the station."""
+    if options.station != "sim":
+        yield None, None
+        return
+    with simulated_bench(home, options.clock, "--world", f"supply={options.supply}") as announced:
+        more = "watchdog = 2" if options.supply == "n6705c" else ""
+        config = without_network(write_bench(home, announced, DRIVERS[options.supply], more))
+        watch = SupplyWatch(announced["stations"]["sim"]["power"]["resource"])
+        try:
+            yield watch, config
+        finally:
+            watch.close()
+
+
+def without_network(config: Path) -> Path:
+    """Leave the emulator alone: nobody but the recipe would switch its cells on again, and full-cycle does not."""
+    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = "".join(line for line in lines if not line.startswith("network ="))
+    config.write_text(kept.replace('"network.off", ', ""), encoding="utf-8")
+    return config
+
+
+def merged(state: Path | None, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of all parts, those of this one among them, and keep them."""
+    parts = json.loads(state.read_text()) if state is not None and state.is_file() else []
+    parts.append(dict(found))
+    if state is not None:
+        state.write_text(json.dumps(parts, indent=1))
+    killed: Counter[str] = Counter()
+    verdicts: Counter[str] = Counter()
+    off: dict[str, list[float]] = {}
+    for part in parts:
+        killed.update(part["killed"])
+        verdicts.update(part["verdicts"])
+        for victim, times in part["off_s"].items():
+            off.setdefault(victim, []).extend(times)
+    counts = {
+        name: sum(part[name] for part in parts)
+        for name in ("cycles", "interrupted", "led_back", "begun_again", "given_up", "steps")
+    }
+    return {
+        "campaign": "soak-kills",
+        "parts": len(parts),
+        "kills": killed.total(),
+        "killed": dict(killed),
+        **counts,
+        "verdicts": dict(verdicts),
+        "why_begun_again": dict(sum((Counter(part["why_begun_again"]) for part in parts), Counter())),
+        "off_s": {
+            victim: {"count": len(times), "median": sorted(times)[len(times) // 2], "max": max(times)}
+            for victim, times in off.items()
+        },
+        "wrong": [told for part in parts for told in part["wrong"]],
+    }
 
 
 def main() -> int:
-    """Kill."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    """Kill and judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=20, help="kills of this part (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", nargs="*", default=list(VICTIMS))
+    parser.add_argument("--only", nargs="*", default=list(VICTIMS), metavar="VICTIM")
     parser.add_argument("--recipe", default="full-cycle")
-    parser.add_argument("--station", default="sim")
-    parser.add_argument("--longest", type=float, default=6.0, help="seconds between two kills at most")
+    parser.add_argument("--station", default="sim", choices=("sim", "sim-pcsc"))
+    parser.add_argument("--supply", default="e36312a", choices=sorted(DRIVERS))
+    parser.add_argument("--clock", default="scaled:20", help="of the world that outlives the runs")
+    parser.add_argument("--shortest", type=float, default=0.0, help="seconds from the first step to a kill at least")
+    parser.add_argument("--longest", type=float, default=8.0, help="and at most")
+    parser.add_argument("--within", type=float, default=3600.0, help="seconds after which no further kill is made")
+    parser.add_argument("--state", type=Path, help="figures of all parts so far")
     parser.add_argument("--home", type=Path)
     options = parser.parse_args()
-    home = options.home or Path(tempfile.mkdtemp(prefix="soak-kills-"))
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ["BENCH_HOME"] = str(home)
-    from bench.client import soak
-    from bench.run import liveness
-    from bench.soak import book
-
-    plan = home / "kills.toml"
-    plan.write_text(PLAN.format(seed=options.seed, recipe=options.recipe, station=options.station))
-    draw = random.Random(options.seed)
-    handle = soak.start(str(plan))
-    killed: dict[str, int] = {}
-    while sum(killed.values()) < options.kills:
-        victim = draw.choice(options.only)
-        time.sleep(draw.uniform(0.2, options.longest))
-        segment = book.state_of(handle.folder).stations.get(options.station)
-        run = segment.segment.get("run") if segment is not None and segment.segment else None
-        known = processes(home / "runs" / str(run)) if run else {}
-        known["owner"] = handle.pid
-        names = ("owner", "supervisor", "runner") if victim == "all" else (victim,)
-        pids = [known[name] for name in names if name in known]
-        if len(pids) < len(names):
-            continue
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-        killed[victim] = killed.get(victim, 0) + 1
-        if "owner" in names:
-            handle.wait()
-            handle = soak.resume(handle.folder)
-        elif not liveness.alive(handle.folder):
-            print(json.dumps({"error": "the soak ended", "after": killed}))
-            return 1
-    handle.interrupt()
-    handle.wait()
-    found = judged(handle.folder, home / "runs")
-    print(json.dumps({"campaign": "soak-kills", "killed": killed, **found}, indent=1))
-    return 0 if not found["wrong"] else 1
-
-
-def judged(folder: Path, runs: Path) -> dict[str, Any]:
-    """Compare what the run folders hold with the schedule."""
-    from bench.run.reader import read
-    from bench.soak import book
-    from bench.soak.cycles import CYCLE_END, CYCLE_START
-    from bench.soak.schedule import Schedule
-
-    plan, about = book.plan_of(folder), book.places.read_json(folder / book.SOAK)
-    schedule = Schedule(plan, int(about["seed"]), plan.stations[0])
-    wrong: list[str] = []
-    ended: list[int] = []
-    verdicts: dict[str, int] = {}
-    started = 0
-    for run in sorted(runs.iterdir()):
-        open_cycle: int | None = None
-        for event in read(run / "journal.jsonl"):
-            data = event["data"]
-            if event["type"] == CYCLE_START:
-                started += 1
-                open_cycle = int(data["cycle"])
-                if open_cycle in ended:
-                    wrong.append(f"cycle {open_cycle} was begun again in {run.name} although it had ended")
-                if data["seed"] != schedule.item(open_cycle).seed:
-                    wrong.append(f"cycle {open_cycle} in {run.name} has another seed")
-            elif event["type"] == CYCLE_END:
-                ended.append(int(data["cycle"]))
-                verdicts[data["verdict"]] = verdicts.get(data["verdict"], 0) + 1
-    state = book.state_of(folder).stations[plan.stations[0]]
-    missing = sorted(set(range(state.next)) - set(ended))
-    given_up = state.next - state.finished
-    if len(missing) > given_up:
-        wrong.append(f"cycles {missing} are nowhere")
-    if ended != sorted(set(ended)):
-        wrong.append("cycles ended out of order, or twice")
-    if state.finished != len(ended):
-        wrong.append(f"the book has {state.finished} cycles, the runs {len(ended)}")
-    marks = list((runs / ".unsafe").glob("*"))
-    if marks:
-        wrong.append(f"marked unsafe in the end: {', '.join(mark.name for mark in marks)}")
-    return {"cycles": len(ended), "begun": started, "given_up": given_up, "verdicts": verdicts, "wrong": wrong}
+    with contextlib.ExitStack() as stack:
+        home = options.home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-kills-")))
+        home.mkdir(parents=True, exist_ok=True)
+        os.environ["BENCH_HOME"] = str(home)
+        os.environ["BENCH_LOCKS"] = str(home / "locks")
+        watch, config = stack.enter_context(bed(home, options))
+        found = merged(options.state, Campaign(home, options, watch, config).work())
+    print(json.dumps(found, indent=1))
+    return 1 if found["wrong"] else 0
 
 
 if __name__ == "__main__":

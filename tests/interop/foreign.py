@@ -22,6 +22,10 @@ from urllib.parse import urlsplit
 import pytest
 
 PACKAGES = {
+    "munged": "munge",
+    "sbatch": "slurm-client",
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
     "coap-client-gnutls": "libcoap3-bin",
     "coap-client-openssl": "libcoap3-bin",
     "coap-server-gnutls": "libcoap3-bin",

@@ -39,6 +39,7 @@ class FakeRuns:
     """Station, cycle, attempt and seed of every cycle that began."""
     codes: list[str] = field(default_factory=list)
     stops: list[tuple[str, bool]] = field(default_factory=list)
+    made_safe: list[str] = field(default_factory=list)
     on_cycle: Callable[[int], None] = lambda _index: None
     used: Mapping[str, float] = field(default_factory=lambda: {"downloads": 1.0})
 
@@ -97,6 +98,9 @@ class FakeRuns:
 
     def stop(self, folder: Path, *, reason: str, at_once: bool) -> None:
         self.stops.append((folder.name, at_once))
+
+    def make_safe(self, station: str) -> None:
+        self.made_safe.append(station)
 
     def find(self, station: str, label: str) -> Path | None:
         found = (

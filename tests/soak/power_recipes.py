@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from bench.engine.recipe import Station, recipe
+from bench.errors import DeviceFailure
 
 LINGERED = "lingered to its end"
 
@@ -41,3 +43,31 @@ async def lingering(station: Station, hold: float = 0.1, gate: str = "") -> None
             station.note("lingering")
             await station.clock.sleep(0.1)
         station.note(LINGERED)
+
+
+@recipe(title="Steps around a wait", needs=("power",))
+async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
+    """Draw, switch on, measure, wait at the gate, switch off: what is drawn and read must survive an interruption."""
+    async with station.step("draw") as step:
+        step.measure("draw", station.random.random())
+    async with station.step("on") as step:
+        cycle = await station.power.cycle(hold=hold)
+        step.measure("time_to_dead", cycle.time_to_dead)
+        began = station.clock.now()
+    with contextlib.suppress(DeviceFailure):
+        async with station.step("attempt", decisive=False) as step:
+            step.measure("volts", (await station.power.measure()).voltage, lower=1.0)
+            step.fail("an attempt that may fail")
+    async with station.step("around"):
+        await station.clock.sleep(hold)
+        async with station.step("wait"):
+            station.note("at the gate")
+            await station.power.measure()
+            while not (Path(gate) / "open").exists() and not _token(Path(gate)):
+                await station.clock.sleep(0.02)
+        async with station.step("read") as step:
+            step.measure("on", int(await station.power.output()), lower=1)
+            step.measure("since", station.clock.now() - began, lower=0.0)
+    async with station.step("off") as step:
+        await station.power.set_output(False)
+        step.measure("draw", station.random.random())

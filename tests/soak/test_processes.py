@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import signal
 import time
@@ -111,6 +112,29 @@ class Soak:
 
         return self.folder / "runs" / str(self.until(folder, fits)["data"]["run"])
 
+    def until_step(self, run: Path, step: str) -> None:
+        """Wait until a note tells that a step is in progress."""
+        until = time.monotonic() + DEADLINE
+        while not any(e["type"] == "note" and e["step"] == step for e in read(run / places.JOURNAL)):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def steps(self, within: str) -> list[tuple[str, str]]:
+        """Return path and verdict of every step below ``within`` that ended by itself, over all runs."""
+        return [
+            (event["step"].removeprefix(within), event["data"]["verdict"])
+            for run in sorted((self.folder / "runs").glob("2*"))
+            for event in read(run / places.JOURNAL)
+            if event["type"] == "step-end" and event["step"].startswith(within)
+            if event["data"]["verdict"] not in ("aborted", "bench-error")
+        ]
+
+    def cycles(self, folder: Path) -> list[Mapping[str, Any]]:
+        """Return the ends of all finished cycles."""
+        with Index(self.folder / "runs") as index:
+            index.update()
+            return [cycle.data for cycle in index.cycles(f"soak={folder.name}")]
+
     def draws(self, folder: Path) -> list[tuple[int, float]]:
         """Return number and drawn figure of every finished cycle."""
         with Index(self.folder / "runs") as index:
@@ -139,8 +163,6 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Soak]:
 @pytest.fixture(scope="module")
 def expected() -> list[tuple[int, float]]:
     """The figures that a soak without any trouble draws."""
-    import random
-
     from bench.soak.plan import loads
     from bench.soak.schedule import Schedule
 
@@ -189,6 +211,43 @@ def test_killed_in_a_cycle_the_output_goes_off_and_the_soak_goes_on(
     assert handle.wait() == 0
     assert bed.draws(handle.folder) == expected[:2]
     assert sum(state.interrupted for state in books.state_of(handle.folder).stations.values()) == 1
+
+
+STEPWISE = ["draw", "on", "attempt", "around/wait", "around/read", "around", "off"]
+
+
+@pytest.mark.parametrize("victims", [("runner",), ("owner", "supervisor", "runner")])
+def test_resumed_at_the_step_in_progress_no_finished_step_is_lost_or_repeated(
+    bed: Soak, victims: tuple[str, ...]
+) -> None:
+    handle = bed.start_gated(cycles=2, name="stepwise")
+    for kill in range(2):  # the second time in the run that was led back
+        run = bed.run_folder(handle.folder, nth=kill + 1)
+        bed.until_step(run, "cycle-0/around/wait")
+        status = client.status(run)
+        assert status is not None
+        pids = {"owner": handle.pid, "supervisor": status.pid, "runner": status.runner}
+        for victim in victims:
+            os.kill(pids[victim], signal.SIGSTOP)
+        for victim in victims:
+            os.kill(pids[victim], signal.SIGKILL)
+        if "owner" in victims:
+            handle.wait()
+            handle = bed.resume(handle.folder)
+    bed.let_all()
+    assert handle.wait() in (0, 5)
+    told = bed.steps("cycle-0/")
+    assert [path for path, _ in told] == STEPWISE
+    assert {path: verdict for path, verdict in told if verdict != "pass"} == {"attempt": "fail"}
+    first, second = bed.cycles(handle.folder)
+    assert [len(first["led"]), first["baseline"], first["verdict"]] == [2, False, "pass"]
+    assert [len(second["led"]), second["baseline"], second["verdict"]] == [0, True, "pass"]
+    # Seconds of station time go on across the interruptions, and what was drawn comes from the cycle's own seed.
+    assert first["figures"]["around/read:since"] >= 0.0
+    draw = random.Random(first["seed"])
+    assert [first["figures"]["draw:draw"], first["figures"]["off:draw"]] == [draw.random(), draw.random()]
+    assert first["used"]["power_cuts"] == 2
+    assert set(first["figures"]) == set(second["figures"])
 
 
 def test_the_owner_killed_the_run_goes_on_and_is_taken_over(bed: Soak, expected: list[tuple[int, float]]) -> None:

@@ -1,0 +1,99 @@
+"""Where the instruments of a station were when a recipe was interrupted, and bringing them there again.
+
+What a call has set is known by its name. The last setting of each kind is made again in the order in which they came;
+what a later call has undone (a registration by a power cut, a PDP context by a REFRESH) is not. Time that it takes is
+the bench's own and charged to no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.engine.reprogram import reprogramming
+from bench.engine.steps import current
+
+if TYPE_CHECKING:
+    from bench.engine.station import Station
+
+_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
+    "power": frozenset({"set_voltage", "set_current_limit", "set_protection", "set_output", "cycle"}),
+    "switch": frozenset({"select"}),
+    "network": frozenset(
+        {"set_cell", "set_plmn", "set_tac", "set_rat", "set_band", "set_power", "set_subscriber", "set_pdn", "reject"}
+        | {"limit"}
+    ),
+    "attenuator": frozenset({"set_attenuation"}),
+    "modem": frozenset(
+        {"wait_ready", "wait_sim_ready", "select_slot", "set_rats", "set_bands", "set_power_saving"}
+        | {"set_extended_drx", "define_pdp", "wait_registered", "activate_pdp"}
+    ),
+    "ipa": frozenset({"use"}),
+}
+_BY: Final = ("cell", "channel", "cid")
+"""Arguments that tell two settings of one kind apart."""
+_REGISTRATION: Final = ("wait_registered", "activate_pdp")
+_LOSES_REGISTRATION: Final = frozenset(
+    {
+        ("modem", "refresh_card"), ("modem", "reset"), ("modem", "reset_card"), ("modem", "recover"),
+        ("modem", "select_slot"), ("modem", "set_rats"), ("modem", "set_bands"), ("network", "detach"),
+        ("switch", "select"), ("ipa", "rollback"), ("ipa", "execute_fallback"), ("ipa", "return_from_fallback"),
+        ("ipa", "memory_reset"),
+    }
+)  # fmt: skip
+
+
+class Restoring:
+    """The settings that a recipe has made."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._made: dict[tuple[str, ...], tuple[str, str, Any]] = {}
+
+    def took(self, part: str, method: str, arguments: Any, value: Any) -> None:
+        """Take a call that has ended well."""
+        if part == "power" and (method == "cycle" or (method == "set_output" and not _first(arguments))):
+            for key in [key for key in self._made if key[0] == "modem" and key[1].startswith(("wait_", "activate_"))]:
+                del self._made[key]
+        changed = (part, method) in _LOSES_REGISTRATION or (part == "ipa" and getattr(value, "profile_changed", False))
+        if changed or (part == "network" and method == "set_cell" and not _first(arguments)):
+            for method_lost in _REGISTRATION:
+                for key in [key for key in self._made if key[:2] == ("modem", method_lost)]:
+                    del self._made[key]
+        if part == "modem" and method == "deactivate_pdp":
+            self._made.pop(("modem", "activate_pdp", *_told_apart(arguments)), None)
+        if method not in _SETTINGS.get(part, ()):
+            return
+        if method == "cycle":
+            method, arguments = "set_output", ((True,), {})
+        key = (part, method, *_told_apart(arguments))
+        self._made.pop(key, None)  # the order is that of the last time
+        self._made[key] = (part, method, arguments)
+
+    async def restore(self) -> None:
+        """Make every setting again, the supply first. Raises what the instruments raise."""
+        made = sorted(self._made.values(), key=lambda item: item[0] not in ("power", "network", "attenuator"))
+        powered = any(part == "power" and method == "set_output" and _first(given) for part, method, given in made)
+        if not powered:
+            made = [item for item in made if item[0] != "modem"]
+        if not made:
+            return
+        async with reprogramming(self._station, f"resumed: {', '.join(f'{p}.{m}' for p, m, _ in made)}"):
+            step = current()
+            if step is not None:
+                step.note("resumed after an interruption: the instruments are brought to where they were")
+            for part, method, (arguments, options) in made:
+                again: Callable[..., Awaitable[Any]] = getattr(getattr(self._station, part), method)
+                await again(*arguments, **options)
+
+
+def _first(arguments: Any) -> bool:
+    given, options = arguments
+    return bool(given[0] if given else options.get("on"))
+
+
+def _told_apart(arguments: Any) -> tuple[str, ...]:
+    if arguments is None:
+        return ()
+    _, options = arguments
+    return tuple(f"{name}={options[name]}" for name in _BY if name in options)
