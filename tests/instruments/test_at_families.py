@@ -245,7 +245,9 @@ def test_the_mildest_layer_that_helps_is_the_last(model, until, layers, home):
 def test_a_hang_names_what_ends_it(home):
     async def body():
         async with sim_modem.bench(home, "eg25") as bench:
-            with pytest.raises(ConfigurationError, match="until is one of second-port, cfun, reset-line, supply"):
+            with pytest.raises(
+                ConfigurationError, match="until = 'prayer' is none of second-port, cfun, reset-line, supply"
+            ):
                 await bench.do(lambda world: world.faults.arm({"do": "modem-hang", "until": "prayer"}))
 
     sim_modem.run(body)
