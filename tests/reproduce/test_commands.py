@@ -184,7 +184,9 @@ def test_minimised_and_kept_as_a_test(folder: Path) -> None:
     left = folder / "left"
     test = left / "test_no_attach.py"
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(left), str(test))
-    assert "it is back in 2 of 2 runs" in call(folder, *pytest_, code=1)
+    # The station that the plugin was told of is the one it is played on
+    assert "no station 'nowhere'" in call(folder, *pytest_, "--bench-station", "nowhere", code=1)
+    assert "it is back in 2 of 2 runs" in call(folder, *pytest_, "--bench-station", "sim", "--bench-seed", "9", code=1)
     scenario = left / "no_attach.toml"
     scenario.write_text(scenario.read_text().replace("cause = 17", "cause = 17\ncell = 2"))  # not the cell it is in
     call(folder, *pytest_, code=0)
