@@ -265,6 +265,20 @@ def test_a_modem_that_answers_needs_nothing_done(home):
     sim_modem.run(body)
 
 
+@pytest.mark.parametrize("timeout", [30.0, 32.5, 35.0, 37.5])
+def test_a_modem_that_hangs_while_it_is_waited_for_is_not_one_that_is_not_registered(home, timeout):
+    """Whether the deadline comes while it is asked or between two questions: what it said last is no state any more."""
+
+    async def body():
+        async with sim_modem.bench(home, "eg25") as bench:
+            await bench.modem.wait_ready(timeout=60)
+            await bench.do(lambda world: world.faults.arm({"do": "modem-hang", "until": "supply", "at": 12.0}))
+            with pytest.raises(ModemHung, match="does not answer AT commands"):
+                await bench.modem.wait_registered(plmn="26201", timeout=timeout)
+
+    sim_modem.run(body)
+
+
 def test_no_layer_after_the_last_allowed_is_tried(home):
     async def body():
         async with sim_modem.bench(home, "eg25") as bench:
