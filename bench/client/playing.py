@@ -121,17 +121,17 @@ class RunPlayer:
         return home
 
     def _save(self, home: Path) -> None:
-        """Keep what was dear to make for the next run."""
-        if self._template.is_dir():
-            return
-        made = Path(tempfile.mkdtemp(prefix="home-", dir=self._template.parent))
+        """Keep what was dear to make for the next run. A recipe without servers makes no PKI: a later one may."""
         for name in _KEPT:
-            if (home / name).is_dir():
-                shutil.copytree(home / name, made / name, symlinks=True)
-        try:
-            made.rename(self._template)
-        except OSError:  # somebody else was first
-            shutil.rmtree(made, ignore_errors=True)
+            if (self._template / name).is_dir() or not (home / name).is_dir():
+                continue
+            self._template.mkdir(exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._template.parent))
+            shutil.copytree(home / name, made, symlinks=True, dirs_exist_ok=True)
+            try:
+                made.rename(self._template / name)
+            except OSError:  # somebody else was first
+                shutil.rmtree(made, ignore_errors=True)
 
 
 def _check(scenario: Scenario, table: StationConfig) -> None:
