@@ -21,6 +21,7 @@ from bench.errors import BenchError, ConfigurationError, StationHeld
 
 if TYPE_CHECKING:
     from bench.engine.order import Order
+    from bench.station.config import StationConfig
 
 _SUPERVISOR: Final = "from bench.engine.supervisor import main; main()"
 _ANSWER_WITHIN: Final = 30.0
@@ -206,8 +207,8 @@ def _order(
     found = load(reference)
     bound = found.bind(parameters)
     check(found, table, eid=options.eid, attended=options.attended, clock=options.clock, config=config)
-    if options.world and table.world is None:
-        table.with_world(**options.world)  # says so
+    if options.world:
+        check_world(table, options.world)
     home = (options.home or config.home).absolute()
     if options.home is not None and options.runs is None:
         runs = home / "runs"
@@ -242,6 +243,15 @@ def _order(
         command=tuple(sys.argv),
     )
     return order, list(found.needs_on(table))
+
+
+def check_world(table: StationConfig, options: Mapping[str, object]) -> None:
+    """Raise ConfigurationError when the station has no simulated world, or one that does not start with ``options``."""
+    from bench.station import services
+
+    world = table.with_world(**options).world
+    if world is not None:
+        services.check(world.service, world.options, where=world.origin)
 
 
 def _lock_name(table: Any, home: Path) -> str:

@@ -11,12 +11,16 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bench.client.launch import StartOptions, start
+from bench.client.launch import StartOptions, check_world, start
 from bench.errors import BenchError, ConfigurationError
 from bench.reproduce.course import Course, course_of
+from bench.reproduce.errors import ScenarioError
 from bench.reproduce.scenario import Scenario
+
+if TYPE_CHECKING:
+    from bench.station.config import StationConfig
 
 _KEPT: Final = ("pki", "profiles")
 _LONGEST_REST: Final = 30.0
@@ -51,7 +55,10 @@ class RunPlayer:
         return self._station or scenario.station
 
     def play(self, scenario: Scenario, seed: int) -> Course:
-        """Run it. Raises BenchError when it could not be started, or did not end in time."""
+        """Run it. Raises ScenarioError for a condition that the simulated world does not take.
+
+        BenchError: it could not be started, or did not end in time.
+        """
         name = self.station_of(scenario)
         table = self._config.station(name)
         events = [item.name for item in scenario.conditions if item.do != "parameter"]
@@ -61,6 +68,8 @@ class RunPlayer:
                 where="bench reproduce",
                 hint="--without NAME leaves conditions out; parameters and the recipe are played as they are",
             )
+        if table.simulated:
+            _check(scenario, table)
         with contextlib.ExitStack() as stack:
             home = self._home(stack) if table.simulated else self._config.home
             options = StartOptions(
@@ -112,14 +121,31 @@ class RunPlayer:
         return home
 
     def _save(self, home: Path) -> None:
-        """Keep what was dear to make for the next run."""
-        if self._template.is_dir():
-            return
-        made = Path(tempfile.mkdtemp(prefix="home-", dir=self._template.parent))
+        """Keep what was dear to make for the next run. A recipe without servers makes no PKI: a later one may."""
         for name in _KEPT:
-            if (home / name).is_dir():
-                shutil.copytree(home / name, made / name, symlinks=True)
-        try:
-            made.rename(self._template)
-        except OSError:  # somebody else was first
-            shutil.rmtree(made, ignore_errors=True)
+            if (self._template / name).is_dir() or not (home / name).is_dir():
+                continue
+            self._template.mkdir(exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._template.parent))
+            shutil.copytree(home / name, made, symlinks=True, dirs_exist_ok=True)
+            try:
+                made.rename(self._template / name)
+            except OSError:  # somebody else was first
+                shutil.rmtree(made, ignore_errors=True)
+
+
+def _check(scenario: Scenario, table: StationConfig) -> None:
+    """Raise ConfigurationError for what the station's simulated world does not take; of a condition with its name."""
+    options = scenario.world_options()
+    if not options:
+        return
+    try:
+        check_world(table, options)
+    except ConfigurationError:
+        for item in scenario.conditions:
+            try:
+                check_world(table, scenario.only((item.name,)).world_options())
+            except ConfigurationError as error:
+                where = f"{scenario.source or scenario.title}, condition {item.name}"
+                raise ScenarioError(error.what, where=where, hint=error.hint) from error
+        raise

@@ -13,6 +13,7 @@ _TEST: Final = '''"""{title}
 
 {sentence}
 Fails as long as the failure comes back, passes once it is gone: bench reproduce plays {file} {runs} times.
+pytest --bench-station NAME plays it on another station than the scenario's, --bench-config and --bench-seed go with it.
 """
 
 import json
@@ -20,16 +21,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCENARIO = Path(__file__).with_name("{file}")
-BENCH = [sys.executable, "-m", "bench.cli.main"]
 RUNS = {runs}
 """So many runs without it say that its rate is below what was measured ({rate})."""
 DEADLINE = 120.0 * RUNS
 
 
-def test_{name}() -> None:
+def test_{name}(pytestconfig: pytest.Config) -> None:
+    def asked(option: str, argument: str) -> list[str]:  # options of the bench's pytest plugin
+        value = pytestconfig.getoption(option, None)
+        return [] if value is None else [argument, str(value)]
+
+    bench = [sys.executable, "-m", "bench.cli.main", *asked("bench_config", "--config")]
+    where = [*asked("bench_station", "--station"), *asked("bench_seed", "--seed")]
     done = subprocess.run(
-        [*BENCH, "reproduce", str(SCENARIO), "-n", str(RUNS), "--expect", "gone", "--json"],
+        [*bench, "reproduce", str(SCENARIO), "-n", str(RUNS), *where, "--expect", "gone", "--json"],
         capture_output=True,
         text=True,
         timeout=DEADLINE,

@@ -38,6 +38,19 @@ class ServiceDefinition(Protocol):
         """Return what recipes use: an EimService, an SmdppService, None for a simulated world."""
 
 
+def check(name: str, options: Mapping[str, object], *, where: str = "") -> None:
+    """Raise ConfigurationError for options that the service would not start with; nothing is started.
+
+    A definition without ``check`` of its own says no more than its ``argv`` does.
+    """
+    definition = load_service(name, where=where)
+    checked = getattr(definition, "check", None)
+    if checked is not None:
+        checked(options)
+    else:
+        definition.argv(Path(), options)
+
+
 class Service:
     """A running service process."""
 

@@ -139,7 +139,8 @@ class Registrar:
     async def wait(self, *, plmn: str | None, rat: str | None, timeout: float) -> Registration:
         """Wait for registration on ``plmn`` with ``rat``, by events and by reading every 5 s.
 
-        A modem that resets meanwhile is waited for. Raises NotRegistered with state, cause and where it is instead.
+        A modem that resets meanwhile is waited for. Raises NotRegistered with state, cause and where it is instead;
+        ModemHung where it has not answered when it was asked last, for what it said before that is its state no more.
         """
         clock = self._modem.clock
         start = clock.now()
@@ -147,6 +148,7 @@ class Registrar:
         while True:
             self._news.clear()
             left = start + timeout - clock.now()
+            hung: ModemHung | None = None
             try:
                 found = await self.read()
                 if _fits(found, plmn, rat):
@@ -156,12 +158,11 @@ class Registrar:
                     raise
                 await self._modem.wait_ready(timeout=left)
                 continue
-            except ModemHung:
-                if left < TICK:
-                    raise
+            except ModemHung as error:
+                hung = error
             left = start + timeout - clock.now()
             if left < TICK:
-                raise self._failure(found, plmn, rat, timeout)
+                raise hung or self._failure(found, plmn, rat, timeout)
             try:
                 async with clock.timeout(min(_POLL, left)):
                     await self._news.wait()

@@ -1,18 +1,20 @@
 """Blind test: random conditions on the simulated bench, a redacted bundle of the failed run, import, minimise.
 
-    python -m tests.campaigns.blind_bundles [FIRST] [COUNT]
+    python -m tests.campaigns.blind_bundles [FIRST] [COUNT] [--state FILE]
 
 Named must be exactly the decisive conditions, in at least 18 of 20; a wrong answer must say that it is unsure.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from bench.client.playing import RunPlayer
 from bench.reproduce.conditions import Condition
@@ -30,7 +32,8 @@ def what(condition: Condition) -> str:
     return json.dumps([condition.do, condition.figures, condition.at.table()], sort_keys=True, default=str)
 
 
-def one(number: int, folder: Path) -> bool:
+def one(number: int, folder: Path) -> dict[str, Any]:
+    """Make a run fail, bundle it, and minimise what the bundle says."""
     scenario, decisive = blind_pool.blind(number)
     begin = time.monotonic()
     played = None
@@ -39,6 +42,7 @@ def one(number: int, folder: Path) -> bool:
         if isinstance(played, Played):
             break
     assert isinstance(played, Played), played
+    assert (played.course.verdict, played.course.bench) != ("pass", "pass"), f"{number}: nothing failed"
     bundle = folder / f"{number}.zip"
     subprocess.run(
         [*BENCH, "bundle", played.course.folder, "--for", "blind", "-o", str(bundle)], check=True, capture_output=True
@@ -48,20 +52,36 @@ def one(number: int, folder: Path) -> bool:
     found = minimise(imported, RunPlayer(keep=False), most=200, sizes=False)
     named = {what(item) for item in found.scenario.conditions}
     wanted = {what(item) for item in scenario.conditions if item.name in decisive}
-    right = named == wanted and not found.others
-    print(json.dumps({
-        "number": number, "right": right, "sure": not found.unsure, "decisive": sorted(decisive), "named": found.names,
+    return {
+        "number": number, "right": named == wanted and not found.others, "sure": not found.unsure,
+        "conditions": len(scenario.conditions), "decisive": sorted(decisive), "named": found.names,
         "failed": played.course.failed_step, "runs": found.runs, "seconds": round(time.monotonic() - begin, 1),
         "unsure": found.unsure, "others": found.others,
-    }), flush=True)  # fmt: skip
-    return right or bool(found.unsure)
+    }  # fmt: skip
 
 
 def main() -> int:
-    first, count = (int(value) for value in (sys.argv[1:] + ["1", "20"][len(sys.argv) - 1 :])[:2])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("first", type=int, nargs="?", default=1)
+    parser.add_argument("count", type=int, nargs="?", default=20)
+    parser.add_argument("--state", type=Path, help="file of results: what stands there is not played again")
+    arguments = parser.parse_args()
+    known: dict[int, dict[str, Any]] = {}
+    if arguments.state is not None and arguments.state.exists():
+        known = {line["number"]: line for line in map(json.loads, arguments.state.read_text().splitlines())}
     with tempfile.TemporaryDirectory() as folder:
-        right = [one(number, Path(folder)) for number in range(first, first + count)]
-    return 0 if all(right) else 1
+        for number in range(arguments.first, arguments.first + arguments.count):
+            if number not in known:
+                known[number] = one(number, Path(folder))
+                if arguments.state is not None:
+                    with arguments.state.open("a") as state:
+                        state.write(json.dumps(known[number]) + "\n")
+            print(json.dumps(known[number]), flush=True)
+    found = [known[number] for number in range(arguments.first, arguments.first + arguments.count)]
+    right = sum(line["right"] for line in found)
+    lied = [line["number"] for line in found if line["sure"] and not line["right"]]
+    print(json.dumps({"right": right, "of": len(found), "wrong and sure": lied}), flush=True)
+    return 0 if right * 10 >= len(found) * 9 and not lied else 1
 
 
 if __name__ == "__main__":

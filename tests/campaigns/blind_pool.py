@@ -84,16 +84,19 @@ def sometimes(seed: int) -> Scenario:
 
 
 CHAINS: Final = (
-    (("rejects", "reject", {"cause": 17}, Moment(step="register-operational")),
+    (("rejects", "reject", {"cause": 17, "cell": 2}, Moment(step="switch")),
      ("lock-up", "modem-hang", {"until": "supply"}, Moment(log="nas", match={"cause": 17}, count=2))),
     (("rejects", "reject", {"cause": 17}, Moment(step="register-bootstrap")),
      ("card-out", "card-remove", {}, Moment(log="nas", match={"cause": 17}, count=1))),
+    (("rejects", "reject", {"cause": 17}, Moment(step="register-bootstrap")),
+     ("congested", "reject", {"cause": 22}, Moment(log="nas", match={"cause": 17}, count=1)),
+     ("lock-up", "modem-hang", {"until": "supply"}, Moment(log="nas", match={"cause": 22}, count=1))),
 )  # fmt: skip
-"""The second comes only because of the first, and the run ends otherwise with the first alone."""
+"""Each comes only because of those before it, and the run ends otherwise without it."""
 
 
 def blind(number: int) -> tuple[Scenario, set[str]]:
-    """One random mix of three to eight harmless conditions and one or two decisive ones; the names of these."""
+    """One random mix of three to eight harmless conditions and one to three decisive ones; the names of these."""
     draw = random.Random(number)
     noise = [condition(entry) for entry in draw.sample(NOISE, draw.randint(3, 8))]
     chosen = draw.choice(CHAINS) if draw.random() < 0.4 else (draw.choice(CAUSES),)

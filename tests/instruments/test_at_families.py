@@ -245,7 +245,9 @@ def test_the_mildest_layer_that_helps_is_the_last(model, until, layers, home):
 def test_a_hang_names_what_ends_it(home):
     async def body():
         async with sim_modem.bench(home, "eg25") as bench:
-            with pytest.raises(ConfigurationError, match="until is one of second-port, cfun, reset-line, supply"):
+            with pytest.raises(
+                ConfigurationError, match="until = 'prayer' is none of second-port, cfun, reset-line, supply"
+            ):
                 await bench.do(lambda world: world.faults.arm({"do": "modem-hang", "until": "prayer"}))
 
     sim_modem.run(body)
@@ -259,6 +261,20 @@ def test_a_modem_that_answers_needs_nothing_done(home):
             found = await bench.modem.recover(power=bench)
             assert [(step.layer, step.outcome) for step in found.steps] == [("at", "recovered")]
             assert bench.world.device.boots == boots
+
+    sim_modem.run(body)
+
+
+@pytest.mark.parametrize("timeout", [30.0, 32.5, 35.0, 37.5])
+def test_a_modem_that_hangs_while_it_is_waited_for_is_not_one_that_is_not_registered(home, timeout):
+    """Whether the deadline comes while it is asked or between two questions: what it said last is no state any more."""
+
+    async def body():
+        async with sim_modem.bench(home, "eg25") as bench:
+            await bench.modem.wait_ready(timeout=60)
+            await bench.do(lambda world: world.faults.arm({"do": "modem-hang", "until": "supply", "at": 12.0}))
+            with pytest.raises(ModemHung, match="does not answer AT commands"):
+                await bench.modem.wait_registered(plmn="26201", timeout=timeout)
 
     sim_modem.run(body)
 

@@ -49,23 +49,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("case")
 
 
-def call(folder: Path, *command: str, code: int) -> str:
+def call(folder: Path, *command: str, code: int, said: str = "out") -> str:
     kept = {name: value for name, value in os.environ.items() if name != "BENCH_CONFIG"}
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as complained:
         # Files, not pipes: after a deadline nobody waits for what the command has started
         done = subprocess.run(
-            command, cwd=folder, env={**kept, "BENCH_HOME": str(folder / "home")}, stdout=said, stderr=complained,
+            command, cwd=folder, env={**kept, "BENCH_HOME": str(folder / "home")}, stdout=printed, stderr=complained,
             timeout=DEADLINE, check=False,
         )  # fmt: skip
-        said.seek(0), complained.seek(0)
-        out, errors = said.read(), complained.read()
+        printed.seek(0), complained.seek(0)
+        out, errors = printed.read(), complained.read()
     assert "Traceback" not in errors, errors
     assert done.returncode == code, out + errors
-    return out
+    return errors if said == "errors" else out
 
 
-def bench(folder: Path, *arguments: str, code: int = 0) -> str:
-    return call(folder, *BENCH, *arguments, code=code)
+def bench(folder: Path, *arguments: str, code: int = 0, said: str = "out") -> str:
+    return call(folder, *BENCH, *arguments, code=code, said=said)
 
 
 def test_import_writes_a_scenario_that_reproduce_understands(folder: Path) -> None:
@@ -85,6 +85,8 @@ def test_a_wrong_scenario_is_exit_code_2_and_nothing_is_played(folder: Path) -> 
     (folder / "wrong.toml").write_text(SCENARIO.replace("cause = 17\nat", "cuase = 17\nat"))
     bench(folder, "reproduce", "wrong.toml", code=2)
     bench(folder, "reproduce", "no-such-scenario", code=2)
+    (folder / "wrong.toml").write_text(SCENARIO.replace("cell = 2", "cell = 9"))  # only the simulated world knows
+    assert "condition far-away: there is no cell 9" in bench(folder, "reproduce", "wrong.toml", code=2, said="errors")
     assert not (folder / "home" / "runs").exists()
 
 
@@ -182,7 +184,9 @@ def test_minimised_and_kept_as_a_test(folder: Path) -> None:
     left = folder / "left"
     test = left / "test_no_attach.py"
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(left), str(test))
-    assert "it is back in 2 of 2 runs" in call(folder, *pytest_, code=1)
+    # The station that the plugin was told of is the one it is played on
+    assert "no station 'nowhere'" in call(folder, *pytest_, "--bench-station", "nowhere", code=1)
+    assert "it is back in 2 of 2 runs" in call(folder, *pytest_, "--bench-station", "sim", "--bench-seed", "9", code=1)
     scenario = left / "no_attach.toml"
     scenario.write_text(scenario.read_text().replace("cause = 17", "cause = 17\ncell = 2"))  # not the cell it is in
     call(folder, *pytest_, code=0)

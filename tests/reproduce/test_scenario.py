@@ -14,6 +14,7 @@ from bench.reproduce.errors import ScenarioError
 from bench.reproduce.scenario import Scenario, find_scenario, parse_scenario, read_scenario
 from bench.reproduce.toml_text import value_text
 from fixtures.sim import fault_schema
+from fixtures.sim.service import SERVICE
 from tests.reproduce.strategies import scenarios
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "scenarios").glob("*.toml"))
@@ -104,8 +105,7 @@ def test_shipped_scenarios_are_understood_by_bench_and_world(path: Path) -> None
     scenario = read_scenario(path)
     assert scenario.decisive
     assert scenario.expected
-    for fault in scenario.world_options().get("faults", []):
-        fault_schema.check(fault)
+    SERVICE.check(scenario.world_options())
     assert parse_scenario(scenario.text()).text() == scenario.text()
 
 

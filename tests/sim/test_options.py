@@ -10,6 +10,7 @@ import pytest
 
 from bench.errors import ConfigurationError
 from fixtures.sim.control import ControlServer
+from fixtures.sim.service import SERVICE
 from fixtures.sim.world import World, WorldOptions
 
 from .fake_card import FakeCard
@@ -35,6 +36,22 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"faults": [{"do": "cell-off", "cell": 9}]}, "there is no cell 9", "fault 1", "1, 2"),
     ({"clock": "fast"}, "unknown clock mode 'fast'", "--clock", "instant, real or scaled:N"),
 ]
+CHECKED: list[tuple[dict[str, Any], str, str]] = [
+    ({"refrsh": "full"}, "no option 'refrsh'", "refresh"),
+    ({"refresh": "wird"}, "--refresh: invalid choice: 'wird'", "--help"),
+    ({"faults": [{"do": "card-status", "sw": "zz"}]}, "sw = 'zz' is not hexadecimal", "6F00"),
+    ({"faults": [{"do": "cell-off"}, {"do": "cell-off", "cell": 3}]}, "there is no cell 3", "1 to 2"),
+    ({"faults": [{"do": "cell-off", "cell": 2}], "network_cells": 1}, "there is no cell 2", "1 to 1"),
+    ({"faults": [{"do": "modem-hang", "until": "prayer"}]}, "until = 'prayer' is none of", "reset-line"),
+    ({"faults": [{"do": "smdpp-misbehave", "name": "expired"}]}, "no misbehaviour 'expired'", "expired-certificate"),
+    ({"faults": [{"do": "eim-misbehave", "name": "bpp"}]}, "no misbehaviour 'bpp' at this server", ""),
+    (
+        {"faults": [{"do": "smdpp-misbehave", "name": "bpp", "parameters": {"form": "mag"}}]},
+        "form = 'mag' is none of",
+        "",
+    ),
+]
+"""What is known without a world, before anything is started."""
 ROUTES = [("eim.example=8443", "'8443' is no target"), ("eim.example:x=127.0.0.1:1", "'eim.example:x' is no name")]
 
 
@@ -59,6 +76,24 @@ def test_a_wrong_option_says_what_would_do(
     assert refused.value.what.startswith(what)
     assert refused.value.where == where
     assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(("options", "what", "hint"), CHECKED, ids=[f"{wrong[0]}" for wrong in CHECKED])
+def test_a_wrong_option_is_refused_before_a_world_is_started(options: dict[str, Any], what: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        SERVICE.check(options)
+    assert what in refused.value.what
+    assert hint in refused.value.hint
+
+
+def test_what_is_right_is_let_through() -> None:
+    SERVICE.check({})
+    faults = [
+        {"do": "cell-off", "cell": 2},
+        {"do": "modem-hang", "until": "supply"},
+        {"do": "smdpp-misbehave", "name": "bpp", "count": 0, "parameters": {"form": "mac"}, "seconds": 5.0},
+    ]
+    SERVICE.check({"refresh": "ignored", "card_without": ["ecall"], "faults": faults})
 
 
 @pytest.mark.parametrize(("route", "what"), ROUTES)
