@@ -320,7 +320,7 @@ def part_night() -> dict[str, Any]:
             packets, events = (int(word) for word in run.stdout.readline().split())
             shown.drain(8.0)
             # Paused and following again: the title is written with the count of all that came.
-            shown.key(b" ", f"of {packets:,} packets".encode(), "all of the hour")
+            shown.key(b" ", f"{packets:,} of".encode(), "all of the hour")
             shown.key(b"f", b"FOLLOW", "followed again")
             sizes.append(shown.memory())
         return {"hours": len(sizes), "packets": packets, "events": events, "rss_mb": [round(size, 1) for size in sizes],

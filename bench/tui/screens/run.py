@@ -25,6 +25,7 @@ from bench.tui.widgets.lane_strip import LaneStrip
 from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.packet_view import MODES, PacketView
 from bench.tui.widgets.plot import Plot
+from bench.tui.widgets.step_list import StepList
 
 LANES: Final = (
     ("all but SCPI", ("-scpi",)),
@@ -39,6 +40,9 @@ LANES: Final = (
 PARTS: Final = ("steps", "lanes", "decode", "plots")
 WINDOW: Final = 120.0
 """Seconds of station time that the curves show of a longer run."""
+_STEPS_EVERY: Final = 0.25
+"""Seconds between two drawings of steps, findings and title: their words change with every event."""
+_PLOTS_EVERY: Final = 0.5
 
 
 class RunPage(Stopping, Page):
@@ -61,15 +65,15 @@ class RunPage(Stopping, Page):
         self._asked: set[int] = set()
         self._next_plots = 0.0
         self._explained = False
-        self._steps_drawn = 0.0
-        self._steps_width = 0
+        self._next_steps = 0.0
+        self._steps_behind = False
 
     def body(self) -> ComposeResult:
         """Build the page."""
         yield Static(id="run-title", markup=False)
         with Horizontal(id="run"):
             with Vertical(id="left", classes="part-steps"):
-                yield LineLog(id="steps", classes="pane", cursor=True)
+                yield StepList(id="steps", classes="pane")
                 yield LineLog(id="findings", classes="pane")
             with Vertical(id="middle", classes="part-lanes"):
                 yield PacketView(id="lanes", classes="pane")
@@ -82,7 +86,6 @@ class RunPage(Stopping, Page):
 
     def on_mount(self) -> None:
         """Start the tick."""
-        self.query_one("#steps", LineLog).following = False
         self.query_one("#decode", LineLog).following = False
         self._show_part()
         self.set_interval(1 / self.bench.fps, self._tick)
@@ -116,8 +119,9 @@ class RunPage(Stopping, Page):
         lanes.following = True
         lanes.show(self.feed.index, _wanted(LANES[0][1]))
         self._lanes_title()
-        for name in ("#steps", "#findings", "#decode"):
+        for name in ("#findings", "#decode"):
             self.query_one(name, LineLog).clear()
+        self._next_steps, self._steps_behind = 0.0, True
         if not self.bench.status.startswith("bench run"):
             self.bench.say(f"bench show {self.feed.folder.name}")
         self._tick()
@@ -150,9 +154,9 @@ class RunPage(Stopping, Page):
         came = feed.take()
         now = time.monotonic()
         with self.app.batch_update():
-            fitted = self._steps_width == self.query_one("#steps").scrollable_content_region.width
-            if came or not fitted or (not feed.ended and now - self._steps_drawn > 0.5):
-                self._steps_drawn = now
+            self._steps_behind |= came
+            if now >= self._next_steps and (self._steps_behind or not feed.ended):
+                self._next_steps, self._steps_behind = now + _STEPS_EVERY, False
                 self._draw_steps()
                 self._draw_findings()
                 self._draw_title()
@@ -160,7 +164,7 @@ class RunPage(Stopping, Page):
             if lanes.came() or came:
                 self._lanes_title()
             if now >= self._next_plots:
-                self._next_plots = now + 0.5
+                self._next_plots = now + _PLOTS_EVERY
                 self._draw_plots()
         if came:
             self._ask()
@@ -201,26 +205,11 @@ class RunPage(Stopping, Page):
 
     def _draw_steps(self) -> None:
         assert self.feed is not None
-        view, look = self.feed.view, self.bench.look
-        log = self.query_one("#steps", LineLog)
-        self._steps_width = log.scrollable_content_region.width
-        width = max(20, self._steps_width)
-        lines = []
-        for step in view.steps[-2000:]:
-            state = step.state
-            taken = step.elapsed if step.elapsed is not None else max(0.0, view.now - step.started)
-            word = "" if state == "pass" else f" {state}"
-            tail = f"{word} {taken:.1f} s"
-            name = f"{look.glyph(state)} {'  ' * step.depth}{step.name}"
-            room = width - len(tail)
-            name = name if len(name) <= room else name[: room - 1] + "~"
-            lines.append((look.text(f"{name:<{room}}{tail}"), look.style(state)))
-        following = log.cursor >= log.count() - 1
-        log.show(lines)
-        if following and lines and not log.has_focus:
-            log.move_to(len(lines) - 1)
+        view = self.feed.view
+        steps = self.query_one("#steps", StepList)
+        steps.show(view)
         done = sum(step.state != "running" for step in view.steps)
-        self.set_title(log, f"Steps {done} done", "" if view.steps else "none yet")
+        self.set_title(steps, f"Steps {done} done", "" if view.steps else "none yet")
 
     def _draw_findings(self) -> None:
         assert self.feed is not None
@@ -358,7 +347,7 @@ class RunPage(Stopping, Page):
                 self.part = "decode"
                 self._show_part()
         elif view.id == "steps" and self.feed is not None:
-            steps = self.feed.view.steps[-2000:]
+            steps = self.feed.view.steps
             if view.cursor < len(steps):
                 self._go_to_station_time(steps[view.cursor].started)
         elif view.id == "findings":
