@@ -155,7 +155,8 @@ class RunPage(Stopping, Page):
         now = time.monotonic()
         with self.app.batch_update():
             self._steps_behind |= came
-            if now >= self._next_steps and (self._steps_behind or not feed.ended):
+            steps = now >= self._next_steps and (self._steps_behind or not feed.ended)
+            if steps:
                 self._next_steps, self._steps_behind = now + _STEPS_EVERY, False
                 self._draw_steps()
                 self._draw_findings()
@@ -163,7 +164,7 @@ class RunPage(Stopping, Page):
             lanes = self.query_one("#lanes", PacketView)
             if lanes.came() or came:
                 self._lanes_title()
-            if now >= self._next_plots:
+            if now >= self._next_plots and not steps:  # a key waits for a whole tick: not both in one
                 self._next_plots = now + _PLOTS_EVERY
                 self._draw_plots()
         if came:
