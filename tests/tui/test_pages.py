@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stand import Stand, play, shown, until
+from stand import OPENAPI, Stand, play, shown, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from bench.tui import keys
 from bench.tui.app import BenchApp
-from bench.tui.screens.dialogs import Ask, Confirm, KeyCheck, KeyHelp, Question
+from bench.tui.screens import make
+from bench.tui.screens.dialogs import Ask, Choose, Confirm, Dialog, KeyCheck, KeyHelp, Lines, Question
+from bench.tui.screens.eim_order import OrderForm, order_kinds
 from bench.tui.screens.hand_over import HandOver
 from bench.tui.screens.run import RunPage
 from bench.tui.settings import Settings, terminal
@@ -151,12 +153,26 @@ def test_what_is_typed_frees_the_worst_actions(tmp_path: Path) -> None:
 def dialogs() -> dict[str, object]:
     return {
         "confirm": lambda: Confirm("Stop?", ["a fact"], "Stop"),
+        "confirm-typed": lambda: Confirm("Delete?", ["a fact"], "Delete", typed="901235"),
         "ask": lambda: Ask("Note", "text"),
+        "choose": lambda: Choose("Plan", [("a", "the first"), ("b", "the second")]),
+        "order": lambda: OrderForm(order_kinds(OPENAPI)[0], ""),
         "question": lambda: Question("run-1", "Is it red?", ["yes", "no"]),
         "help": lambda: KeyHelp("run"),
         "check": KeyCheck,
         "hand-over": HandOver,
     }
+
+
+def test_every_dialog_is_among_those_that_f12_is_tried_in() -> None:
+    for name in keys.PAGES:
+        make(name)
+    known, left = {type(made()) for made in dialogs().values()}, [Dialog]  # type: ignore[operator]
+    found = set()
+    while left:
+        left += (subclasses := left.pop().__subclasses__())
+        found |= {each for each in subclasses if each.__module__.startswith("bench.")}
+    assert found - {Lines} == known - {Lines}, "Lines is what help and hand-over are"
 
 
 @pytest.mark.parametrize("key", ["f12", "ctrl+g"])
