@@ -92,7 +92,7 @@ class TraceIndex:
         """Return the numbers of the packets, from ``since`` on, whose lane is wanted."""
         numbers = {number for number, lane in enumerate(self.lanes) if wanted(lane)}
         of = self._lane_of
-        return array.array("L", (index for index in range(since, len(of)) if of[index] in numbers))
+        return array.array("I", (index for index in range(since, len(of)) if of[index] in numbers))
 
     def at(self, index: int) -> Packet:
         """Return one packet. Raises IndexError for one that is not there, or no longer."""

@@ -17,7 +17,6 @@ from bench.errors import BenchError, ConfigurationError
 from bench.run import folder as places
 from bench.run.reader import read
 
-KINDS: Final = ("at", "apdu", "scpi", "console", "network")
 _ANSWER_WITHIN: Final = 120.0
 
 
@@ -40,7 +39,7 @@ def is_session(folder: Path) -> bool:
 def tell(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWER_WITHIN) -> dict[str, Any]:
     """Have a session do one thing; return its answer (``lines``, ``on``, ``volts``, ``amps``; or ``error``, ``hint``).
 
-    Requests: ``{"op": KIND, "line": ...}`` of ``KINDS``, ``{"op": "output", "on": true}``,
+    Requests: ``{"op": KIND, "line": ...}`` of ``overview.KINDS``, ``{"op": "output", "on": true}``,
     ``{"op": "voltage" | "current", "value": ...}``, ``{"op": "reading"}``. ``within`` in seconds. Raises BenchError
     when the session is gone or does not answer.
     """

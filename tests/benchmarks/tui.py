@@ -336,7 +336,7 @@ def part_million() -> dict[str, Any]:
             before, began = shown.memory(), time.monotonic()
             shown.key(b"4", b"[4 Run]", "the page Run")
             busy = [shown.key(b"t", word, "while it is counted") for word in (b"since start", b"since line before")]
-            counted = shown.until(b"of 1,000,000 packets", "all of it") - began
+            counted = shown.until(b"1,000,000 of", "all of it") - began
             shown.drain(1.0)
             far, pages = [], []
             for _ in range(20):

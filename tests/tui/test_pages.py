@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from stand import OPENAPI, Stand, play, shown, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
+from bench.client.overview import Watch
 from bench.tui import keys
 from bench.tui.app import BenchApp
 from bench.tui.screens import make
 from bench.tui.screens.dialogs import Ask, Choose, Confirm, Dialog, KeyCheck, KeyHelp, Lines, Question
 from bench.tui.screens.eim_order import OrderForm, order_kinds
 from bench.tui.screens.hand_over import HandOver
+from bench.tui.screens.instruments import InstrumentsPage
 from bench.tui.screens.run import RunPage
 from bench.tui.settings import Settings, terminal
 from bench.tui.widgets.line_log import LineLog
@@ -281,5 +284,29 @@ def test_the_end_of_a_run_does_not_hide_what_was_made_safe(tmp_path: Path) -> No
         app.show_run(tmp_path / "run-1")
         await until(pilot, lambda: "the card refused the package" in app.status, "the end of the run")
         assert app.status.startswith("SAFE (what you hold): done; ")
+
+    play(tmp_path, script)
+
+
+def test_lines_of_a_session_begin_with_the_stations_own_snippets(tmp_path: Path) -> None:
+    table = 'snippets = { at = ["AT+QNWINFO"], console = ["modem reset"] }'
+    (tmp_path / "bench.toml").write_text(f"[stations.lab]\n{table}\n")
+    own = Watch(tmp_path / "bench.toml").read().station("lab")
+    assert own is not None
+
+    async def script(app: BenchApp, pilot: Pilot[int], stand: Stand) -> None:
+        first, *others = stand.state.stations
+        mine = replace(first, snippets=own.snippets)
+        stand.state = replace(stand.state, stations=(mine, *others))
+        page = app.show("instruments")
+        assert isinstance(page, InstrumentsPage)
+        await until(pilot, lambda: "AT+QNWINFO  ATI" in shown(app), "at hand")
+        assert page.snippets("console")[0] == "modem reset" and page.snippets("scpi")[0] == "*IDN?"
+        page.folder = lambda: tmp_path  # type: ignore[method-assign]
+        await pilot.press("c", *"console m")
+        line = app.screen.query_one("#line", Input)
+        await until(pilot, lambda: line._suggestion == "console modem reset", "completed")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: ("tell", {"op": "console", "line": "modem reset"}) in stand.calls, "told")
 
     play(tmp_path, script)

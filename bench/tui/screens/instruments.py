@@ -116,7 +116,7 @@ class InstrumentsPage(Page):
         ]
         helped = [(f"{key:>3}  {text}", plain) for key, text in told]
         helped += [("", plain), ("a line begins with its kind:", head)]
-        helped += [(f"{kind:<8} {'  '.join(lines[:3])}", plain) for kind, lines in SNIPPETS.items()]
+        helped += [(f"{kind:<8} {'  '.join(self.snippets(kind)[:3])}", plain) for kind in SNIPPETS]
         helped += [("", plain), ("without one it is of the last kind", plain)]
         self.query_one("#session-help", LineLog).show((look.text(text), style) for text, style in helped)
         self.set_title(self.query_one("#session-help"), "Manual control")
@@ -127,6 +127,11 @@ class InstrumentsPage(Page):
         del lines[:-5000]
         if self.is_mounted:
             self._session()
+
+    def snippets(self, kind: str) -> list[str]:
+        """Return the lines of a kind that are at hand: the station's own of bench.toml, then those of every station."""
+        own = self.station.snippets.get(kind, ()) if self.station is not None else ()
+        return list(dict.fromkeys([*own, *SNIPPETS[kind]]))
 
     # --- the session --------------------------------------------------------------------------------------------------
 
@@ -227,11 +232,12 @@ class InstrumentsPage(Page):
                 self.kind = "at"
             self._line(folder, station, text)
 
-        hint = "  ".join(SNIPPETS[self.kind])
+        hint = "  ".join(self.snippets(self.kind)[:8])
+        known = [*self.snippets(self.kind), *(f"{kind} {line}" for kind in SNIPPETS for line in self.snippets(kind))]
         explained = (
             f"A line of {self.kind.upper()}, or: at ..., apdu ..., scpi ...?, console ..., network ...\nsuch as {hint}"
         )
-        self.app.push_screen(Ask(f"Line for {station}", explained), typed)
+        self.app.push_screen(Ask(f"Line for {station}", f"{explained}\nright arrow completes", known=known), typed)
 
     def _line(self, folder: Path, station: str, text: str) -> None:
         """Have a line carried out; one that switches a transmitter on is asked for first."""
