@@ -11,7 +11,7 @@ import math
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -30,6 +30,8 @@ STALE: Final = 5.0
 """Seconds without a reading after which an output counts as unknown."""
 SESSION: Final = "bench.client.session_recipe:session"
 """Recipe of manual sessions, shown as ``session``."""
+KINDS: Final = ("at", "apdu", "scpi", "console", "network")
+"""Of lines that a manual session takes."""
 REMEMBERED: Final = 5000
 """Runs that the list holds; older ones are found by ``bench runs``."""
 _ROW: Final = struct.Struct("<3f")
@@ -73,6 +75,8 @@ class StationState:
     unsafe: bool = False
     """A run died and left it on: not safe until somebody made it so."""
     expendable: bool = False
+    snippets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Lines of bench.toml for manual sessions, by their kind."""
     outputs: Sequence[Output] = ()
 
     @property
@@ -216,6 +220,7 @@ class Watch:
             reserved=str(kept) if kept else "",
             unsafe=left_on,
             expendable=table.expendable,
+            snippets={kind: getattr(table.snippets, kind) for kind in KINDS},
             outputs=outputs,
         )
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import array
 import bisect
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _EVERY: Final = 512
 """Packets between two places that are remembered."""
+_KEPT: Final = 8
+"""Blocks of so many packets that stay in memory."""
 _BEFORE: Final = 4096
 """Packets before a packet in which the beginning of its exchange is looked for."""
 _AFTER: Final = 4096
@@ -49,9 +51,10 @@ class TraceIndex:
         self._reader = TraceReader(path)
         self._places: list[_Place] = [_Place(_clone(self._reader))]
         self._lock = threading.Lock()
-        self._read = lru_cache(maxsize=8)(self._read_block)
-        self._last: tuple[int, TraceReader, list[Packet]] = (-1, self._reader, [])
-        """The block that still grows: number, reader at its end, packets so far."""
+        self._read: OrderedDict[int, list[Packet]] = OrderedDict()
+        """Whole blocks by their numbers, the one used last at the end."""
+        self._growing: tuple[int, list[Packet]] = (0, [])
+        """The block that still grows: number, packets so far. What was read once is not read again to be shown."""
 
     def __len__(self) -> int:
         return len(self._lane_of)
@@ -65,11 +68,16 @@ class TraceIndex:
                 if number is None:
                     number = self._number[packet.lane] = len(self.lanes)
                     self.lanes.append(packet.lane)
+                block, packets = self._growing
+                packets.append(packet)
                 self.times.append(packet.time_ns)
                 self._lane_of.append(number)
                 taken += 1
-                if len(self._lane_of) % _EVERY == 0:
+                if len(packets) == _EVERY:
                     self._places.append(_Place(_clone(self._reader)))
+                    with self._lock:
+                        self._keep(block, packets)
+                    self._growing = block + 1, []
         except BenchError as error:
             self.trouble = str(error)
         if self._reader.damage:
@@ -84,7 +92,7 @@ class TraceIndex:
         """Return the numbers of the packets, from ``since`` on, whose lane is wanted."""
         numbers = {number for number, lane in enumerate(self.lanes) if wanted(lane)}
         of = self._lane_of
-        return array.array("L", (index for index in range(since, len(of)) if of[index] in numbers))
+        return array.array("I", (index for index in range(since, len(of)) if of[index] in numbers))
 
     def at(self, index: int) -> Packet:
         """Return one packet. Raises IndexError for one that is not there, or no longer."""
@@ -94,20 +102,22 @@ class TraceIndex:
         return block[index % _EVERY]
 
     def _block(self, number: int) -> list[Packet]:
-        known = min(_EVERY, len(self._lane_of) - number * _EVERY)
+        growing, packets = self._growing
+        if number == growing:
+            return packets
         with self._lock:
-            if known == _EVERY:
-                return self._read(number)
-            if self._last[0] != number:
-                self._last = number, _clone(self._places[number].reader), []
-            _, reader, block = self._last
-            if len(block) < known:
-                block += islice(reader.packets_now(), known - len(block))
-            return block
+            found = self._read.get(number)
+            if found is None:
+                reader = _clone(self._places[number].reader)
+                found = list(islice(reader.packets_now(), _EVERY))
+            self._keep(number, found)
+            return found
 
-    def _read_block(self, number: int) -> list[Packet]:
-        reader = _clone(self._places[number].reader)
-        return list(islice(reader.packets_now(), _EVERY))
+    def _keep(self, number: int, packets: list[Packet]) -> None:
+        self._read[number] = packets
+        self._read.move_to_end(number)
+        if len(self._read) > _KEPT:
+            self._read.popitem(last=False)
 
     def span(self, start: int, end: int) -> Iterator[tuple[int, Packet]]:
         """Yield number and packet of ``start`` to ``end`` (not included)."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bench.client import session_radio
 from bench.client.asking import ask
 from bench.client.launch import RunHandle, StartOptions, start
 from bench.client.overview import SESSION as RECIPE
@@ -16,7 +17,6 @@ from bench.errors import BenchError, ConfigurationError
 from bench.run import folder as places
 from bench.run.reader import read
 
-KINDS: Final = ("at", "apdu", "scpi", "console")
 _ANSWER_WITHIN: Final = 120.0
 
 
@@ -39,7 +39,7 @@ def is_session(folder: Path) -> bool:
 def tell(folder: Path, request: Mapping[str, Any], *, within: float = _ANSWER_WITHIN) -> dict[str, Any]:
     """Have a session do one thing; return its answer (``lines``, ``on``, ``volts``, ``amps``; or ``error``, ``hint``).
 
-    Requests: ``{"op": "at" | "apdu" | "scpi" | "console", "line": ...}``, ``{"op": "output", "on": true}``,
+    Requests: ``{"op": KIND, "line": ...}`` of ``overview.KINDS``, ``{"op": "output", "on": true}``,
     ``{"op": "voltage" | "current", "value": ...}``, ``{"op": "reading"}``. ``within`` in seconds. Raises BenchError
     when the session is gone or does not answer.
     """
@@ -124,6 +124,12 @@ def _statement(request: Mapping[str, Any]) -> tuple[str, list[str]] | None:
         return "apdu", [f"station.note((await channel.transmit(bytes.fromhex({line!r}))).hex())"]
     if op == "console":
         return "console", [f"await station.console.send({line!r})"]
+    if op == "network":
+        try:
+            call = session_radio.parse(line)
+        except ConfigurationError:
+            return None  # it was refused, and nothing was done
+        return (call.part, [call.source]) if call is not None else None
     if op == "output":
         lines = [f"await station.power.set_output({bool(request.get('on'))})"]
         return "power", lines

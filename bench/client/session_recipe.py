@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.client import session_radio
 from bench.engine.recipe import Station, recipe
 from bench.engine.station import parts_known
 from bench.errors import BenchError, ConfigurationError, Refused
@@ -110,6 +111,7 @@ class _Desk:
                 "apdu": self._apdu,
                 "scpi": self._scpi,
                 "console": self._console,
+                "network": self._network,
                 "output": self._output,
                 "voltage": self._voltage,
                 "current": self._current,
@@ -198,6 +200,9 @@ class _Desk:
         await console.send(str(request["line"]))
         await self.station.clock.sleep(0.5)
         return {"lines": list(console.tail(8)), "matches": console.mark() - before}
+
+    async def _network(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"lines": await session_radio.carry_out(self.station, str(request["line"]))}
 
     async def _output(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         on = request["on"]

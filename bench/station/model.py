@@ -179,6 +179,18 @@ class WorldConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SnippetsConfig:
+    """``snippets``: lines that people type again and again in manual sessions on the station, by their kind."""
+
+    at: tuple[str, ...] = ()
+    apdu: tuple[str, ...] = ()
+    scpi: tuple[str, ...] = ()
+    console: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StationConfig:
     """``[stations.NAME]``. What is None is not there."""
 
@@ -202,6 +214,7 @@ class StationConfig:
     where the bench's own eIM and SM-DP+ are."""
     safe: tuple[str, ...] = ()
     expendable: bool = False
+    snippets: SnippetsConfig = field(default_factory=SnippetsConfig)
     simulated: bool = False
     """Some part is simulated: results of such a station are never mixed with real ones."""
     origin: str = ""

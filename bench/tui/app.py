@@ -31,6 +31,8 @@ DOUBLE_PRESS: Final = 2.0
 """Seconds within which a second F12 means the whole host."""
 LEAVE_WITHIN: Final = 2.0
 """Seconds after SIGTERM or SIGHUP in which the terminal is given back."""
+_SWITCH: Final = 0.001
+"""Seconds that a thread which reads a trace may go on while a key waits to be answered (Python's own: 5 ms)."""
 _SAFE_IS_NEWS: Final = 10.0
 """Seconds for which the status line goes on saying what was made safe."""
 _TERMINAL_EVERY: Final = 0.5
@@ -378,6 +380,7 @@ def run_app(config: str | None, *, readonly: bool = False, first_page: str = key
         # Textual believes these before the terminal, and never sees it resized: a shell, make or readline left them.
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
+    sys.setswitchinterval(_SWITCH)
     kept = settings.Settings(default_home() / "tui.json")
     ascii_only = bool(kept.get("ascii", settings.wants_ascii()))
     app = BenchApp(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import bisect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from bench.client.packets import TraceIndex
 from bench.client.view import RunView
@@ -18,7 +19,33 @@ _LOOK: Final = 0.1
 """Seconds between two looks for packets."""
 _CHUNK: Final = 1000
 """Packets taken before other threads get their turn: a long trace is loaded while keys are answered."""
+_MEASURED: Final = 8
+"""Steps, and measurements of a step, that the findings are made of; a night's steps keep their results alone."""
 Source = Callable[[threading.Event], Iterator[Mapping[str, Any]]]
+
+
+class Moments(Sequence[tuple[int, float]]):
+    """Wall clock (ns since 1970) and station time (s), both growing; sixteen bytes each."""
+
+    def __init__(self) -> None:
+        self._walls, self._times = array.array("q"), array.array("d")
+
+    def append(self, wall: int, time: float) -> None:
+        """Add one."""
+        self._walls.append(wall)
+        self._times.append(time)
+
+    def __len__(self) -> int:
+        return len(self._walls)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[int, float]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[tuple[int, float]]: ...
+    def __getitem__(self, at: int | slice) -> tuple[int, float] | list[tuple[int, float]]:
+        if isinstance(at, slice):
+            return list(zip(self._walls[at], self._times[at], strict=True))
+        return self._walls[at], self._times[at]
 
 
 class RunFeed:
@@ -30,8 +57,8 @@ class RunFeed:
         self.index = TraceIndex(folder / "trace.pcapng")
         self.trouble = ""
         self.manifest: dict[str, Any] = {}
-        self.moments: list[tuple[int, float]] = []
-        """Wall clock (ns since 1970) and station time (s) of events, both growing: what a packet's time is there."""
+        self.moments = Moments()
+        """Of events: what a packet's time is in station time."""
         self.questions: dict[int, Mapping[str, Any]] = {}
         """Open questions of the run to a person."""
         self.failures: list[tuple[int, str]] = []
@@ -74,6 +101,8 @@ class RunFeed:
             kind, data = event.get("type"), event.get("data") or {}
             before = len(self.view.errors)
             self.view.apply(event)
+            if kind in ("measurement", "step-start"):
+                self._forget()
             if kind == "ask" and isinstance(data.get("id"), int):
                 self.questions[data["id"]] = data
             elif kind == "answer":
@@ -88,13 +117,21 @@ class RunFeed:
                 self.failures += [(self.moments[-1][0], line) for line in self.view.errors[before:]]
         return came
 
+    def _forget(self) -> None:
+        """Drop measurements that nothing shows any more; the journal keeps them."""
+        steps = self.view.steps
+        for step in steps[-_MEASURED:]:
+            del step.measurements[:-_MEASURED]
+        if len(steps) > _MEASURED:
+            steps[-_MEASURED - 1].measurements.clear()
+
     def _time(self, event: Mapping[str, Any]) -> None:
         t, wall = event.get("t"), event.get("wall")
         if not isinstance(t, int | float) or not isinstance(wall, str):
             return
         ns = wall_ns(wall)
         if ns and (not self.moments or (ns > self.moments[-1][0] and t >= self.moments[-1][1])):
-            self.moments.append((ns, float(t)))
+            self.moments.append(ns, float(t))
 
     def station_time(self, wall: int) -> float | None:
         """Return the station time (s) of a wall clock moment, None before anything is known."""

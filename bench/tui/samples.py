@@ -11,7 +11,7 @@ from typing import Final
 from bench.run.folder import read_json
 from bench.run.samples import ROW
 
-_LIMIT: Final = 60_000
+_LIMIT: Final = 30_000
 """Rows kept; beyond that the older half is thinned to the least and greatest of every eight."""
 
 

@@ -320,7 +320,7 @@ def part_night() -> dict[str, Any]:
             packets, events = (int(word) for word in run.stdout.readline().split())
             shown.drain(8.0)
             # Paused and following again: the title is written with the count of all that came.
-            shown.key(b" ", f"of {packets:,} packets".encode(), "all of the hour")
+            shown.key(b" ", f"{packets:,} of".encode(), "all of the hour")
             shown.key(b"f", b"FOLLOW", "followed again")
             sizes.append(shown.memory())
         return {"hours": len(sizes), "packets": packets, "events": events, "rss_mb": [round(size, 1) for size in sizes],
@@ -336,7 +336,7 @@ def part_million() -> dict[str, Any]:
             before, began = shown.memory(), time.monotonic()
             shown.key(b"4", b"[4 Run]", "the page Run")
             busy = [shown.key(b"t", word, "while it is counted") for word in (b"since start", b"since line before")]
-            counted = shown.until(b"of 1,000,000 packets", "all of it") - began
+            counted = shown.until(b"1,000,000 of", "all of it") - began
             shown.drain(1.0)
             far, pages = [], []
             for _ in range(20):

@@ -18,8 +18,8 @@ from bench.tui.app import BenchApp
 from bench.tui.feed import RunFeed
 from bench.tui.screens.run import RunPage
 from bench.tui.widgets.lane_strip import LaneStrip
-from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.packet_view import PacketView
+from bench.tui.widgets.step_list import StepList
 
 
 def test_lanes_have_their_title_when_their_packets_are_there_before_the_page(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_steps_and_lanes_fit_the_terminal_they_come_to_be_in(tmp_path: Path) -> 
         page = app.show("run")
         assert isinstance(page, RunPage)
         await until(pilot, lambda: page.feed is not None and page.feed.ended and len(page.feed.index) == 83, "the run")
-        steps, strip = page.query_one("#steps", LineLog), page.query_one("#strip", LaneStrip)
+        steps, strip = page.query_one("#steps", StepList), page.query_one("#strip", LaneStrip)
 
         def fits() -> bool:
             return [len(line) for line in steps.texts()] == [steps.scrollable_content_region.width] * 2

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
+import gc
 import json
 import math
 import struct
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from bench.client.packets import TraceIndex
 from bench.trace import Direction, TraceWriter, read
+from bench.tui.feed import RunFeed
 from bench.tui.samples import SampleTail
 
 LANES = ("at:modem", "apdu:card", "scpi:psu")
@@ -96,3 +100,34 @@ def test_samples_come_whole_however_they_are_cut(rows: list[tuple[float, ...]], 
         assert struct.pack(f"<{came}f", *tail.volts) == b"".join(data[k * 12 + 4 : k * 12 + 8] for k in range(came))
         assert all(later >= sooner for sooner, later in zip(tail.times, list(tail.times)[1:], strict=False))
         assert all(math.isfinite(moment) for moment in tail.times)
+
+
+def test_a_night_of_steps_and_moments_stays_small(tmp_path: Path) -> None:
+    feed = RunFeed(tmp_path, lambda stop: iter(()))
+    began = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
+    made = 0
+
+    def night(hours: range) -> int:
+        """Take the events of these hours, a step with 20 measurements each 10 s; return what is kept, in bytes."""
+        nonlocal made
+        for second in range(hours.start * 3600, hours.stop * 3600, 10):
+            for kind in ("step-start", *["measurement"] * 20, "step-end"):
+                wall = (began + datetime.timedelta(seconds=second + 9 * (kind == "step-end"))).isoformat()
+                data = {"name": f"rail {made}", "value": 3.8, "unit": "V"} if kind == "measurement" else {}
+                event = {"type": kind, "step": f"cycle-{second}", "t": float(second), "wall": wall, "data": data}
+                feed._events.append(event)
+                made += 1
+            feed.take()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    try:
+        tracemalloc.start()
+        first = night(range(1))
+        grown = night(range(1, 3)) - first
+    finally:
+        tracemalloc.stop()
+        feed.close()
+    assert grown / 2 * 8 < 5e6, "eight hours of it"
+    assert feed.view.steps[-1].measurements[-1]["name"] == f"rail {made - 2}"
+    assert len(feed.moments) > 3 * 360 and feed.moments[-1][1] == 3 * 3600.0 - 10

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stand import Stand, play, shown, until
+from stand import OPENAPI, Stand, play, shown, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
+from bench.client.overview import Watch
 from bench.tui import keys
 from bench.tui.app import BenchApp
-from bench.tui.screens.dialogs import Ask, Confirm, KeyCheck, KeyHelp, Question
+from bench.tui.screens import make
+from bench.tui.screens.dialogs import Ask, Choose, Confirm, Dialog, KeyCheck, KeyHelp, Lines, Question
+from bench.tui.screens.eim_order import OrderForm, order_kinds
 from bench.tui.screens.hand_over import HandOver
+from bench.tui.screens.instruments import InstrumentsPage
 from bench.tui.screens.run import RunPage
 from bench.tui.settings import Settings, terminal
 from bench.tui.widgets.line_log import LineLog
@@ -151,12 +156,26 @@ def test_what_is_typed_frees_the_worst_actions(tmp_path: Path) -> None:
 def dialogs() -> dict[str, object]:
     return {
         "confirm": lambda: Confirm("Stop?", ["a fact"], "Stop"),
+        "confirm-typed": lambda: Confirm("Delete?", ["a fact"], "Delete", typed="901235"),
         "ask": lambda: Ask("Note", "text"),
+        "choose": lambda: Choose("Plan", [("a", "the first"), ("b", "the second")]),
+        "order": lambda: OrderForm(order_kinds(OPENAPI)[0], ""),
         "question": lambda: Question("run-1", "Is it red?", ["yes", "no"]),
         "help": lambda: KeyHelp("run"),
         "check": KeyCheck,
         "hand-over": HandOver,
     }
+
+
+def test_every_dialog_is_among_those_that_f12_is_tried_in() -> None:
+    for name in keys.PAGES:
+        make(name)
+    known, left = {type(made()) for made in dialogs().values()}, [Dialog]  # type: ignore[operator]
+    found = set()
+    while left:
+        left += (subclasses := left.pop().__subclasses__())
+        found |= {each for each in subclasses if each.__module__.startswith("bench.")}
+    assert found - {Lines} == known - {Lines}, "Lines is what help and hand-over are"
 
 
 @pytest.mark.parametrize("key", ["f12", "ctrl+g"])
@@ -265,5 +284,29 @@ def test_the_end_of_a_run_does_not_hide_what_was_made_safe(tmp_path: Path) -> No
         app.show_run(tmp_path / "run-1")
         await until(pilot, lambda: "the card refused the package" in app.status, "the end of the run")
         assert app.status.startswith("SAFE (what you hold): done; ")
+
+    play(tmp_path, script)
+
+
+def test_lines_of_a_session_begin_with_the_stations_own_snippets(tmp_path: Path) -> None:
+    table = 'snippets = { at = ["AT+QNWINFO"], console = ["modem reset"] }'
+    (tmp_path / "bench.toml").write_text(f"[stations.lab]\n{table}\n")
+    own = Watch(tmp_path / "bench.toml").read().station("lab")
+    assert own is not None
+
+    async def script(app: BenchApp, pilot: Pilot[int], stand: Stand) -> None:
+        first, *others = stand.state.stations
+        mine = replace(first, snippets=own.snippets)
+        stand.state = replace(stand.state, stations=(mine, *others))
+        page = app.show("instruments")
+        assert isinstance(page, InstrumentsPage)
+        await until(pilot, lambda: "AT+QNWINFO  ATI" in shown(app), "at hand")
+        assert page.snippets("console")[0] == "modem reset" and page.snippets("scpi")[0] == "*IDN?"
+        page.folder = lambda: tmp_path  # type: ignore[method-assign]
+        await pilot.press("c", *"console m")
+        line = app.screen.query_one("#line", Input)
+        await until(pilot, lambda: line._suggestion == "console modem reset", "completed")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: ("tell", {"op": "console", "line": "modem reset"}) in stand.calls, "told")
 
     play(tmp_path, script)

@@ -74,6 +74,12 @@ def test_a_session_by_hand_and_f12_switches_it_off(home: Path, monkeypatch: pyte
         await until(pilot, lambda: "Quectel" in shown(app), "the modem answers", 60)
         await pilot.press("c", *"scpi OUTP OFF", "enter")
         await until(pilot, lambda: "is no question" in shown(app), "no way past the limits", 30)
+        await pilot.press("c", *"network cell on", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm), "what transmits is asked for")
+        await pilot.press("enter", "c", *"rsrp -101", "enter")
+        await until(pilot, lambda: "> network rsrp -101" in shown(app), "the network emulator")
+        await pilot.press("c", *"status", "enter")
+        await until(pilot, lambda: "< attenuation" in shown(app) and "< cell 1 o" in shown(app), "what it says", 30)
         await pilot.press("f12")
         await until(pilot, lambda: "SAFE (what you hold): sim off, verified" in app.status, "the status line", 30)
         off = next(event for event in events(folder, "safe") if "power" in str(event["data"]))
@@ -81,7 +87,8 @@ def test_a_session_by_hand_and_f12_switches_it_off(home: Path, monkeypatch: pyte
         await until(pilot, lambda: not app.overview.outputs, "none is on")
         recipe = app.control.save_session(folder, "by-hand", None).read_text()
         assert "await station.modem.command('ATI')" in recipe and "set_output(True)" in recipe
-        assert client.recipe(str(Path.cwd() / "by_hand.py")).needs == ("modem", "power")
+        assert "await station.network.set_power(-101.0)" in recipe and "set_cell" not in recipe
+        assert client.recipe(str(Path.cwd() / "by_hand.py")).needs == ("modem", "network", "power")
 
     play(script)
 

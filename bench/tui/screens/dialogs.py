@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Static
 
 from bench.tui.keys import keys_of
@@ -108,8 +109,18 @@ class Confirm(Dialog[bool]):
 class Ask(Dialog[str]):
     """One line to type."""
 
-    def __init__(self, title: str, explanation: str = "", value: str = "", placeholder: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        explanation: str = "",
+        value: str = "",
+        placeholder: str = "",
+        *,
+        known: Sequence[str] = (),
+    ) -> None:
+        """``known``: lines that complete what is typed, by the right arrow."""
         super().__init__()
+        self.known = tuple(known)
         self.heading = title
         self.explanation = explanation
         self.value = value
@@ -121,7 +132,8 @@ class Ask(Dialog[str]):
             yield Static(self.heading, classes="heading", markup=False)
             if self.explanation:
                 yield Static(self.look.text(self.explanation), markup=False)
-            yield Input(self.value, placeholder=self.placeholder, id="line")
+            completed = SuggestFromList(self.known, case_sensitive=False) if self.known else None
+            yield Input(self.value, placeholder=self.placeholder, suggester=completed, id="line")
             yield Static("enter: take it   escape: leave it as it was", classes="faint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -34,8 +34,9 @@ SNIPPETS: Final = {
     "apdu": ("80E2910006BF3E035C015A", "80E2910003BF2D00", "80E2910003BF2200"),
     "scpi": ("*IDN?", "MEAS:VOLT?", "MEAS:CURR?", "SYST:ERR?"),
     "console": ("help", "version"),
+    "network": ("status", "cell off", "rsrp -115"),
 }
-"""What is asked most: ATI ...; GetEuiccData (EID), GetProfilesInfo, GetEuiccInfo2; who the supply is."""
+"""What is asked most: ATI ...; GetEuiccData (EID), GetProfilesInfo, GetEuiccInfo2; who the supply is; the radio."""
 
 
 class InstrumentsPage(Page):
@@ -115,7 +116,7 @@ class InstrumentsPage(Page):
         ]
         helped = [(f"{key:>3}  {text}", plain) for key, text in told]
         helped += [("", plain), ("a line begins with its kind:", head)]
-        helped += [(f"{kind:<8} {'  '.join(lines[:3])}", plain) for kind, lines in SNIPPETS.items()]
+        helped += [(f"{kind:<8} {'  '.join(self.snippets(kind)[:3])}", plain) for kind in SNIPPETS]
         helped += [("", plain), ("without one it is of the last kind", plain)]
         self.query_one("#session-help", LineLog).show((look.text(text), style) for text, style in helped)
         self.set_title(self.query_one("#session-help"), "Manual control")
@@ -126,6 +127,11 @@ class InstrumentsPage(Page):
         del lines[:-5000]
         if self.is_mounted:
             self._session()
+
+    def snippets(self, kind: str) -> list[str]:
+        """Return the lines of a kind that are at hand: the station's own of bench.toml, then those of every station."""
+        own = self.station.snippets.get(kind, ()) if self.station is not None else ()
+        return list(dict.fromkeys([*own, *SNIPPETS[kind]]))
 
     # --- the session --------------------------------------------------------------------------------------------------
 
@@ -224,11 +230,30 @@ class InstrumentsPage(Page):
                 self.kind, text = word.lower(), rest.strip()
             elif text.upper().startswith("AT"):
                 self.kind = "at"
-            self._tell(folder, station, {"op": self.kind, "line": text}, f"{self.kind} {text}")
+            self._line(folder, station, text)
 
-        hint = "  ".join(SNIPPETS[self.kind])
-        explained = f"A line of {self.kind.upper()}, or: at ..., apdu ..., scpi ...?, console ...\nsuch as {hint}"
-        self.app.push_screen(Ask(f"Line for {station}", explained), typed)
+        hint = "  ".join(self.snippets(self.kind)[:8])
+        known = [*self.snippets(self.kind), *(f"{kind} {line}" for kind in SNIPPETS for line in self.snippets(kind))]
+        explained = (
+            f"A line of {self.kind.upper()}, or: at ..., apdu ..., scpi ...?, console ..., network ...\nsuch as {hint}"
+        )
+        self.app.push_screen(Ask(f"Line for {station}", f"{explained}\nright arrow completes", known=known), typed)
+
+    def _line(self, folder: Path, station: str, text: str) -> None:
+        """Have a line carried out; one that switches a transmitter on is asked for first."""
+        request, shown = {"op": self.kind, "line": text}, f"{self.kind} {text}"
+        state = self.overview.station(station)
+        if self.kind != "network" or state is None or not radiates(text):
+            self._tell(folder, station, request, shown)
+            return
+        facts = [f"station {station} ({state.kind})   owner {state.held_by}", f"network {text}: it transmits"]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._tell(folder, station, request, shown)
+
+        question = Confirm("Switch the cell on?", facts, "Switch on", interlocks=self._locks(state, folder))
+        self.app.push_screen(question, answered)
 
     def _locks(self, station: StationState, folder: Path | None) -> list[Interlock]:
         return [
@@ -328,3 +353,14 @@ class InstrumentsPage(Page):
             self.bench.show_run(self.station.live.folder)
         else:
             self.bench.say(self._refused(self.station))
+
+
+def radiates(line: str) -> bool:
+    """Return whether a line for the network emulator switches a transmitter on."""
+    from bench.client.session_radio import parse
+
+    try:
+        call = parse(line)
+    except BenchError:
+        return False  # the session says what is wrong with it
+    return call is not None and call.radiates

@@ -104,10 +104,10 @@ class Page(Screen[None]):
             self.set_text("#status", f" {self.bench.status or self.overview.trouble}")
 
     def set_text(self, selector: str, text: str) -> None:
-        """Update a line of text only when it changed: each update draws again."""
+        """Update a line of text, whose place stays as it is, only when it changed: each update draws again."""
         line = self.query_one(selector, Static)
         if str(line.content) != text:
-            line.update(text)
+            line.update(text, layout=False)
 
     def set_title(self, widget: Widget, title: str, subtitle: str = "") -> None:
         """Set what the border says, only when it changed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,31 +16,25 @@ from bench.client.view import StepView
 from bench.tui.feed import RunFeed, wall_ns
 from bench.tui.keys import RUN
 from bench.tui.samples import SampleTail
-from bench.tui.screens.decoding import decoded, failing, hex_lines
-from bench.tui.screens.dialogs import Ask, Question
+from bench.tui.screens.dialogs import Question
 from bench.tui.screens.page import Page, bindings
+from bench.tui.screens.run_lanes import LANES, RunLanes, wanted
 from bench.tui.screens.stopping import Stopping
 from bench.tui.widgets.lane_strip import LaneStrip
 from bench.tui.widgets.line_log import LineLog
-from bench.tui.widgets.packet_view import MODES, PacketView
+from bench.tui.widgets.packet_view import PacketView
 from bench.tui.widgets.plot import Plot
+from bench.tui.widgets.step_list import StepList
 
-LANES: Final = (
-    ("all but SCPI", ("-scpi",)),
-    ("all", ()),
-    ("card", ("apdu",)),
-    ("AT", ("at", "console")),
-    ("eIM and SM-DP+", ("esipa", "es9plus", "es2plus", "ip")),
-    ("power", ("power", "scpi")),
-    ("radio", ("radio",)),
-    ("steps", ("steps",)),
-)
 PARTS: Final = ("steps", "lanes", "decode", "plots")
 WINDOW: Final = 120.0
 """Seconds of station time that the curves show of a longer run."""
+_STEPS_EVERY: Final = 0.25
+"""Seconds between two drawings of steps, findings and title: their words change with every event."""
+_PLOTS_EVERY: Final = 0.5
 
 
-class RunPage(Stopping, Page):
+class RunPage(RunLanes, Stopping, Page):
     """One run, live or ended."""
 
     PAGE = RUN
@@ -61,15 +54,15 @@ class RunPage(Stopping, Page):
         self._asked: set[int] = set()
         self._next_plots = 0.0
         self._explained = False
-        self._steps_drawn = 0.0
-        self._steps_width = 0
+        self._next_steps = 0.0
+        self._steps_behind = False
 
     def body(self) -> ComposeResult:
         """Build the page."""
         yield Static(id="run-title", markup=False)
         with Horizontal(id="run"):
             with Vertical(id="left", classes="part-steps"):
-                yield LineLog(id="steps", classes="pane", cursor=True)
+                yield StepList(id="steps", classes="pane")
                 yield LineLog(id="findings", classes="pane")
             with Vertical(id="middle", classes="part-lanes"):
                 yield PacketView(id="lanes", classes="pane")
@@ -82,7 +75,6 @@ class RunPage(Stopping, Page):
 
     def on_mount(self) -> None:
         """Start the tick."""
-        self.query_one("#steps", LineLog).following = False
         self.query_one("#decode", LineLog).following = False
         self._show_part()
         self.set_interval(1 / self.bench.fps, self._tick)
@@ -114,10 +106,11 @@ class RunPage(Stopping, Page):
         assert self.feed is not None
         lanes = self.query_one("#lanes", PacketView)
         lanes.following = True
-        lanes.show(self.feed.index, _wanted(LANES[0][1]))
+        lanes.show(self.feed.index, wanted(LANES[0][1]))
         self._lanes_title()
-        for name in ("#steps", "#findings", "#decode"):
+        for name in ("#findings", "#decode"):
             self.query_one(name, LineLog).clear()
+        self._next_steps, self._steps_behind = 0.0, True
         if not self.bench.status.startswith("bench run"):
             self.bench.say(f"bench show {self.feed.folder.name}")
         self._tick()
@@ -150,17 +143,18 @@ class RunPage(Stopping, Page):
         came = feed.take()
         now = time.monotonic()
         with self.app.batch_update():
-            fitted = self._steps_width == self.query_one("#steps").scrollable_content_region.width
-            if came or not fitted or (not feed.ended and now - self._steps_drawn > 0.5):
-                self._steps_drawn = now
+            self._steps_behind |= came
+            steps = now >= self._next_steps and (self._steps_behind or not feed.ended)
+            if steps:
+                self._next_steps, self._steps_behind = now + _STEPS_EVERY, False
                 self._draw_steps()
                 self._draw_findings()
                 self._draw_title()
             lanes = self.query_one("#lanes", PacketView)
             if lanes.came() or came:
                 self._lanes_title()
-            if now >= self._next_plots:
-                self._next_plots = now + 0.5
+            if now >= self._next_plots and not steps:  # a key waits for a whole tick: not both in one
+                self._next_plots = now + _PLOTS_EVERY
                 self._draw_plots()
         if came:
             self._ask()
@@ -201,26 +195,11 @@ class RunPage(Stopping, Page):
 
     def _draw_steps(self) -> None:
         assert self.feed is not None
-        view, look = self.feed.view, self.bench.look
-        log = self.query_one("#steps", LineLog)
-        self._steps_width = log.scrollable_content_region.width
-        width = max(20, self._steps_width)
-        lines = []
-        for step in view.steps[-2000:]:
-            state = step.state
-            taken = step.elapsed if step.elapsed is not None else max(0.0, view.now - step.started)
-            word = "" if state == "pass" else f" {state}"
-            tail = f"{word} {taken:.1f} s"
-            name = f"{look.glyph(state)} {'  ' * step.depth}{step.name}"
-            room = width - len(tail)
-            name = name if len(name) <= room else name[: room - 1] + "~"
-            lines.append((look.text(f"{name:<{room}}{tail}"), look.style(state)))
-        following = log.cursor >= log.count() - 1
-        log.show(lines)
-        if following and lines and not log.has_focus:
-            log.move_to(len(lines) - 1)
+        view = self.feed.view
+        steps = self.query_one("#steps", StepList)
+        steps.show(view)
         done = sum(step.state != "running" for step in view.steps)
-        self.set_title(log, f"Steps {done} done", "" if view.steps else "none yet")
+        self.set_title(steps, f"Steps {done} done", "" if view.steps else "none yet")
 
     def _draw_findings(self) -> None:
         assert self.feed is not None
@@ -236,19 +215,6 @@ class RunPage(Stopping, Page):
                 lines.append((look.text(_measured(step, made)), look.style(str(made.get("verdict") or "pending"))))
         log.show(lines)
         self.set_title(log, f"Findings ({len(view.errors)} bad)", "w goes there" if view.errors else "")
-
-    def _lanes_title(self) -> None:
-        lanes = self.query_one("#lanes", PacketView)
-        look = self.bench.look
-        assert self.feed is not None
-        title = f"Lanes: {LANES[self.lanes][0]}  {lanes.count():,} of {len(self.feed.index):,} packets"
-        if self.feed.index.trouble:
-            title += f"  {look.glyph('warning')} {self.feed.index.trouble}"
-        if lanes.held is not None:
-            state = f"PAUSED {look.glyph('paused')} {lanes.newer} newer"
-        else:
-            state = "FOLLOW" if lanes.following else "held at the cursor, f follows"
-        self.set_title(lanes, title, f"{MODES[lanes.mode]}  {state}")
 
     def _draw_plots(self) -> None:
         feed = self.feed
@@ -314,186 +280,6 @@ class RunPage(Stopping, Page):
         trouble = self.bench.control.answer(folder, number, choice)
         self.app.call_from_thread(self.bench.say, trouble or f"answered: {choice}")
 
-    # --- the selected packet ------------------------------------------------------------------------------------------
-
-    def moved(self, view: Any) -> None:
-        """Decode what the cursor is on."""
-        if view.id == "lanes":
-            self._select()
-
-    def _select(self) -> None:
-        lanes = self.query_one("#lanes", PacketView)
-        packet, feed = lanes.packet, self.feed
-        if packet is None or feed is None or lanes.following:
-            return
-        self.mark = feed.index.times[packet]
-        self._next_plots = 0.0
-        self._lanes_title()
-        self._decode(feed, packet, self.as_hex)
-
-    @work(thread=True, exclusive=True, group="decode", exit_on_error=False)
-    def _decode(self, feed: RunFeed, packet: int, as_hex: bool) -> None:
-        look = self.bench.look
-        lines = hex_lines(feed.index, packet, look) if as_hex else decoded(feed.index, packet, look)
-        self.app.call_from_thread(self._decoded, feed, packet, lines)
-
-    def _decoded(self, feed: RunFeed, packet: int, lines: Any) -> None:
-        if feed is not self.feed or not self.is_mounted:
-            return
-        self.decoded_packet = packet
-        log = self.query_one("#decode", LineLog)
-        log.cursor = 0
-        log.show(lines)
-        log.scroll_to(y=0, animate=False)
-        self.set_title(
-            log, f"Packet {packet + 1} {'bytes' if self.as_hex else 'decoded'}", "h tree" if self.as_hex else "h bytes"
-        )
-
-    def opened(self, view: Any) -> None:
-        """Enter: decode the packet; on a step, go to its packets."""
-        if view.id == "lanes":
-            self.query_one("#lanes", PacketView).following = False
-            self._select()
-            if self.has_class("-narrow") or self.has_class("-tiny"):
-                self.part = "decode"
-                self._show_part()
-        elif view.id == "steps" and self.feed is not None:
-            steps = self.feed.view.steps[-2000:]
-            if view.cursor < len(steps):
-                self._go_to_station_time(steps[view.cursor].started)
-        elif view.id == "findings":
-            self.action_why()
-
-    def _go_to_station_time(self, moment: float) -> None:
-        feed = self.feed
-        if feed is None or not feed.moments:
-            return
-        wall = next((ns for ns, t in feed.moments if t >= moment), feed.moments[-1][0])
-        lanes = self.query_one("#lanes", PacketView)
-        lanes.show_packet(feed.index.nearest(wall), centre=True)
-        self._select()
-
-    # --- keys ---------------------------------------------------------------------------------------------------------
-
-    def action_why(self) -> None:
-        """Go to where it failed."""
-        feed = self.feed
-        if feed is None or not feed.failures:
-            self.bench.say("nothing has failed in this run" if feed is not None else "no run is shown")
-            return
-        moment, line = feed.failures[0]
-        if self.lanes:
-            self.lanes = 0
-            self.query_one("#lanes", PacketView).show(feed.index, _wanted(LANES[0][1]))
-        self.bench.say(f"{self.bench.look.glyph('fail')} {line}")
-        self._find_failure(feed, moment)
-
-    @work(thread=True, exclusive=True, group="find", exit_on_error=False)
-    def _find_failure(self, feed: RunFeed, moment: int) -> None:
-        number = failing(feed.index, moment)
-        self.app.call_from_thread(self._go, feed, number)
-
-    def _go(self, feed: RunFeed, number: int | None) -> None:
-        if feed is not self.feed or number is None:
-            return
-        lanes = self.query_one("#lanes", PacketView)
-        lanes.held = None
-        lanes.came()
-        lanes.show_packet(number, centre=True)
-        self._select()
-        if (self.has_class("-narrow") or self.has_class("-tiny")) and self.part != "lanes":
-            self.part = "decode"
-            self._show_part()
-
-    def action_lanes(self) -> None:
-        """Show the next selection of lanes that has packets."""
-        feed = self.feed
-        if feed is None:
-            return
-        present = {lane.partition(":")[0] for lane in feed.index.lanes}
-        for step in range(1, len(LANES) + 1):
-            at = (self.lanes + step) % len(LANES)
-            kinds = LANES[at][1]
-            if _some_of(kinds, present):
-                break
-        self.lanes = at
-        view = self.query_one("#lanes", PacketView)
-        view.show(feed.index, _wanted(kinds))
-        self._lanes_title()
-
-    def action_times(self) -> None:
-        """Show times in another way."""
-        lanes = self.query_one("#lanes", PacketView)
-        lanes.mode = (lanes.mode + 1) % len(MODES)
-        lanes.refresh()
-        self._lanes_title()
-
-    def action_hex(self) -> None:
-        """Bytes or tree."""
-        self.as_hex = not self.as_hex
-        self.query_one("#lanes", PacketView).following = False
-        self._select()
-
-    def action_pause(self) -> None:
-        """Hold the lanes still; what comes meanwhile is in the file."""
-        lanes = self.query_one("#lanes", PacketView)
-        lanes.held = len(self.feed.index) if lanes.held is None and self.feed is not None else None
-        lanes.came()
-        self._lanes_title()
-
-    def action_follow(self) -> None:
-        """Follow the newest line."""
-        lanes = self.query_one("#lanes", PacketView)
-        lanes.held = None
-        lanes.following = True
-        self.mark = None
-        self._next_plots = 0.0
-        lanes.came()
-        lanes.changed()
-        self._lanes_title()
-
-    def action_filter(self) -> None:
-        """Find in the lanes."""
-
-        def given(text: str | None) -> None:
-            if text:
-                self.found = text
-                self.action_find_next()
-
-        self.app.push_screen(
-            Ask("Find in the lanes", "In what a line says or in the name of its lane.", self.found), given
-        )
-
-    def action_find_next(self) -> None:
-        """Next place found."""
-        self._find(1)
-
-    def action_find_previous(self) -> None:
-        """Previous place found."""
-        self._find(-1)
-
-    def _find(self, step: int) -> None:
-        feed = self.feed
-        if feed is None or not self.found:
-            self.bench.say("/ asks what to find")
-            return
-        at = self.query_one("#lanes", PacketView).packet
-        kinds = LANES[self.lanes][1]
-        self._search(feed, self.found, (at if at is not None else -1) + step, step, kinds)
-
-    @work(thread=True, exclusive=True, group="find", exit_on_error=False)
-    def _search(self, feed: RunFeed, text: str, start: int, step: int, kinds: tuple[str, ...]) -> None:
-        number = feed.index.find(text, max(0, start), step=step, wanted=_wanted(kinds))
-        again = ""
-        if number is None:
-            number = feed.index.find(text, 0 if step > 0 else len(feed.index) - 1, step=step, wanted=_wanted(kinds))
-            again = " (round the end)"
-        if number is None:
-            self.app.call_from_thread(self.bench.say, f"'{text}' is nowhere in {LANES[self.lanes][0]}")
-        else:
-            self.app.call_from_thread(self._go, feed, number)
-            self.app.call_from_thread(self.bench.say, f"'{text}': packet {number + 1}{again}; n next, N previous")
-
     def _show_part(self) -> None:
         for part in PARTS:
             self.set_class(part == self.part, f"-part-{part}")
@@ -520,20 +306,6 @@ class RunPage(Stopping, Page):
             self.action_follow()
         else:
             super().went_back()
-
-
-def _wanted(kinds: tuple[str, ...]) -> Callable[[str], bool] | None:
-    """Return what chooses lanes by their kinds; a kind with a minus is left out."""
-    if not kinds:
-        return None
-    if kinds[0].startswith("-"):
-        return lambda lane: f"-{lane.partition(':')[0]}" not in kinds
-    return lambda lane: lane.partition(":")[0] in kinds
-
-
-def _some_of(kinds: tuple[str, ...], present: set[str]) -> bool:
-    wanted = _wanted(kinds)
-    return wanted is None or any(wanted(kind) for kind in present)
 
 
 def _measured(step: StepView, made: Any) -> str:

@@ -19,6 +19,7 @@ from bench.tui.screens.stopping import Stopping
 from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.packet_view import PacketView
 from bench.tui.widgets.plot import Plot
+from bench.tui.widgets.step_list import StepList
 
 WINDOW = 60.0
 """Seconds of station time that the curves show."""
@@ -44,7 +45,7 @@ class StationPage(Stopping, Page):
                 yield Plot("current", "A", id="amps", colour="warning")
             yield LineLog(id="facts", classes="pane")
         with Horizontal(id="station-below"):
-            yield LineLog(id="station-steps", classes="pane wide-only")
+            yield StepList(id="station-steps", classes="pane wide-only", cursor=False)
             yield PacketView(id="live", classes="pane")
 
     def on_mount(self) -> None:
@@ -137,15 +138,9 @@ class StationPage(Stopping, Page):
     def _steps(self) -> None:
         assert self.feed is not None
         view, look = self.feed.view, self.bench.look
-        log = self.query_one("#station-steps", LineLog)
-        lines = []
-        for step in view.steps[-500:]:
-            taken = step.elapsed if step.elapsed is not None else max(0.0, view.now - step.started)
-            word = "" if step.state == "pass" else f" {step.state}"
-            text = f"{look.glyph(step.state)} {'  ' * step.depth}{step.name}{word}  {taken:.1f} s"
-            lines.append((look.text(text), look.style(step.state)))
-        log.show(lines)
-        self.set_title(log, f"Steps: {look.said('broken' if self.feed.broken else view.state)}", "4 shows the run")
+        steps = self.query_one("#station-steps", StepList)
+        steps.show(view)
+        self.set_title(steps, f"Steps: {look.said('broken' if self.feed.broken else view.state)}", "4 shows the run")
 
     def run_to_stop(self) -> Any:
         """The live run of the station."""

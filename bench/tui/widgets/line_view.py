@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -59,6 +60,8 @@ class LineView(ScrollView, can_focus=True):
         self.has_cursor = cursor
         self._known = 0
         self._base = Style()
+        self._drawn: dict[int, tuple[Line, bool]] = {}
+        """Visible lines as they were drawn, and whether the cursor was on them."""
 
     # --- what a subclass tells ---------------------------------------------------------------------------------------
 
@@ -79,7 +82,8 @@ class LineView(ScrollView, can_focus=True):
     def changed(self) -> None:
         """Draw again: lines have come, gone or changed."""
         count = self.count()
-        if count != self._known:
+        same = count == self._known
+        if not same:
             self._known = count
             # Set as an ordinary attribute it lays the whole page out again, which costs more than all the lines.
             self.set_reactive(LineView.virtual_size, Size(0, count + self.HEAD))
@@ -87,7 +91,22 @@ class LineView(ScrollView, can_focus=True):
         if self.following or self.cursor >= count:
             self.cursor = max(0, count - 1)
             self._show_cursor()
-        self.refresh()
+        if same:
+            self.refresh_changed()
+        else:
+            self.refresh(self.size.region)
+
+    def refresh_changed(self) -> None:
+        """Draw again the visible lines that are no longer what was drawn: each costs composing it anew."""
+        width, top, count = self.size.width, self.scroll_offset.y, self.count()
+        for y in range(self.HEAD, self.size.height):
+            index = y - self.HEAD + top
+            now = (tuple(self.line(index)), self._on_cursor(index)) if 0 <= index < count else ((), False)
+            if now != self._drawn.get(y):
+                self.refresh(Region(0, y, width, 1))
+
+    def _on_cursor(self, index: int) -> bool:
+        return self.has_cursor and index == self.cursor
 
     def move_to(self, index: int, *, centre: bool = False) -> None:
         """Put the cursor on a line and show it."""
@@ -96,7 +115,7 @@ class LineView(ScrollView, can_focus=True):
         moved = index != self.cursor
         self.cursor = index
         self._show_cursor(centre=centre)
-        self.refresh()
+        self.refresh_changed()
         if moved:
             self.post_message(self.Moved(self))
 
@@ -200,10 +219,13 @@ class LineView(ScrollView, can_focus=True):
             return _strip(self.head(y), base, width)
         index = y - self.HEAD + self.scroll_offset.y
         if not 0 <= index < self.count():
+            self._drawn[y] = (), False
             return Strip.blank(width, base)
-        if self.has_cursor and index == self.cursor:
+        line, here = tuple(self.line(index)), self._on_cursor(index)
+        self._drawn[y] = line, here
+        if here:
             base += _CURSOR_FOCUSED if self.has_focus else _CURSOR
-        return _strip(self.line(index), base, width)
+        return _strip(line, base, width)
 
 
 _CURSOR = Style(bgcolor="#303840")
@@ -220,4 +242,13 @@ def use_cursors(theme: str) -> None:
 
 
 def _strip(line: Iterable[tuple[str, Style]], base: Style, width: int) -> Strip:
-    return Strip([Segment(text, base + style) for text, style in line]).adjust_cell_length(width, base)
+    segments, length = [], 0
+    for text, style in line:
+        segments.append(Segment(text, base + style))
+        # Rich looks every letter up; letters of ASCII are a cell each.
+        length += len(text) if text.isascii() and text.isprintable() else cell_len(text)
+    if length < width:
+        segments.append(Segment(" " * (width - length), base))
+        length = width
+    strip = Strip(segments, length)
+    return strip if length == width else strip.adjust_cell_length(width, base)

@@ -29,14 +29,14 @@ class PacketView(LineView):
         """Packets of the file that are shown while paused; None: all."""
         self.following = True
         self._wanted: Callable[[str], bool] | None = None
-        self._chosen: array.array[int] = array.array("L")
+        self._chosen: array.array[int] = array.array("I")
         self._seen = 0
 
     def show(self, index: TraceIndex | None, wanted: Callable[[str], bool] | None = None) -> None:
         """Show the packets of a trace, of wanted lanes alone when given."""
         kept = self.packet if index is self.index else None
         self.index, self._wanted = index, wanted
-        self._chosen, self._seen = array.array("L"), 0
+        self._chosen, self._seen = array.array("I"), 0
         self.held = None
         self.came()
         if kept is not None and not self.following:
