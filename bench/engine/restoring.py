@@ -71,8 +71,8 @@ class Restoring:
         self._made[key] = (part, method, arguments)
 
     async def restore(self) -> None:
-        """Make every setting again, the supply first. Raises what the instruments raise."""
-        made = sorted(self._made.values(), key=lambda item: item[0] not in ("power", "network", "attenuator"))
+        """Make every setting again, what others stand on first. Raises what the instruments raise."""
+        made = sorted(self._made.values(), key=lambda item: _rank(item[0], item[1]))
         powered = any(part == "power" and method == "set_output" and _first(given) for part, method, given in made)
         if not powered:
             made = [item for item in made if item[0] != "modem"]
@@ -85,6 +85,13 @@ class Restoring:
             for part, method, (arguments, options) in made:
                 again: Callable[..., Awaitable[Any]] = getattr(getattr(self._station, part), method)
                 await again(*arguments, **options)
+
+
+def _rank(part: str, method: str) -> int:
+    """Return the place of a setting among others: a modem must answer before it is told anything."""
+    parts = {"power": 0, "network": 1, "attenuator": 1, "switch": 2, "ipa": 8}
+    methods = {"wait_ready": 3, "wait_sim_ready": 4, "wait_registered": 6, "activate_pdp": 7}
+    return parts.get(part, methods.get(method, 5))
 
 
 def _first(arguments: Any) -> bool:

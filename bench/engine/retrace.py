@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _WAIT: Final = 10.0
 """Real seconds that a call without an answer waits for those beside it to use up theirs."""
+_KEPT: Final = ("eim.order_", "smdpp.order", "station.ask")
+"""Calls whose effect a service or a person keeps: made once, also in the step in progress, whatever else it repeats."""
+_AHEAD: Final = "ahead"
 _PLAIN: Final = (str, int, float, bool, type(None))
 _inside: ContextVar[bool] = ContextVar("bench call", default=False)
 
@@ -61,7 +64,8 @@ class Past:
         self.steps = 0
         for events in runs:
             self._add(list(events))
-        self.left = sum(map(len, self.answers.values())) + sum(map(len, self.ended.values()))
+        answered = sum(_AHEAD not in data for answers in self.answers.values() for data in answers)
+        self.left = answered + sum(map(len, self.ended.values()))
         """What the recipe has not asked for yet."""
 
     def _add(self, events: list[Mapping[str, Any]]) -> None:
@@ -75,6 +79,7 @@ class Past:
         self.in_progress = ""
         if boundary >= 0 and kept[boundary]["type"] == kinds.STEP_START:
             self.in_progress = str(kept[boundary]["step"])
+            self._keep([event for event in kept[boundary:] if _within(event, self.in_progress)])
             kept = [event for at, event in enumerate(kept) if at < boundary or not _within(event, self.in_progress)]
         begun: dict[str, float] = {}
         last = told_at = 0.0
@@ -101,6 +106,13 @@ class Past:
             if step != self.in_progress:
                 self.elapsed[step] = self.elapsed.get(step, 0.0) + last - t
         self.kept += kept
+
+    def _keep(self, repeated: list[Mapping[str, Any]]) -> None:
+        """Keep the orders that the step in progress has made: it comes to them in its own time."""
+        for event in repeated:
+            if event["type"] == kinds.CALL and str(event["data"]["call"]).startswith(_KEPT):
+                data = event["data"]
+                self.answers[str(event["step"]), str(data["call"])].append({**data, _AHEAD: True})
 
 
 def _interruption(events: list[Mapping[str, Any]]) -> int:
@@ -258,8 +270,10 @@ class Retrace:
         answers = self.past.answers.get((_path(), name))
         if not answers:
             return None
-        self._consumed()
-        return answers.popleft()
+        answer = answers.popleft()
+        if _AHEAD not in answer:
+            self._consumed()
+        return answer
 
     def _consumed(self) -> None:
         self.past.left -= 1

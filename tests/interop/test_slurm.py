@@ -16,6 +16,7 @@ import pytest
 from engine.double import SupplyServer, supply  # type: ignore[import-not-found]
 
 from bench.client import slurm
+from bench.client import soak as soaks
 from bench.errors import ConfigurationError
 from bench.run import liveness
 from bench.run.reader import read
@@ -129,6 +130,16 @@ class Cluster:
         subprocess.run([daemon, "-f", str(self.folder / "slurm.conf"), *more], check=True, timeout=30)
         until(f"{daemon}.pid", (self.folder / f"{daemon}.pid").exists)
 
+    def ready(self) -> bool:
+        """Whether controller and node answer each other."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return self.ask("sinfo", "-h", "-o", "%T") in ("idle", "mixed", "allocated")
+        return False
+
+    def done(self, *command: str) -> bool:
+        """Whether a command is carried out now."""
+        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+
     def kill(self, daemon: str) -> None:
         pid = self.folder / f"{daemon}.pid"
         os.kill(int(pid.read_text()), signal.SIGKILL)
@@ -171,6 +182,15 @@ class Lab:
         return {name for name, server in self.supplies.items() if server.on}
 
 
+def end_all(home: Path, cluster: Cluster) -> None:
+    """End what the jobs do, then the jobs: what keeps a job outlives the daemons."""
+    cluster.done("scancel", "-u", getpass.getuser())
+    for folder in (home / "soaks").glob("2*"):
+        soaks.stop(folder, "at-once")
+        until(f"the end of {folder.name}", lambda folder=folder: not liveness.alive(folder))  # type: ignore[misc]
+    until("the end of the jobs", lambda: not cluster.ask("squeue", "-h"))  # else their keepers are left behind
+
+
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     for program in ("slurmctld", "slurmd", "sbatch", "munged"):
@@ -186,14 +206,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         cluster.munge()
         cluster.start("slurmctld")
         cluster.start("slurmd")
-        until("the node", lambda: cluster.ask("sinfo", "-h", "-o", "%T") == "idle")
+        until("the node", cluster.ready)
         with supply() as first, supply() as second:
-            lab = Lab(tmp_path, cluster, {"a": first, "b": second})
-            yield lab
-            with contextlib.suppress(subprocess.CalledProcessError):
-                cluster.ask("scancel", "-u", getpass.getuser())
-            for soak in (tmp_path / "soaks").glob("2*"):
-                until(f"the end of {soak.name}", lambda soak=soak: not liveness.alive(soak))  # type: ignore[misc]
+            try:
+                yield Lab(tmp_path, cluster, {"a": first, "b": second})
+            finally:
+                end_all(tmp_path, cluster)
     finally:
         cluster.end()
 
@@ -217,26 +235,27 @@ def test_four_jobs_on_two_stations_with_one_emulator(lab: Lab) -> None:
     until("a cycle without Slurm", lambda: finished(a) == 1)
     cluster.start("slurmctld")
     cluster.start("slurmd")
-    until("the job to be found", lambda: cluster.state(a.job) == "RUNNING")
+    until("the job to be found", lambda: cluster.ready() and cluster.state(a.job) == "RUNNING")
     # Requeued in the middle of its second cycle: made safe, then gone on with at the step in progress.
     until("the second cycle", lambda: in_progress(a, "cycle-1/around/wait") and lab.on() == {"a"})
-    cluster.ask("scontrol", "requeue", a.job)
+    until("the requeue", lambda: cluster.done("scontrol", "requeue", a.job))
     until("the output to go off", lambda: not lab.on())
-    (other_gate / "open").touch()
     (gate / "open").touch()
     until("its end", lambda: finished(a) == 2 and not liveness.alive(a.folder))
     steps = [event["step"] for event in ends(a) if event["step"].startswith("cycle-1/")]
     assert steps == [
         f"cycle-1/{name}" for name in ("draw", "on", "attempt", "around/wait", "around/read", "around", "off")
     ]
-    # The other three, one at a time; one of them is cancelled.
-    until("all but the cancelled", lambda: [finished(job) for job in (b, second["a"], second["b"])] == [2, 1, 1])
-    (gate / "open").unlink()
-    _, third = lab.submit("third", 1)
-    until("the third plan", lambda: bool(lab.on()))
-    (cancelled,) = (third[name] for name in lab.on())
+    # The others, one at a time; the last is cancelled in its cycle.
+    until("the other station's", lambda: finished(b) == 2)
+    until("the second plan", lambda: bool(lab.on()))
+    (done,) = (second[name] for name in lab.on())
+    (cancelled,) = (job for job in second.values() if job is not done)
+    (other_gate / "token").touch()
+    until("its cycle", lambda: finished(done) == 1)
+    until("the last job", lambda: lab.on() == {cancelled.station})
     cluster.ask("scancel", cancelled.job)
-    until("the output to go off", lambda: not lab.supplies[cancelled.station].on)
+    until("the output to go off", lambda: not lab.on())
     until("its end", lambda: not liveness.alive(cancelled.folder))
     assert "SIGTERM" in book.state_of(cancelled.folder).stopped
 

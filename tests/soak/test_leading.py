@@ -289,6 +289,38 @@ def test_what_ended_with_the_bench_was_in_progress(bed: Bed) -> None:
     assert (killed.in_progress, killed.steps) == ("a/rollback", 2)
 
 
+class Eim:
+    def __init__(self) -> None:
+        self.orders = 0
+
+    async def order_enable(self) -> str:
+        self.orders += 1
+        return f"order {self.orders}"
+
+
+def test_an_order_of_the_step_in_progress_is_not_made_a_second_time(bed: Bed) -> None:
+    eim, given, kill = Eim(), [], [True, True, False]
+
+    async def job(station: Station) -> None:
+        station.provide("eim", eim)
+        async with station.step("before"):
+            await station.power.set_output(True)
+        async with station.step("switch"):
+            await station.power.measure()
+            given.append(await station.eim.order_enable())  # type: ignore[call-arg]
+            await station.power.measure()
+            if kill.pop(0):
+                station.record.journal.close()
+                raise Killed
+
+    for _ in range(2):
+        with pytest.raises(Killed):
+            bed.run(job)
+    bed.run(job)
+    assert (given, eim.orders) == (["order 1"] * 3, 1)
+    assert bed.supply.done == ["output True", "measure", "measure"]
+
+
 VALUES = [
     None, True, 7, 1.5, "text", b"\x00\xff", (1, (2, "x")), [1, [2]], {1, 2}, {"a": (1,), 2: None}, Verdict.FAIL,
     PowerCycle(0.2, 2.0, 3.8), Registration(True, plmn="99970", source="emulator"),
@@ -323,3 +355,24 @@ def test_errors_survive_json() -> None:
             encode_error(wrong)
     with pytest.raises(NotPlain):
         decode_error({"!": "builtins:SystemExit", "what": "", "where": "", "hint": ""})
+
+
+def test_a_modem_answers_before_it_is_told_anything(bed: Bed) -> None:
+    kill = [True, False]
+
+    async def job(station: Station) -> None:
+        async with station.step("first"):
+            await station.power.set_output(True)
+            await station.modem.wait_ready(timeout=5.0)
+            await station.wait_registered(timeout=5.0)
+            await station.modem.wait_ready(timeout=5.0)  # asked again later, as a check of the baseline does
+        async with station.step("second"):
+            await station.power.measure()
+            if kill.pop(0):
+                station.record.journal.close()
+                raise Killed
+
+    with pytest.raises(Killed):
+        bed.run(job)
+    bed.run(job)
+    assert bed.modem.done == ["ready", "registered"]
