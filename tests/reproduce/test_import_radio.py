@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,34 @@ def test_a_capture_without_nas_of_its_own_has_that_of_its_rrc(tmp_path: Path, bo
     read_capture(source, file)
     assert source.recognised == {"RRC messages": 1, "NAS messages": 1}
     assert [(item.text, item.line) for item in source.happenings] == [("cause 11", 2 if both else 1)]
+
+
+def block(kind: int, body: bytes) -> bytes:
+    size = struct.pack("<I", 12 + len(body))
+    return struct.pack("<I", kind) + size + body + size
+
+
+def pcapng(*payloads: bytes) -> list[bytes]:
+    """Return the blocks of a capture of raw IP, as a program other than the bench writes it."""
+    blocks = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)), block(1, struct.pack("<HHI", 101, 0, 0))]
+    for number, item in enumerate(payloads):
+        high, low = divmod(1_770_091_507_000_000 + number, 1 << 32)
+        head = struct.pack("<IIIII", 0, high, low, len(item), len(item))
+        blocks.append(block(6, head + item + bytes(-len(item) % 4)))
+    return blocks
+
+
+@given(st.integers(4, 400), st.binary(max_size=40))
+def test_what_is_whole_of_a_pcapng_is_kept_whatever_follows(cut: int, rubbish: bytes) -> None:
+    blocks = pcapng(gsmtap(18, 0, ATTACH_REJECT), gsmtap(13, 3, b"\x00"), gsmtap(18, 0, bytes.fromhex("074303000008")))
+    ends = [sum(map(len, blocks[: number + 1])) for number in range(len(blocks))]
+    source = Source("x")
+    with tempfile.NamedTemporaryFile(suffix=".pcapng") as file:
+        file.write(b"".join(blocks)[:cut] + rubbish)
+        file.flush()
+        read_capture(source, Path(file.name))
+    whole = sum(end <= cut for end in ends[2:])
+    assert sum(source.recognised.values()) >= whole
+    if not rubbish:
+        assert sum(source.recognised.values()) == whole
+        assert bool(source.notes) == (cut < ends[-1] and cut not in ends)
