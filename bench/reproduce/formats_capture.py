@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.reproduce.imported import Happening, Source
+from bench.reproduce.rrc_nas import GSMTAP_CHANNELS, Channel, carried
 from bench.trace.lane import Direction
 
 GSMTAP_PORT: Final = 4729
@@ -46,6 +47,9 @@ def read_capture(source: Source, path: Path) -> None:
         _pcapng(source, path)
     else:
         _pcap(source, path.read_bytes())
+    if not source.recognised["NAS messages"]:  # scat and QCSuper with --decrypt-nas write both
+        for number, time, message in source.carried:
+            nas(source, number, time, message)
 
 
 def _pcapng(source: Source, path: Path) -> None:
@@ -84,8 +88,8 @@ def _pcapng(source: Source, path: Path) -> None:
                 whole=not dissector.endswith(("command", "response")),
                 received=received,
             )
-        elif dissector.startswith("lte_rrc") or dissector.startswith("lte-rrc"):
-            source.recognised["RRC messages"] += 1
+        elif dissector.startswith(("lte_rrc", "lte-rrc")):
+            _rrc(source, packet.number, time, packet.data, _channel(dissector))
         elif not _ip_any(source, packet.number, time, packet.data):
             source.ignore(packet.number, f"lane {packet.lane}: {len(packet.data)} bytes {packet.dissector}")
 
@@ -161,7 +165,7 @@ def gsmtap(source: Source, number: int, time: float, data: bytes) -> bool:
     elif kind == _LTE_NAS:
         nas(source, number, time, body)
     elif kind == _LTE_RRC:
-        source.recognised["RRC messages"] += 1
+        _rrc(source, number, time, body, GSMTAP_CHANNELS.get(data[12]))
     else:
         source.ignore(number, f"GSMTAP type {kind}")
     return True
@@ -220,6 +224,19 @@ def nas(source: Source, number: int, time: float, data: bytes) -> None:
         source.happenings.append(Happening(time, number, "nas", name))
 
 
+def _rrc(source: Source, number: int, time: float, body: bytes, channel: Channel | None) -> None:
+    source.recognised["RRC messages"] += 1
+    message = carried(channel, body) if channel is not None else b""
+    if message:
+        source.carried.append((number, time, message))
+
+
+def _channel(dissector: str) -> Channel | None:
+    """Return the channel by Wireshark's name: lte_rrc.dl_dcch, also with hyphens and dots."""
+    words = dissector.replace("-", "_").replace(".", "_")
+    return "dl" if words.endswith("dl_dcch") else "ul" if words.endswith("ul_dcch") else None
+
+
 def _upper(source: Source, number: int, time: float, body: bytes) -> bool:
     """Read an exported PDU: tags with the dissector's name, then the PDU."""
     name = ""
@@ -234,7 +251,7 @@ def _upper(source: Source, number: int, time: float, body: bytes) -> bool:
             elif name.startswith("gsmtap"):
                 return gsmtap(source, number, time, rest)
             elif "rrc" in name:
-                source.recognised["RRC messages"] += 1
+                _rrc(source, number, time, rest, _channel(name))
             else:
                 return False
             return True

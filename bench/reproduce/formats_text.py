@@ -82,9 +82,10 @@ class Lines:
 
     def line(self, number: int, line: str, time: float | None = None) -> None:
         """Take one line; ``time`` where it is known otherwise (seconds since 1970)."""
-        if "\0" in line or len(line) > LONGEST:
+        if line.count("\0") > len(line) // 8 or len(line) > LONGEST:
             self.source.ignore(number, f"{len(line)} characters that are no line of text")
             return
+        line = line.replace("\0", " ")  # a port that was opened while the modem booted; texts of C
         rest = _PRIORITY.sub("", line.strip(), count=1)
         if time is None:
             time, rest = self._time(rest)
@@ -230,6 +231,12 @@ class Lines:
         ):  # scat, QCSuper: what the modem has
             self.source.happenings.append(Happening(time, number, "rsrp", text[:200], float(match["rsrp"])))
             self.source.recognised["measurements of the modem"] += 1
+            return True
+        if match := re.search(
+            r"\b(?:Firmware build|Build) ID: *(?P<build>[A-Z0-9][\w.-]{3,40})", text
+        ):  # QCSuper, scat
+            self.source.facts.setdefault("modem_firmware", match["build"])
+            self.source.recognised["identities"] += 1
             return True
         if re.search(r"\bSCell Info: EARFCN", text):
             self.source.happenings.append(Happening(time, number, "nas", text[:200]))

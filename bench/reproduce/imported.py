@@ -48,6 +48,8 @@ class Source:
     notes: list[str] = field(default_factory=list)
     """Cut off, not UTF-8, without times."""
     happenings: list[Happening] = field(default_factory=list)
+    carried: list[tuple[int, float, bytes]] = field(default_factory=list)
+    """NAS inside RRC, by packet and time: read where the capture has no NAS of its own."""
     packets: list[Packet] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     course: Course | None = None

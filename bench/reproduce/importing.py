@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
-from bench.reproduce import formats_capture, formats_tables
+from bench.reproduce import formats_capture, formats_diag, formats_tables
 from bench.reproduce.alignment import align
 from bench.reproduce.course import course_of
 from bench.reproduce.errors import ReproduceError
@@ -156,10 +156,16 @@ def read_one(source: Source, path: Path) -> None:
 
 def read_bytes(source: Source, data: bytes) -> None:
     """Read a text in whatever encoding; a file that is none is listed as ignored."""
+    if formats_diag.is_dlf(data):
+        formats_diag.read_dlf(source, data)
+        return
     text = _decoded(source, data)
     if text is None:
         source.kind = "no text"
         source.ignore(1, f"{len(data)} bytes that are no text and no capture")
+        return
+    if formats_diag.is_json(text):
+        formats_diag.read_json(source, text)
         return
     if formats_tables.is_journal(text):
         formats_tables.read_journal(source, data)

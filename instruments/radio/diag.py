@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-_GPS_EPOCH_NS: Final = 315_964_800 * 1_000_000_000
+from bench.trace.diag import device_time
+
 _LOG, _LOG_CONFIG, _EVENT_REPORT, _EXT_MESSAGE_CONFIG = 0x10, 0x73, 0x60, 0x7D
 _LONGEST: Final = 1 << 17
 _KEPT: Final = 1024
@@ -35,11 +36,6 @@ def unescape(data: bytes) -> bytes:
         return data
     parts = data.split(b"\x7d")
     return parts[0] + b"".join(bytes((part[0] ^ 0x20,)) + part[1:] for part in parts[1:] if part)
-
-
-def device_time(stamp: int) -> int:
-    """Return a DIAG time stamp in ns since 1970: units of 1.25 ms since 1980 above 16 bits of 1/40 960 ms."""
-    return _GPS_EPOCH_NS + (stamp >> 16) * 1_250_000 + (stamp & 0xFFFF) * 1_000_000 // 40_960
 
 
 def log_of(packet: bytes, host_ns: int) -> LogFrame | None:

@@ -96,6 +96,14 @@ def test_a_log_of_a_vendors_tool_with_times_and_directions() -> None:
     assert source.happenings[0].time == pytest.approx(1770091507.0)
 
 
+def test_a_line_with_a_zero_octet_is_read_and_one_of_zeros_is_listed() -> None:
+    """A port that is opened while the modem boots, and texts of C inside a line, as scat prints the build."""
+    source = source_of("\0+CEREG: 5\n" + 8 * "\0" + "+CEREG: 2\nRadio 0: Build ID: BG95M3LAR02A04\0SIM\n")
+    assert [item.text for item in source.happenings] == ["stat 5"]
+    assert [number for number, _ in source.ignored] == [2]
+    assert source.facts == {"modem_firmware": "BG95M3LAR02A04"}
+
+
 def test_hex_apdus_are_decoded_to_functions() -> None:
     source = source_of(APDUS)
     assert source.kind == "APDU log"

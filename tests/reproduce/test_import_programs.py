@@ -7,12 +7,13 @@ import os
 import pty
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from tests.reproduce.test_import import APDU, ATTACH_REJECT, pcap
 from tests.sim.process import WorldProcess, at, needs
 
 SCAT = find("scat", places=places())
+QCSUPER = find("qcsuper", places=places())
 JOURNAL_REMOTE = "/lib/systemd/systemd-journal-remote"
 DEADLINE = 60.0
 ASKED = ("AT+CGMM", "AT+CGMR", "AT+CEREG?", "AT+NONSENSE")
@@ -216,6 +218,85 @@ def test_what_scat_writes_and_says_of_the_simulated_modems_diag_port(world: Worl
     assert {item.value for item in text.happenings if item.what == "rsrp"} == {-85.0}
     assert any("MCC: 1, MNC: 01" in item.text for item in text.happenings)
     assert all("Log Config" in line or "read_dump" in line for _, line in text.ignored)
+
+
+class Live:
+    """A program at the modem's DIAG port, while the network rejects the device and then takes it."""
+
+    def __init__(self, *argv: str, said: Path) -> None:
+        self._said = said
+        with said.open("wb") as out:
+            self.process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+
+    def until(self, begun: bytes) -> None:
+        """Wait until it says that it listens."""
+        end = time.monotonic() + DEADLINE
+        while begun not in self._said.read_bytes():
+            assert self.process.poll() is None, self._said.read_text()
+            assert time.monotonic() < end, self._said.read_text()
+            time.sleep(0.02)
+
+    def ended_after_a_reject(self, world: WorldProcess, seen: Callable[[], bool]) -> None:
+        """Have the network reject attaches until the program has seen it, and accept the next; end it as Ctrl-C does.
+
+        scat says that it begins some time before it has asked the modem for anything.
+        """
+        end = time.monotonic() + DEADLINE
+        with world.serial() as port:
+            while True:
+                world.ask("fault", do="reject", cause=17)
+                assert at(port, "AT+CFUN=0")[-1] == at(port, "AT+CFUN=1")[-1] == "OK"
+                world.wait("rejected", lambda state: state["modem"]["cause"] == 17, DEADLINE)
+                if seen():
+                    break
+                assert time.monotonic() < end, self._said.read_text()
+            world.ask("fault", do="reject", cause=None)
+            assert at(port, "AT+CFUN=0")[-1] == at(port, "AT+CFUN=1")[-1] == "OK"
+            world.wait("registered", lambda state: state["registered"], DEADLINE)
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(DEADLINE)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.mark.skipif(QCSUPER is None, reason="QCSuper is not installed (.ci/setup test): nobody writes its formats")
+def test_what_qcsuper_writes_of_the_simulated_modems_diag_port(world: WorldProcess, tmp_path: Path) -> None:
+    """The pcap has NAS inside RRC alone, DLF and JSON have both; all three tell the same."""
+    pcap_, dlf, json_, said = (tmp_path / name for name in ("q.pcap", "q.dlf", "q.json", "q.txt"))
+    port = os.path.realpath(world.parts["modem"]["diag_port"])  # it takes paths below /dev
+    argv = (QCSUPER or "", "--usb-modem", port, "--info", "--pcap-dump", str(pcap_), "--dlf-dump", str(dlf))
+    with contextlib.closing(Live(*argv, "--json-geo-dump", str(json_), said=said)) as program:
+        program.until(b"Model string")
+        program.ended_after_a_reject(world, lambda: True)
+    sources = [read_files([file]).sources[0] for file in (pcap_, dlf, json_, said)]
+    assert [source.kind for source in sources] == ["pcap", "QCSuper, DLF", "QCSuper, JSON", "log"]
+    assert sources[3].facts == {"modem_firmware": "EG25GGBR07A08M2G"}
+    for source in sources[:3]:
+        assert source.recognised["NAS messages"] > 3
+        assert source.recognised["RRC messages"] > 3
+        assert ("reject", {"cause": 17}) in [(item.do, item.figures) for item in derive(Imported([source])).conditions]
+    texts = [[item.text for item in source.happenings] for source in sources[:3]]
+    assert texts[1] == texts[2]
+    assert [text for text in texts[1] if text.startswith("cause")] == [
+        text for text in texts[0] if text.startswith("cause")
+    ]
+
+
+@pytest.mark.skipif(SCAT is None, reason="scat is not installed (.ci/setup test): no foreign DIAG decoder")
+def test_what_scat_captures_live_at_the_simulated_modems_diag_port(world: WorldProcess, tmp_path: Path) -> None:
+    made, said = tmp_path / "live.pcap", tmp_path / "live.txt"
+    argv = (SCAT or "", "-t", "qc", "-s", world.parts["modem"]["diag_port"], "-H", "127.0.0.78", "-F", str(made))
+    with contextlib.closing(Live(*argv, said=said)) as program:
+        program.until(b"Starting diag")
+        program.ended_after_a_reject(world, lambda: b"\x07\x44\x11" in made.read_bytes())
+    (capture,) = read_files([made]).sources
+    assert {"NAS messages", "RRC messages"} == set(capture.recognised)
+    assert ("reject", {"cause": 17}) in [(item.do, item.figures) for item in derive(Imported([capture])).conditions]
+    (text,) = read_files([said]).sources
+    assert text.facts == {"modem_firmware": "EG25GGBR07A08M2G"}
+    assert text.recognised["serving cells"]
 
 
 def entry(number: int, message: bytes, **fields: str) -> bytes:
