@@ -112,3 +112,10 @@ def test_files_and_programs() -> None:
         check=True,
     )
     assert "signature_format" in done.stdout
+
+
+def test_the_picture_is_the_latest_one() -> None:
+    picture = ROOT / "bench/tui/screen.svg"
+    assert picture.read_bytes() == (ROOT / "tests/tui/snapshots/run-120x36.svg").read_bytes(), (
+        "copy it: it was made anew"
+    )
