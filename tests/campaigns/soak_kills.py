@@ -176,9 +176,8 @@ class Campaign:
     def _both_dead(self, victim: str, run: Path, struck: float, fired: int) -> None:
         """Nobody is left: the supply's watchdog switches off; one that has none stays on, and that is known."""
         assert self.watch is not None
-        if self.options.supply == "n6705c":
-            if victim != "both":  # its owner is quicker
-                self._by_watchdog(victim, struck, fired)
+        if self.options.supply == "n6705c" and victim != "both":  # its owner is quicker
+            self._by_watchdog(victim, struck, fired)
         # With its owner alive, that makes safe at once and takes the mark away.
         if victim == "both":
             self._is_off("both (owner)", struck, 30.0)
