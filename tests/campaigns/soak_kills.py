@@ -94,6 +94,10 @@ class Campaign:
         for event in read(run / JOURNAL):
             if event["type"] == "service-start" and isinstance(event["data"].get("pid"), int):
                 found[str(event["data"]["name"])] = int(event["data"]["pid"])
+        for pid in descendants(found.get("world", 0)):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "pcscd":
+                    found["pcscd"] = pid
         with contextlib.suppress(Exception):
             status = client.status(run)
             if status is not None:
@@ -222,6 +226,16 @@ class Campaign:
             self.wrong.append("the output is on in the end")
         found["wrong"] = [*self.wrong, *found["wrong"]]
         return {"killed": dict(self.killed), "off_s": self.off, **found}
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below one, none when it is gone."""
+    found: list[int] = []
+    for file in Path("/proc").glob(f"{pid}/task/*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, file.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
 
 
 def cut_to_the_disk(journal: Path, draw: random.Random) -> None:
