@@ -307,7 +307,7 @@ def _tell(kind: str, direction: int, data: bytes) -> str:
     return told if len(told) <= _LONGEST else told[: _LONGEST - 1] + "…"
 
 
-_remembered = lru_cache(maxsize=4096)(_tell)
+_remembered = lru_cache(maxsize=1024)(_tell)
 
 
 def one_liner(lane: str, direction: int, data: bytes) -> str:

@@ -62,12 +62,16 @@ class SupplyWatch:
         self.on = False
         self.changed = time.monotonic()
         """When the present state was first seen."""
+        self.paused = False
+        """Nothing is asked: every question feeds the watchdog of a supply."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.004):
+            if self.paused:
+                continue
             self._stream.write(b"OUTP? (@1)\n")
             self._stream.flush()
             on = self._stream.readline().strip() == b"1"

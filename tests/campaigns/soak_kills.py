@@ -94,6 +94,10 @@ class Campaign:
         for event in read(run / JOURNAL):
             if event["type"] == "service-start" and isinstance(event["data"].get("pid"), int):
                 found[str(event["data"]["name"])] = int(event["data"]["pid"])
+        for pid in descendants(found.get("world", 0)):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "pcscd":
+                    found["pcscd"] = pid
         with contextlib.suppress(Exception):
             status = client.status(run)
             if status is not None:
@@ -120,6 +124,7 @@ class Campaign:
         if run is None or any(name not in known for name in names):
             return False
         was_on = self.watch is not None and self.watch.on
+        fired = self._watchdogs()
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for name in names:
                 with contextlib.suppress(ProcessLookupError):
@@ -127,7 +132,7 @@ class Campaign:
         struck = time.monotonic()
         self.killed[victim] += 1
         if was_on and "supervisor" in names and "runner" in names:
-            self._both_dead(victim, run, struck)
+            self._both_dead(victim, run, struck, fired)
         elif was_on and victim in ("runner", "supervisor"):
             self._is_off(victim, struck, OFF_WITHIN)
         if victim == "power":
@@ -152,13 +157,33 @@ class Campaign:
         if took > within:
             self.wrong.append(f"{victim}: the output went off after {took:.2f} s")
 
-    def _both_dead(self, victim: str, run: Path, struck: float) -> None:
+    def _watchdogs(self) -> int:
+        """Return how often the supply's watchdog has switched off, as its world says."""
+        with contextlib.suppress(OSError):
+            return (self.home / "sim" / "sim" / "world.jsonl").read_bytes().count(b'"what":"watchdog"')
+        return 0
+
+    def _by_watchdog(self, victim: str, struck: float, fired: int) -> None:
+        """Wait for the watchdog without a question to the supply, which would feed it."""
+        assert self.watch is not None
+        self.watch.paused = True
+        try:
+            while self._watchdogs() == fired:
+                if time.monotonic() > struck + OFF_WITHIN + 3.0:
+                    self.wrong.append(f"{victim}: the watchdog did not switch off")
+                    return
+                time.sleep(0.02)
+            self.off.setdefault(f"{victim} (watchdog)", []).append(round(time.monotonic() - struck, 3))
+        finally:
+            self.watch.paused = False
+
+    def _both_dead(self, victim: str, run: Path, struck: float, fired: int) -> None:
         """Nobody is left: the supply's watchdog switches off; one that has none stays on, and that is known."""
         assert self.watch is not None
-        if self.options.supply == "n6705c":
-            self._is_off(f"{victim} (watchdog)", struck, OFF_WITHIN + 1.0)
+        if self.options.supply == "n6705c" and victim != "both":  # its owner is quicker
+            self._by_watchdog(victim, struck, fired)
         # With its owner alive, that makes safe at once and takes the mark away.
-        if victim == "both" and self.options.supply != "n6705c":
+        if victim == "both":
             self._is_off("both (owner)", struck, 30.0)
         if victim != "both" and not self._marked():
             self.wrong.append(f"{victim}: {run.name} is not marked unsafe")
@@ -201,6 +226,16 @@ class Campaign:
             self.wrong.append("the output is on in the end")
         found["wrong"] = [*self.wrong, *found["wrong"]]
         return {"killed": dict(self.killed), "off_s": self.off, **found}
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below one, none when it is gone."""
+    found: list[int] = []
+    for file in Path("/proc").glob(f"{pid}/task/*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, file.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
 
 
 def cut_to_the_disk(journal: Path, draw: random.Random) -> None:

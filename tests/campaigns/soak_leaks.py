@@ -1,11 +1,14 @@
 """Full cycles in one run: cycles an hour, and what every process of it gains in memory and descriptors a cycle.
 
     python tests/campaigns/soak_leaks.py [--cycles 20000] [--segment 20000] [--from-cycle 1000] [--resumes 2] [--home X]
+    python tests/campaigns/soak_leaks.py --home X --state FILE --within 3000    in parts: again, until all are done
 
 Prints one JSON object: cycles an hour of real time and of CPU time (one core), and by process (runner, supervisor, sim,
 eim, smdpp) the slope of its private memory (kB a cycle, least squares from ``--from-cycle`` on) and its descriptors at
 ``--from-cycle`` and at the end. ``--resumes``: so often the soak's owner and its runner are killed and it is resumed.
-Exit code 1 when a cycle is not explained, memory grows by more than 0.1 kB a cycle or descriptors grow.
+``--within``: after so many seconds the soak finishes its cycle; with the same ``--home`` the next part resumes it, and
+``--state`` adds up the parts. Exit code 1 when a cycle is not explained, memory grows by more than 0.1 kB a cycle or
+descriptors grow.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -117,6 +121,32 @@ class Watch:
         return found
 
 
+def merged(state: Path | None, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of all parts, this one among them, and keep them."""
+    parts: list[Mapping[str, Any]] = json.loads(state.read_text()) if state is not None and state.is_file() else []
+    parts.append(part)
+    if state is not None:
+        state.write_text(json.dumps(parts, indent=1), encoding="utf-8")
+    cycles, real, seconds_, cpu = (
+        sum(item[name] for item in parts) for name in ("cycles", "cycle_seconds", "seconds", "cpu_seconds")
+    )
+    verdicts = Counter[str]()
+    for item in parts:
+        verdicts.update(item["verdicts"])
+    return {
+        "campaign": "soak-leaks",
+        "parts": len(parts),
+        "cycles": cycles,
+        "verdicts": dict(verdicts),
+        "resumes": sum(item["resumes"] for item in parts),
+        "hours": round(seconds_ / 3600, 3),
+        "cycles_an_hour": round(cycles / seconds_ * 3600),
+        "cycles_an_hour_of_cycle_time": round(cycles / real * 3600) if real else None,
+        "cpu_ms_a_cycle": round(cpu / max(1, cycles) * 1000, 1),
+        "processes": part["processes"],
+    }
+
+
 def main() -> int:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -126,10 +156,14 @@ def main() -> int:
     parser.add_argument("--resumes", type=int, default=2)
     parser.add_argument("--quota", default="2GB")
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--within", type=float, default=1e9, help="seconds of this part")
+    parser.add_argument("--state", type=Path, help="figures of all parts so far")
     options = parser.parse_args()
     home = options.home or Path(tempfile.mkdtemp(prefix="soak-leaks-"))
     os.environ["BENCH_HOME"] = str(home)
     from bench.client import soak
+    from bench.run.reader import read
+    from bench.soak import book
 
     plan = home / "leaks.toml"
     home.mkdir(parents=True, exist_ok=True)
@@ -137,9 +171,13 @@ def main() -> int:
     watch, verdicts, kills = Watch(), {}, 0
     every = max(1, options.cycles // 2000)
     began, real = time.monotonic(), 0.0
-    handle = soak.start(str(plan))
+    before = book.folders(home / "runs")
+    handle = soak.resume(before[0]) if before else soak.start(str(plan))
     folder = handle.folder
-    counted: set[int] = set()
+    done = {int(event["data"]["cycle"]) for event in read(folder / book.BOOK) if event["type"] == "cycle"}
+    counted = set(done) if before else set()
+    done = set(counted)
+    told_to_end = False
     while True:
         again = False
         for event in soak.follow(folder):
@@ -147,11 +185,15 @@ def main() -> int:
             if event["type"] != "cycle" or int(data["cycle"]) in counted:
                 continue
             counted.add(int(data["cycle"]))
+            if not told_to_end and time.monotonic() - began > options.within:
+                told_to_end = True
+                handle.interrupt()
             verdicts[data["verdict"]] = verdicts.get(data["verdict"], 0) + 1
             real += float(data["real"])
             if int(data["cycle"]) % every == 0:
                 watch.at(int(data["cycle"]), home / "runs" / str(data["run"]))
-            if kills < options.resumes and len(counted) >= options.cycles * (kills + 1) // (options.resumes + 1):
+            share = options.cycles * (kills + 1) // (options.resumes + 1)
+            if kills < options.resumes and len(done) < share <= len(counted):
                 kills, again = kills + 1, True
                 os.kill(handle.pid, signal.SIGKILL)
                 runner = watch._pids.get("runner")
@@ -163,24 +205,17 @@ def main() -> int:
             break
         handle = soak.resume(folder)
     figures = watch.figures(options.from_cycle)
-    cpu = sum(watch.cpu.values())
-    print(
-        json.dumps(
-            {
-                "campaign": "soak-leaks",
-                "cycles": len(counted),
-                "verdicts": verdicts,
-                "resumes": kills,
-                "hours": round((time.monotonic() - began) / 3600, 3),
-                "cycles_an_hour": round(len(counted) / (time.monotonic() - began) * 3600),
-                "cycles_an_hour_of_cycle_time": round(len(counted) / real * 3600) if real else None,
-                "cpu_ms_a_cycle": round(cpu / max(1, len(counted)) * 1000, 1),
-                "processes": figures,
-            },
-            indent=1,
-        )
-    )
-    explained = len(counted) == options.cycles and set(verdicts) <= {"pass"}
+    part = {
+        "cycles": len(counted) - len(done),
+        "verdicts": verdicts,
+        "resumes": kills + bool(before),
+        "seconds": round(time.monotonic() - began, 1),
+        "cycle_seconds": round(real, 1),
+        "cpu_seconds": round(sum(watch.cpu.values()), 1),
+        "processes": figures,
+    }
+    print(json.dumps(merged(options.state, part), indent=1))
+    explained = (told_to_end or len(counted) == options.cycles) and set(verdicts) <= {"pass"}
     grown = [
         name
         for name, item in figures.items()
