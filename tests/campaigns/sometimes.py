@@ -95,13 +95,13 @@ def registration(number: int) -> tuple[Scenario, set[str]]:
     if number % 2:  # the modem registers some eight seconds after the step begins
         causes = [Condition("rejects", "reject", {"cause": 17}, Moment(step="register", after=(0.0, 27.0)))]
         signature = Signature("fail", "register", "cause 17")
-    else:  # rejected after some eight seconds, until the step's minute is over: the lock-up mostly comes later
-        after = Moment(log="nas", match={"cause": 17}, after=(0.0, 170.0))
+    else:  # rejected soon, until the step's minute is over: the lock-up mostly comes later
+        after = Moment(log="nas", match={"cause": 17}, after=(0.0, 145.0))
         causes = [
             Condition("rejects", "reject", {"cause": 17}, Moment(step="register")),
             Condition("lock-up", "modem-hang", {"until": "supply"}, after),
         ]
-        signature = Signature("fail", "register", "does not answer")
+        signature = Signature("fail", "register", "d(oes|id) not answer")
     for cause in causes:
         conditions.insert(draw.randrange(len(conditions) + 1), cause)
     made = Scenario(
