@@ -156,6 +156,38 @@ def test_one_that_fails_takes_nobody_with_it(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("grouping", [False, True])
+def test_what_an_attempt_has_undone_is_not_known_any_more(grouping: bool, tmp_path: Path) -> None:
+    """Rows that were read or changed in it, and the head of the audit log."""
+
+    async def use() -> None:
+        store = opened(tmp_path)
+        store.grouping = grouping
+        audit = Audit(store)
+        with store.write():
+            store.add_euicc(EID)
+            order = store.add_order(EID, "list", {})
+            with pytest.raises(KeyError), store.attempt():
+                store.update_euicc(EID, counter=7)
+                store.update_order(order.id, state="sent")
+                found = store.euicc(EID)
+                assert found is not None and (found.counter, store.order(order.id).state) == (7, "sent")
+                audit.note("alice", "undone")
+                raise KeyError
+            found = store.euicc(EID)
+            assert found is not None and (found.counter, store.order(order.id).state) == (0, "pending")
+            audit.note("bob", "kept")
+        await store.durable()
+        other = Store.open(tmp_path / "eim.sqlite")
+        other.update_order(order.id, state="cancelled")
+        other.close()
+        assert store.order(order.id).state == "cancelled", "outside of a transaction another process may have written"
+        assert [entry.who for entry in audit.entries()] == ["bob"] and audit.verify()["problem"] == ""
+        store.close()
+
+    asyncio.run(use())
+
+
 @pytest.mark.parametrize("awaits", [False, True])
 def test_a_commit_that_fails_is_told_to_everybody(awaits: bool, tmp_path: Path) -> None:
     """A broken foreign key is found at the commit; also who waited for something else in between hears of it."""
