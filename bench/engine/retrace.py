@@ -287,7 +287,8 @@ class Retrace:
             if "answer" in answer:
                 return decode(answer["answer"])
         except NotPlain as error:
-            raise Diverged(f"{name} answered what is not known any more: {error}", where=_path()) from error
+            what = f"{name} answered what is not known any more: {error}"
+            raise Diverged(what, where=_path(), hint="the cycle is begun again") from error
         raise Diverged(f"{name} gave what no journal can hold", where=_path(), hint="the cycle is begun again")
 
     def _write_answer(self, name: str, value: object) -> None:

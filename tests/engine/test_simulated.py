@@ -171,9 +171,9 @@ def test_start_says_what_is_wrong_with_names_and_options(home: Path) -> None:
         client.start("power-cycle", "sim")
 
 
-def test_unknown_option_of_the_world_ends_the_run_with_exit_code_2(home: Path) -> None:
-    handle = start("quick", world={"gravity": 9.81})
-    assert handle.wait(10) == 2
-    events = read(handle.folder / "journal.jsonl")
-    assert "no option 'gravity'" in events_of(events, "error")[0]["what"]
-    assert events_of(events, "run-end")[0]["bench"] == "bench-error"
+def test_unknown_option_of_the_world_is_told_before_anything_starts(home: Path) -> None:
+    from bench.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match="no option 'gravity'"):
+        start("quick", world={"gravity": 9.81})
+    assert not list(home.rglob("run.json"))

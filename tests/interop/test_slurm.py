@@ -136,6 +136,21 @@ class Cluster:
             return self.ask("sinfo", "-h", "-o", "%T") in ("idle", "mixed", "allocated")
         return False
 
+    def registered(self) -> str:
+        """Since when the controller knows the slurmd that is there, to a second; before, the state file speaks."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            for line in self.ask("scontrol", "show", "node", "bench").split():
+                if line.startswith("SlurmdStartTime="):
+                    return line
+        return ""
+
+    def written(self, job: str) -> None:
+        """Wait until the controller has written its state, seconds after a change: kill -9 takes what it has not."""
+        changed = time.time()
+        self.ask("scontrol", "update", f"JobId={job}", "Comment=written")
+        kept = self.folder / "state" / "job_state"
+        until("the controller's state", lambda: kept.exists() and kept.stat().st_mtime > changed)
+
     def done(self, *command: str) -> bool:
         """Whether a command is carried out now."""
         return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
@@ -227,16 +242,23 @@ def test_four_jobs_on_two_stations_with_one_emulator(lab: Lab) -> None:
     a, b = first["a"], first["b"]
     until("the first station", lambda: bool(lab.on()))
     assert lab.on() == {"a"}
-    assert "Licenses" in cluster.ask("squeue", "-h", "-j", b.job, "-o", "%r")  # the emulator is with the other station
+    # The emulator is with the other station: one job is told to wait for it, who is behind that one for its turn.
+    until("who waits for the emulator", lambda: "Licenses" in cluster.ask("squeue", "-h", "-t", "PENDING", "-o", "%r"))
+    assert cluster.state(b.job) == "PENDING"
     # Both daemons killed: the soak goes on, and they find it again.
+    cluster.written(b.job)
+    before = cluster.registered()
     cluster.kill("slurmctld")
     cluster.kill("slurmd")
     (gate / "token").touch()
     until("a cycle without Slurm", lambda: finished(a) == 1)
     cluster.start("slurmctld")
     cluster.start("slurmd")
+    until("slurmd to be known again", lambda: cluster.registered() not in ("", before))
     until("the job to be found", lambda: cluster.ready() and cluster.state(a.job) == "RUNNING")
-    # Requeued in the middle of its second cycle: made safe, then gone on with at the step in progress.
+    # Requeued in the middle of its second cycle: made safe, then gone on with at the step in progress. The turn of one
+    # that is requeued is not the next: the second plan is held, or its job would wait for its token before that.
+    cluster.ask("scontrol", "hold", *(job.job for job in second.values()))
     until("the second cycle", lambda: in_progress(a, "cycle-1/around/wait") and lab.on() == {"a"})
     until("the requeue", lambda: cluster.done("scontrol", "requeue", a.job))
     until("the output to go off", lambda: not lab.on())
@@ -247,6 +269,7 @@ def test_four_jobs_on_two_stations_with_one_emulator(lab: Lab) -> None:
         f"cycle-1/{name}" for name in ("draw", "on", "attempt", "around/wait", "around/read", "around", "off")
     ]
     # The others, one at a time; the last is cancelled in its cycle.
+    cluster.ask("scontrol", "release", *(job.job for job in second.values()))
     until("the other station's", lambda: finished(b) == 2)
     until("the second plan", lambda: bool(lab.on()))
     (done,) = (second[name] for name in lab.on())

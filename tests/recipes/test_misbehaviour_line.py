@@ -37,8 +37,11 @@ def test_of_the_smdpp_and_for_how_long(tmp_path: Path) -> None:
 
 
 def test_what_is_no_misbehaviour_is_told(tmp_path: Path) -> None:
+    """Before anything starts: a run without it would pass for a wrong reason."""
+    bench = Bench(tmp_path)
+    bench.write()
     told = line(do="eim-misbehave", name="dorp")
-    run = Bench(tmp_path).run("profile-inventory", "sim", world=told)
-    log = (tmp_path / "home" / "sim" / "sim" / "world.jsonl").read_text()
-    assert '"misbehaviour-failed"' in log and "did you mean drop?" in log
-    assert run.verdict == "pass", run.errors
+    done = bench.attempt(*bench.arguments("profile-inventory", "sim", (), told))
+    assert done.returncode == 2
+    assert "fault 1: no misbehaviour 'dorp'" in done.stderr and "did you mean drop?" in done.stderr
+    assert not list(bench.home.rglob("run.json"))

@@ -179,6 +179,7 @@ def test_a_real_soak_started_from_its_page_seen_and_ended(home: Path, monkeypatc
         await pilot.press("tab", "enter")
         await until(pilot, lambda: not liveness.alive(folder), "it ends", 60)
         assert time.monotonic() - pressed < 30
-        await until(pilot, lambda: page.soaks[0].state == "aborted", "and is shown so", 60)
+        await until(pilot, lambda: page.soaks[0].state != "running", "and is shown so", 60)
+        assert page.soaks[0].state == "aborted", page.soaks[0]
 
     play_real(script)
