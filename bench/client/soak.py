@@ -34,6 +34,7 @@ _BEGIN_WITHIN: Final = 30.0
 _INTERVAL: Final = 0.1
 LEVELS: Final = {"finish": 1, "teardown": 2, "at-once": 3}
 """What a soak can be asked for: finish the cycles in progress, teardown and safe, safe at once."""
+_SIGNALS: Final = {"finish": signal.SIGINT, "teardown": signal.SIGTERM, "at-once": signal.SIGUSR1}
 
 
 class _Runs:
@@ -89,7 +90,8 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     asked: list[tuple[int, str]] = []
     owner: Owner | None = None
-    counts = {"SIGINT": 0, "SIGTERM": 1}
+    counts = {"SIGINT": 0, "SIGTERM": 1, "SIGUSR1": 2}
+    """Of each signal, the level that it has asked for so far: a second one asks for more."""
 
     def taken(number: int, frame: object) -> None:
         name = signal.Signals(number).name
@@ -98,7 +100,7 @@ def main() -> None:
         if owner is not None:
             owner.wake.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS.values():
         signal.signal(number, taken)
     log = os.open(folder / books.OWNER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     os.dup2(log, 1)
@@ -340,11 +342,11 @@ def stop(folder: Path, level: str = "finish") -> bool:
     pid = liveness.owner(folder).get("pid")
     if not isinstance(pid, int):
         return False
-    books.request_stop(folder, "asked by a person")
     with contextlib.suppress(OSError):
-        for _ in range(LEVELS[level]):
-            os.kill(pid, signal.SIGINT)
-            time.sleep(0.15)  # equal signals that wait are one
+        os.kill(
+            pid, _SIGNALS[level]
+        )  # before the request, by which the last cycle would end it as one that was finished
+    books.request_stop(folder, "asked by a person")
     return True
 
 
