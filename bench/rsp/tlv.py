@@ -8,12 +8,15 @@ standards: ``0x30``, ``0x5F37``, ``0xBF51``. Lengths and offsets are in bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from bench.rsp.errors import DecodeError
 
 MAX_DEPTH = 32
 LIMIT = 1 << 20
+_SHORT = tuple(bytes((length,)) for length in range(0x80))
+"""Length octets in the short form."""
 
 
 class Tlv(NamedTuple):
@@ -135,6 +138,7 @@ def build(tag: int, *values: bytes) -> bytes:
     return tag_bytes(tag) + length_bytes(len(content)) + content
 
 
+@lru_cache(512)  # the standards have fewer; what somebody makes up does not fill the memory
 def tag_bytes(tag: int) -> bytes:
     """Return the octets of a tag given as printed."""
     return tag.to_bytes(max(1, (tag.bit_length() + 7) // 8), "big")
@@ -143,7 +147,7 @@ def tag_bytes(tag: int) -> bytes:
 def length_bytes(length: int) -> bytes:
     """Return DER length octets."""
     if length < 0x80:
-        return bytes((length,))
+        return _SHORT[length]
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
     return bytes((0x80 | len(octets),)) + octets
 

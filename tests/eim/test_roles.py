@@ -138,6 +138,7 @@ def test_every_call_with_every_role(variant: tuple[Call, str], pki: Pki, tmp_pat
                     assert status == 403, (role, status, answer)
                     assert "needs the role" in answer["error"]["what"]
                     made.lab.context.store.db.execute("DELETE FROM audit WHERE id > ?", (audit,))
+                    made.lab.context.store.forget()
                     assert made.state() == before
                     continue
 
