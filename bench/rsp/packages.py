@@ -276,9 +276,12 @@ def build_error_unsigned(
     )
 
 
-def parse_result(data: bytes) -> PackageResult:
-    """Return the parts of an EuiccPackageResult (BF51), also in its bare form. Raises DecodeError."""
-    outer = tlv.first(data)
+def parse_result(data: bytes | Tlv) -> PackageResult:
+    """Return the parts of an EuiccPackageResult (BF51), also in its bare form. Raises DecodeError.
+
+    A TLV given as such has been checked (``tlv.parse``) with what it was in.
+    """
+    outer = data if isinstance(data, Tlv) else tlv.first(data)
     if outer.tag != 0xBF51:
         raise DecodeError(f"an EuiccPackageResult has the tag BF51, not {outer.tag:X}")
     children = outer.children()
