@@ -90,6 +90,12 @@ def test_a_wrong_scenario_is_exit_code_2_and_nothing_is_played(folder: Path) -> 
     assert not (folder / "home" / "runs").exists()
 
 
+def test_a_world_that_would_not_start_is_told_before_anything_does(folder: Path) -> None:
+    told = bench(folder, "sim", "up", "--world", "refresh=never", code=2, said="errors")
+    assert "--refresh: invalid choice: 'never'" in told
+    assert not (folder / "home" / "sim").exists()
+
+
 def test_the_shipped_ones_are_listed(folder: Path) -> None:
     listed = json.loads(bench(folder, "reproduce", "--list", "--json"))["scenarios"]
     assert {"fplmn-filled", "refresh-missed"} <= {item["name"] for item in listed}
