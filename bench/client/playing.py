@@ -7,6 +7,7 @@ next run. What is dear to make (the PKI, the profile packages) is made once and 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ from bench.errors import BenchError, ConfigurationError
 from bench.reproduce.course import Course, course_of
 from bench.reproduce.errors import ScenarioError
 from bench.reproduce.scenario import Scenario
+from bench.run import liveness
 
 if TYPE_CHECKING:
     from bench.station.config import StationConfig
@@ -112,13 +114,26 @@ class RunPlayer:
         """Return a new bench home for one run."""
         places = self._config.home / "reproduce"
         places.mkdir(parents=True, exist_ok=True)
+        self._sweep(places)
         home = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=places, ignore_cleanup_errors=True))
         )
+        stack.callback(os.close, liveness.hold(home))
         for name in _KEPT:
             if (self._template / name).is_dir():
                 shutil.copytree(self._template / name, home / name, symlinks=True)
         return home
+
+    def _sweep(self, places: Path) -> None:
+        """Remove homes that killed players have left. One in which a run goes on without its player stays."""
+        from bench.station.locks import holder
+        from bench.station.opened import station_key
+
+        for home in places.glob("run-*"):
+            if not liveness.owner(home) or liveness.alive(home):  # nobody's yet, or somebody's
+                continue
+            if not any(holder(station_key(table, home)) for table in self._config.stations.values()):
+                shutil.rmtree(home, ignore_errors=True)
 
     def _save(self, home: Path) -> None:
         """Keep what was dear to make for the next run. A recipe without servers makes no PKI: a later one may."""
