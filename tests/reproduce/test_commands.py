@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from click.testing import CliRunner
 from bench.cli.main import bench as bench_command
 from bench.reproduce.course import Course
 from bench.reproduce.scenario import Scenario
+from bench.station.checks import BUILT_IN
 
+LAB = "[stations.lab]"
 DEADLINE = 300.0
 """Seconds of one command; six runs take 10 s, and many times that beside other work."""
 BENCH = [sys.executable, "-m", "bench.cli.main"]
@@ -190,9 +193,12 @@ def test_minimised_and_kept_as_a_test(folder: Path) -> None:
     left = folder / "left"
     test = left / "test_no_attach.py"
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(left), str(test))
-    # The station that the plugin was told of is the one it is played on
-    assert "no station 'nowhere'" in call(folder, *pytest_, "--bench-station", "nowhere", code=1)
-    assert "it is back in 2 of 2 runs" in call(folder, *pytest_, "--bench-station", "sim", "--bench-seed", "9", code=1)
+    # The station that the plugin was told of is the one it is played on, by the bench.toml that it was told of
+    (folder / "lab.toml").write_text((files("bench.station") / BUILT_IN).read_text().replace("[stations.sim]", LAB))
+    told = ("--bench-config", str(folder / "lab.toml"), "--bench-station", "lab", "--bench-seed", "9")
+    said = call(folder, *pytest_, *told, code=1)
+    assert "it is back in 2 of 2 runs" in said
+    assert re.search(r"/20\d{6}-\d{6}-\d{3}-lab-\w{4}'", said)
     scenario = left / "no_attach.toml"
     scenario.write_text(scenario.read_text().replace("cause = 17", "cause = 17\ncell = 2"))  # not the cell it is in
     call(folder, *pytest_, code=0)
