@@ -80,7 +80,9 @@ def test_import_writes_a_scenario_that_reproduce_understands(folder: Path) -> No
     assert told["sources"][0]["ignored"] == [{"line": 4, "text": "rubbish"}]
     assert told["signature"]["call"][0]["function"].startswith("AT+CGLA")
     (folder / "nothing.log").write_text("rubbish\n")
-    bench(folder, "import", "nothing.log", code=1)
+    told_why = bench(folder, "import", "nothing.log", "--out", "nothing.toml", code=1, said="errors")
+    assert "nothing was understood: there is no scenario" in told_why
+    assert not (folder / "nothing.toml").exists()
     text = (folder / "case.toml").read_text()
     assert 'owner = "mk"' in text
     assert "delete_after = " in text
@@ -156,6 +158,21 @@ def test_the_table_tells_who_the_station_is_once_a_run_has_told(invoked: Callabl
     found = json.loads(invoked("reproduce", "known.toml", "-n", "1", "--json"))
     assert [row["likeness"] for row in found["table"]] == ["same", "different"]
     assert found["table_verdict"] == "modem firmware differ"
+
+
+def test_whose_case_it_is_and_that_it_should_be_gone(invoked: Callable[..., str]) -> None:
+    case = '[case]\nowner = "mk"\nnotes = "meter 7"\ndelete_after = {}\n'
+    for day, overdue in (("2026-01-31", True), ("2999-01-31", False)):
+        Path("old.toml").write_text(SCENARIO + case.format(day))
+        told = invoked("reproduce", "old.toml", "-n", "1")
+        assert f"case: of mk; to be deleted after {day}; meter 7" in told
+        assert ("old.toml: the case was to be deleted after" in told) is overdue
+        assert ("the case was to be deleted after" in invoked("minimise", "old.toml")) is overdue
+
+
+def test_a_log_without_a_failure_says_so(invoked: Callable[..., str]) -> None:
+    Path("well.log").write_text("AT+CGMM\nEG25\n\nOK\n")
+    assert "no sign of a failure: say in [signature] what it looks like" in invoked("import", "well.log")
 
 
 def test_what_does_not_come_back_and_what_should_not(invoked: Callable[..., str]) -> None:
