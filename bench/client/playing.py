@@ -7,6 +7,7 @@ next run. What is dear to make (the PKI, the profile packages) is made once and 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.client.launch import StartOptions, check_world, start
 from bench.errors import BenchError, ConfigurationError
+from bench.reproduce import happened
 from bench.reproduce.course import Course, course_of
 from bench.reproduce.errors import ScenarioError
 from bench.reproduce.scenario import Scenario
@@ -97,6 +99,9 @@ class RunPlayer:
                 raise
             self.runs += 1
             course = course_of(handle.folder)
+            if table.simulated:
+                log = home / "sim" / name / "world.jsonl"
+                course = _happened(course, scenario, log) if log.exists() else course
             self._rest(course)
             if table.simulated:
                 self._save(home)
@@ -147,6 +152,21 @@ class RunPlayer:
                 made.rename(self._template / name)
             except OSError:  # somebody else was first
                 shutil.rmtree(made, ignore_errors=True)
+
+
+def _happened(course: Course, scenario: Scenario, log: Path) -> Course:
+    """Return a course with the conditions that did not come about. Raises ScenarioError for one that was refused."""
+    lines = happened.log_lines(log)
+    refused = happened.refused(lines)
+    if refused is not None:
+        server, why, hint = refused
+        asked = ", ".join(item.name for item in scenario.conditions if item.do == f"{server}-misbehave")
+        raise ScenarioError(
+            f"the {server} does not take the misbehaviour: {why}",
+            where=f"{scenario.source or scenario.title}, condition {asked or '?'}",
+            hint=hint or f"bench {server} misbehave --list tells what it takes",
+        )
+    return dataclasses.replace(course, absent=happened.absent(scenario.conditions, lines))
 
 
 def _check(scenario: Scenario, table: StationConfig) -> None:

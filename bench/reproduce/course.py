@@ -66,6 +66,8 @@ class Course:
     """Path and verdict of each, in order of their start."""
     folder: str = ""
     identities: dict[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    """Conditions that did not come about: the run ended before their moment."""
 
     @property
     def usable(self) -> bool:

@@ -58,6 +58,7 @@ def judge(name: str, n: int, without: int, lines: Lines) -> bool:
             "hits": shown["hits"],
             "runs": shown["runs"],
             "unusable": shown.get("unusable"),
+            "absent": shown.get("absent"),
             "missing": shown.get("missing") or shown.get("error", ""),
             "gone": gone["as_expected"],
             "gone_otherwise": gone.get("otherwise") or gone.get("error", ""),

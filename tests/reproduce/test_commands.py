@@ -222,6 +222,7 @@ def test_minimised_and_kept_as_a_test(folder: Path, monkeypatch: pytest.MonkeyPa
     assert small["decisive"] == ["rejects"]
     assert small["sure"] and not small["others"]
     assert set(OnceEach.known) == {("rejects", "far-away"), (), ("rejects",), ("far-away",)}
+    assert not any(course.absent for course in OnceEach.known.values()), "all of them came about"
     left = folder / "left"
     test = left / "test_no_attach.py"
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(left), str(test))
