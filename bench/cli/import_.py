@@ -51,10 +51,10 @@ def import_(
     imported = read_files([Path(file) for file in files])
     today = datetime.datetime.now(datetime.UTC).date()
     scenario = derive(imported, title=title, case=Case(owner, notes, delete_after(keep_days, today)))
-    text = scenario.text()
-    if out is not None:
-        Path(out).write_text(text, "utf-8")
     understood = any(source.understood for source in imported.sources)
+    text = scenario.text() if understood else ""
+    if out is not None and understood:
+        Path(out).write_text(text, "utf-8")
     if as_json:
         data: dict[str, Any] = {
             "sources": [source.data() for source in imported.sources],
@@ -63,16 +63,26 @@ def import_(
             "device": dict(scenario.device),
             "calls": len(imported.calls),
             "delete_after": str(scenario.case.delete_after),
-            "scenario": out or text,
+            "scenario": (out or text) if understood else None,
         }
         print_json(data)
     else:
         _say(imported, scenario, ignored)
-        if out is None:
-            click.echo(text)
-        else:
-            click.echo(f"written: {out}   next: bench reproduce {out}")
+        _end(scenario, out, understood)
     sys.exit(0 if understood else 1)
+
+
+def _end(scenario: Any, out: str | None, understood: bool) -> None:
+    if not understood:
+        click.echo("nothing was understood: there is no scenario", err=True)
+        return
+    signature = scenario.signature
+    if not (signature.step or signature.message or signature.calls):
+        click.echo("no sign of a failure: say in [signature] what it looks like", err=True)
+    if out is None:
+        click.echo(scenario.text())
+    else:
+        click.echo(f"written: {out}   next: bench reproduce {out}")
 
 
 def _say(imported: Any, scenario: Any, ignored: bool) -> None:

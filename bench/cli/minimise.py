@@ -30,13 +30,14 @@ def minimise(
     A failure that comes only sometimes is asked for as often as it takes. What is not certain is said. Exit code: 0 a
     smallest set was found, 1 the failure did not come back, 5 found and unsure, 2 the scenario is wrong, 3 the bench.
     """
-    from bench.cli.reproduce import config_of, scenario_places
+    from bench.cli.reproduce import config_of, scenario_places, warn_overdue
     from bench.client.playing import RunPlayer
     from bench.reproduce import minimise as minimising
     from bench.reproduce import regression
     from bench.reproduce.scenario import find_scenario, read_scenario
 
     chosen = read_scenario(find_scenario(scenario, scenario_places(obj)))
+    warn_overdue(chosen)
     player = RunPlayer(config_of(obj), station=station, keep=False)
 
     def told(text: str) -> None:

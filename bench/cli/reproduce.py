@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -83,6 +84,7 @@ def reproduce(
     chosen = chosen.without(left_out)
     if seed is not None:
         chosen = replace(chosen, seed=seed)
+    warn_overdue(chosen)
     player = RunPlayer(config_of(obj), station=station)
     simulated = _simulated(obj, player.station_of(chosen))
     before = rows = station_table.compare(chosen, station_table.station_facts(chosen.world, {}))
@@ -142,6 +144,12 @@ def config_of(obj: Mapping[str, Any]) -> Path | None:
     return Path(obj["config"]) if obj.get("config") else None
 
 
+def warn_overdue(chosen: Any) -> None:
+    """Say that a case should be gone."""
+    if chosen.case.overdue(datetime.datetime.now(datetime.UTC).date()):
+        click.echo(f"{chosen.source}: the case was to be deleted after {chosen.case.delete_after}, logs too", err=True)
+
+
 def _simulated(obj: Mapping[str, Any], station: str) -> bool:
     from bench.station import config
 
@@ -162,6 +170,8 @@ def _head(chosen: Any, rows: Any, able: Any) -> None:
     click.echo(chosen.title)
     if chosen.summary:
         click.echo(f"  {chosen.summary}")
+    if chosen.case.text:
+        click.echo(f"  case: {chosen.case.text}")
     _table(rows)
     click.echo(f"  {station_table.verdict(rows)}")
     click.echo("conditions" if able else "conditions: none")

@@ -40,13 +40,16 @@ def up(
 ) -> None:
     """Start world, eIM and SM-DP+, say where they listen, stay in the foreground until a signal."""
     from bench.cli.run import world_options
+    from bench.client.launch import check_world
     from bench.station import config
 
     bench = config.load(Path(obj["config"]) if obj.get("config") else None)
     options = {"clock": clock, "seed": seed, **world_options(world)}
     if readers is not None:
         options["readers"] = readers
-    chosen = bench.station(station).with_world(**options)
+    table = bench.station(station)
+    check_world(table, options)
+    chosen = table.with_world(**options)
     asyncio.run(_up(bench, chosen, as_json))
 
 

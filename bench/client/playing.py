@@ -7,6 +7,8 @@ next run. What is dear to make (the PKI, the profile packages) is made once and 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 import shutil
 import tempfile
 import time
@@ -15,9 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 from bench.client.launch import StartOptions, check_world, start
 from bench.errors import BenchError, ConfigurationError
+from bench.reproduce import happened
 from bench.reproduce.course import Course, course_of
 from bench.reproduce.errors import ScenarioError
 from bench.reproduce.scenario import Scenario
+from bench.run import liveness
 
 if TYPE_CHECKING:
     from bench.station.config import StationConfig
@@ -95,6 +99,9 @@ class RunPlayer:
                 raise
             self.runs += 1
             course = course_of(handle.folder)
+            if table.simulated:
+                log = home / "sim" / name / "world.jsonl"
+                course = _happened(course, scenario, log) if log.exists() else course
             self._rest(course)
             if table.simulated:
                 self._save(home)
@@ -112,13 +119,26 @@ class RunPlayer:
         """Return a new bench home for one run."""
         places = self._config.home / "reproduce"
         places.mkdir(parents=True, exist_ok=True)
+        self._sweep(places)
         home = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=places, ignore_cleanup_errors=True))
         )
+        stack.callback(os.close, liveness.hold(home))
         for name in _KEPT:
             if (self._template / name).is_dir():
                 shutil.copytree(self._template / name, home / name, symlinks=True)
         return home
+
+    def _sweep(self, places: Path) -> None:
+        """Remove homes that killed players have left. One in which a run goes on without its player stays."""
+        from bench.station.locks import holder
+        from bench.station.opened import station_key
+
+        for home in places.glob("run-*"):
+            if not liveness.owner(home) or liveness.alive(home):  # nobody's yet, or somebody's
+                continue
+            if not any(holder(station_key(table, home)) for table in self._config.stations.values()):
+                shutil.rmtree(home, ignore_errors=True)
 
     def _save(self, home: Path) -> None:
         """Keep what was dear to make for the next run. A recipe without servers makes no PKI: a later one may."""
@@ -132,6 +152,21 @@ class RunPlayer:
                 made.rename(self._template / name)
             except OSError:  # somebody else was first
                 shutil.rmtree(made, ignore_errors=True)
+
+
+def _happened(course: Course, scenario: Scenario, log: Path) -> Course:
+    """Return a course with the conditions that did not come about. Raises ScenarioError for one that was refused."""
+    lines = happened.log_lines(log)
+    refused = happened.refused(lines)
+    if refused is not None:
+        server, why, hint = refused
+        asked = ", ".join(item.name for item in scenario.conditions if item.do == f"{server}-misbehave")
+        raise ScenarioError(
+            f"the {server} does not take the misbehaviour: {why}",
+            where=f"{scenario.source or scenario.title}, condition {asked or '?'}",
+            hint=hint or f"bench {server} misbehave --list tells what it takes",
+        )
+    return dataclasses.replace(course, absent=happened.absent(scenario.conditions, lines))
 
 
 def _check(scenario: Scenario, table: StationConfig) -> None:

@@ -27,7 +27,7 @@ from bench.soak import plan as plans
 from bench.soak.estimate import Estimate, estimate
 
 if TYPE_CHECKING:
-    from bench.station.config import BenchConfig
+    from bench.station.config import BenchConfig, StationConfig
 
 _OWNER: Final = "from bench.client.soak import main; main()"
 _BEGIN_WITHIN: Final = 30.0
@@ -49,8 +49,6 @@ class _Runs:
         import json
 
         config = str(self._about.get("config") or "")
-        faults = list(segment.get("faults") or ())
-        world = {**self._plan.world, **({"faults": faults} if faults else {})}
         options = launch.StartOptions(
             config=Path(config) if config else None,
             runs=Path(str(self._about["runs"])),
@@ -59,7 +57,7 @@ class _Runs:
             clock=self._plan.clock or None,
             eid=str(self._plan.eid.get(station, "")),
             label=label,
-            world=world,
+            world=_world(self._plan, segment.get("faults") or ()),
         )
         recipe = f"{self._folder / books.RECIPE}:cycles"
         handle = launch.start(recipe, station, {"segment": json.dumps(dict(segment))}, options)
@@ -200,9 +198,6 @@ def prepare(
             table = found.station(station)
             eid = str(plan.eid.get(station, ""))
             check(recipe, table, eid=eid, attended=False, clock=plan.clock or None, config=found)
-            faults = [fault for part in plan.recipes for fault in part.faults]
-            if (plan.world or faults) and table.world is None:
-                table.with_world(**{**plan.world, **({"faults": faults} if faults else {})})
     kinds = {found.station(station).simulated for station in plan.stations}
     if len(kinds) > 1:
         raise ConfigurationError(
@@ -210,11 +205,32 @@ def prepare(
             where=plan.origin or str(file),
             hint="their results are never mixed in one figure: make a soak of each",
         )
+    for station in plan.stations:
+        _check_worlds(plan, found.station(station), str(file))
     _bind_all(plan, used_seed, Schedule)
     pool = Pool.of(plan, file.parent) if plan.codes is None else _pool(plan, file)
     now = datetime.datetime.now().astimezone()
     told = [estimate(plan, used_seed, station, now=now, codes=len(pool.codes)) for station in plan.stations]
     return plan, file, told, used_seed
+
+
+def _world(plan: plans.Plan, faults: Sequence[Any]) -> dict[str, Any]:
+    """Return the options of the simulated world for cycles with such a fault time line."""
+    return {**plan.world, **({"faults": list(faults)} if faults else {})}
+
+
+def _check_worlds(plan: plans.Plan, table: StationConfig, file: str) -> None:
+    """Raise ConfigurationError for options and fault time lines that the station's world would not start with."""
+    parts = [(part.faults, part.origin) for part in plan.recipes if part.faults]
+    for faults, origin in [((), plan.origin or file), *parts]:
+        options = _world(plan, faults)
+        if not options:
+            continue
+        try:
+            launch.check_world(table, options)
+        except ConfigurationError as error:
+            where = f"{origin}, station {table.name}"
+            raise ConfigurationError(error.what, where=where, hint=error.hint) from error
 
 
 def _pool(plan: plans.Plan, file: Path) -> Any:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LANES: Final = ("apdu", "sniff", "at", "esipa", "es9plus", "es2plus", "steps", "console", "log")
 """Kinds of lanes whose calls are looked at; what supply, link and emulator were asked says nothing of the device."""
+NO_ANSWER: Final = "no answer"
+"""Result of a call that nothing answered (``bench.trace.calls``)."""
 _OWN_TROUBLE: Final = re.compile(r"runner was killed|announced nothing|ended by itself|did not begin|supervisor|disk")
 _POLLED: Final = (
     "AT",
@@ -64,6 +66,8 @@ class Course:
     """Path and verdict of each, in order of their start."""
     folder: str = ""
     identities: dict[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    """Conditions that did not come about: the run ended before their moment."""
 
     @property
     def usable(self) -> bool:
@@ -168,17 +172,30 @@ def parting(field_calls: Sequence[Call], run_calls: Sequence[Call]) -> Parting |
         if not there and all(call.ok is not False for call in here) and kind == "insert":
             continue  # the bench looks more closely than the field's log does
         number = ours[a0][0] if a0 < len(ours) else len(field_calls)
-        told_there = _told(there[0]) if there else "nothing more"
+        if there:
+            told_there = f"has {_told(there[0])}"
+        else:  # what went well here is no divergence
+            here = [call for call in here if call.ok is False]
+            told_there = f"goes on with {_told(ours[a0][1])}" if a0 < len(ours) else "has nothing more"
         told_here = _told(here[0]) if here else "nothing of it"
         step = here[0].step if here else there[0].step if there else ""
-        return Parting(step, f"the field has {told_there}; here it is {told_here}", number)
+        return Parting(step, f"the field {told_there}; here it is {told_here}", number)
     return None
 
 
 def _essential(calls: Sequence[Call]) -> list[tuple[int, Call]]:
     kept: list[tuple[int, Call]] = []
+    following: dict[tuple[str, str], Call] = {}
+    waited: set[int] = set()
+    for number in range(len(calls) - 1, -1, -1):  # asked again until it is answered, as of a modem that starts
+        call = calls[number]
+        after = following.get((call.lane, call.function))
+        if call.ok is False and call.result in ("", NO_ANSWER) and after is not None and after.ok is not False:
+            waited.add(number)
+        else:
+            following[call.lane, call.function] = call
     for number, call in enumerate(calls):
-        if call.function in _POLLED and call.ok is not False:
+        if number in waited or (call.function in _POLLED and call.ok is not False):
             continue
         if kept and (kept[-1][1].function, kept[-1][1].result) == (call.function, call.result):
             continue
@@ -198,4 +215,4 @@ def _word(call: Call) -> str:
 
 
 def _told(call: Call) -> str:
-    return f"{call.function} with {call.result or 'no answer'}" + (f" in {call.step}" if call.step else "")
+    return f"{call.function} with {call.result or NO_ANSWER}" + (f" in {call.step}" if call.step else "")

@@ -70,6 +70,11 @@ class Reproduction:
         """What of the signature was not seen, how often."""
         return Counter(text for item in self.played for text in item.match.missing)
 
+    @property
+    def absent(self) -> Counter[str]:
+        """Conditions that did not come about, in how many of the runs."""
+        return Counter(name for item in self.played for name in item.course.absent)
+
     def lines(self) -> list[str]:
         """For people."""
         found = self.rate
@@ -81,6 +86,10 @@ class Reproduction:
             )
         lines += [f"  {count} times: {text}" for text, count in self.otherwise.most_common(5)]
         lines += [f"  not seen, {count} times: {text}" for text, count in self.missing.most_common(5)]
+        lines += [
+            f"  condition {name} did not come about in {count} of {len(self.played)}: its moment was not reached"
+            for name, count in self.absent.most_common()
+        ]
         if self.unusable:
             lines.append(f"  {len(self.unusable)} runs say nothing, the bench failed: {self.unusable[-1].message}")
         if self.parting is not None:
@@ -100,6 +109,7 @@ class Reproduction:
             "confidence": found.confidence,
             "otherwise": dict(self.otherwise),
             "missing": dict(self.missing),
+            "absent": dict(self.absent),
             "parting": None if self.parting is None else {"step": self.parting.step, "text": self.parting.text},
             "folders": [item.course.folder for item in self.played],
         }

@@ -36,6 +36,12 @@ class Case:
     files: tuple[str, ...] = ()
     """What it was imported from."""
 
+    @property
+    def text(self) -> str:
+        """For people; empty when nothing is said."""
+        until = "" if self.delete_after is None else f"to be deleted after {self.delete_after}"
+        return "; ".join(part for part in (self.owner and f"of {self.owner}", until, self.notes) if part)
+
     def overdue(self, today: datetime.date) -> bool:
         """Whether the case must be deleted by now."""
         return self.delete_after is not None and today > self.delete_after

@@ -23,6 +23,7 @@ from bench.reproduce.importing import read_files
 from bench.reproduce.minimise import minimise
 from bench.reproduce.play import Played, play_once
 from tests.campaigns import blind_pool
+from tests.campaigns.states import Lines
 
 BENCH = [sys.executable, "-m", "bench.cli.main"]
 
@@ -66,18 +67,12 @@ def main() -> int:
     parser.add_argument("count", type=int, nargs="?", default=20)
     parser.add_argument("--state", type=Path, help="file of results: what stands there is not played again")
     arguments = parser.parse_args()
-    known: dict[int, dict[str, Any]] = {}
-    if arguments.state is not None and arguments.state.exists():
-        known = {line["number"]: line for line in map(json.loads, arguments.state.read_text().splitlines())}
+    lines = Lines(arguments.state, lambda line: line["number"])
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(arguments.first, arguments.first + arguments.count):
-            if number not in known:
-                known[number] = one(number, Path(folder))
-                if arguments.state is not None:
-                    with arguments.state.open("a") as state:
-                        state.write(json.dumps(known[number]) + "\n")
-            print(json.dumps(known[number]), flush=True)
-    found = [known[number] for number in range(arguments.first, arguments.first + arguments.count)]
+        found = [
+            lines.again(number) or lines.add(one(number, Path(folder)))
+            for number in range(arguments.first, arguments.first + arguments.count)
+        ]
     right = sum(line["right"] for line in found)
     lied = [line["number"] for line in found if line["sure"] and not line["right"]]
     print(json.dumps({"right": right, "of": len(found), "wrong and sure": lied}), flush=True)

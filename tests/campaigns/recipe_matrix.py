@@ -39,6 +39,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "recipes")]
 
 import matrix_cells as cells  # noqa: E402 - beside this file, which is run as a program
 from recipe_bench import RECIPES, Bench, Summary  # noqa: E402 - the tests' helper is no installed package
+from states import commit  # noqa: E402
 
 from bench.engine.recipe import installed  # noqa: E402
 
@@ -228,18 +229,6 @@ def table(lines: list[dict[str, Any]]) -> dict[str, Any]:
             f"refused: lacks {', '.join(line['lacks'])}" if text == "refused" else text
         )
     return {recipe: rows[recipe] for recipe in sorted(rows)}
-
-
-def commit() -> str:
-    """Return the commit of this tree, with ``+`` when files differ from it."""
-    here = Path(__file__).parent
-    found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=False
-    )
-    changed = subprocess.run(
-        ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 def _several(text: str, known: tuple[str, ...]) -> list[str]:

@@ -9,15 +9,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
 
 from bench.cli.main import bench as bench_command
+from bench.client.playing import RunPlayer
 from bench.reproduce.course import Course
 from bench.reproduce.scenario import Scenario
+from bench.station.checks import BUILT_IN
 
+LAB = "[stations.lab]"
 DEADLINE = 300.0
 """Seconds of one command; six runs take 10 s, and many times that beside other work."""
 BENCH = [sys.executable, "-m", "bench.cli.main"]
@@ -75,7 +80,9 @@ def test_import_writes_a_scenario_that_reproduce_understands(folder: Path) -> No
     assert told["sources"][0]["ignored"] == [{"line": 4, "text": "rubbish"}]
     assert told["signature"]["call"][0]["function"].startswith("AT+CGLA")
     (folder / "nothing.log").write_text("rubbish\n")
-    bench(folder, "import", "nothing.log", code=1)
+    told_why = bench(folder, "import", "nothing.log", "--out", "nothing.toml", code=1, said="errors")
+    assert "nothing was understood: there is no scenario" in told_why
+    assert not (folder / "nothing.toml").exists()
     text = (folder / "case.toml").read_text()
     assert 'owner = "mk"' in text
     assert "delete_after = " in text
@@ -88,6 +95,12 @@ def test_a_wrong_scenario_is_exit_code_2_and_nothing_is_played(folder: Path) -> 
     (folder / "wrong.toml").write_text(SCENARIO.replace("cell = 2", "cell = 9"))  # only the simulated world knows
     assert "condition far-away: there is no cell 9" in bench(folder, "reproduce", "wrong.toml", code=2, said="errors")
     assert not (folder / "home" / "runs").exists()
+
+
+def test_a_world_that_would_not_start_is_told_before_anything_does(folder: Path) -> None:
+    told = bench(folder, "sim", "up", "--world", "refresh=never", code=2, said="errors")
+    assert "--refresh: invalid choice: 'never'" in told
+    assert not (folder / "home" / "sim").exists()
 
 
 def test_the_shipped_ones_are_listed(folder: Path) -> None:
@@ -147,6 +160,21 @@ def test_the_table_tells_who_the_station_is_once_a_run_has_told(invoked: Callabl
     assert found["table_verdict"] == "modem firmware differ"
 
 
+def test_whose_case_it_is_and_that_it_should_be_gone(invoked: Callable[..., str]) -> None:
+    case = '[case]\nowner = "mk"\nnotes = "meter 7"\ndelete_after = {}\n'
+    for day, overdue in (("2026-01-31", True), ("2999-01-31", False)):
+        Path("old.toml").write_text(SCENARIO + case.format(day))
+        told = invoked("reproduce", "old.toml", "-n", "1")
+        assert f"case: of mk; to be deleted after {day}; meter 7" in told
+        assert ("old.toml: the case was to be deleted after" in told) is overdue
+        assert ("the case was to be deleted after" in invoked("minimise", "old.toml")) is overdue
+
+
+def test_a_log_without_a_failure_says_so(invoked: Callable[..., str]) -> None:
+    Path("well.log").write_text("AT+CGMM\nEG25\n\nOK\n")
+    assert "no sign of a failure: say in [signature] what it looks like" in invoked("import", "well.log")
+
+
 def test_what_does_not_come_back_and_what_should_not(invoked: Callable[..., str]) -> None:
     told = invoked("reproduce", "case.toml", "-n", "3", "--without", "rejects", code=1)
     assert "the failure came back in 0 of 3: at most 63.2%" in told
@@ -168,25 +196,42 @@ def test_what_is_left_is_named_and_whether_it_is_sure(invoked: Callable[..., str
     assert "The failure did not come back: 0 of " in invoked("minimise", "gone.toml", code=1)
 
 
-@pytest.mark.timeout(1000)
-def test_minimised_and_kept_as_a_test(folder: Path) -> None:
-    """The test that is left fails while the failure is there, and passes once its cause is gone; every run is real.
+class OnceEach(RunPlayer):
+    """Plays each set of conditions once, whatever the seed; asked again it remembers."""
 
-    The runs are just enough to name the condition: that nobody asked whether the other one fails too is told.
-    """
+    known: ClassVar[dict[tuple[str, ...], Course]] = {}
+
+    def play(self, scenario: Scenario, seed: int) -> Course:
+        names = tuple(item.name for item in scenario.conditions)
+        if names not in self.known:
+            self.known[names] = super().play(scenario, seed)
+        return self.known[names]
+
+
+@pytest.mark.timeout(1000)
+def test_minimised_and_kept_as_a_test(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test that is left fails while the failure is there, and passes once its cause is gone; every run is real."""
     (folder / "case.toml").write_text(SCENARIO)
-    small = json.loads(
-        bench(folder, "minimise", "case.toml", "--no-sizes", "--runs", "6", "--out", "left", "--json", code=5)
-    )
+    monkeypatch.setenv("BENCH_HOME", str(folder / "home"))
+    monkeypatch.delenv("BENCH_CONFIG", raising=False)
+    monkeypatch.setattr("bench.client.playing.RunPlayer", OnceEach)
+    arguments = ("minimise", str(folder / "case.toml"), "--out", str(folder / "left"), "--json")
+    done = CliRunner().invoke(bench_command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    small = json.loads(done.output)
     assert small["decisive"] == ["rejects"]
-    assert small["unsure"] == ["6 runs are spent: more may be left out (--runs)"]
-    assert small["rate"]["hits"] == small["rate"]["runs"] == 4
+    assert small["sure"] and not small["others"]
+    assert set(OnceEach.known) == {("rejects", "far-away"), (), ("rejects",), ("far-away",)}
+    assert not any(course.absent for course in OnceEach.known.values()), "all of them came about"
     left = folder / "left"
     test = left / "test_no_attach.py"
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(left), str(test))
-    # The station that the plugin was told of is the one it is played on
-    assert "no station 'nowhere'" in call(folder, *pytest_, "--bench-station", "nowhere", code=1)
-    assert "it is back in 2 of 2 runs" in call(folder, *pytest_, "--bench-station", "sim", "--bench-seed", "9", code=1)
+    # The station that the plugin was told of is the one it is played on, by the bench.toml that it was told of
+    (folder / "lab.toml").write_text((files("bench.station") / BUILT_IN).read_text().replace("[stations.sim]", LAB))
+    told = ("--bench-config", str(folder / "lab.toml"), "--bench-station", "lab", "--bench-seed", "9")
+    said = call(folder, *pytest_, *told, code=1)
+    assert "it is back in 2 of 2 runs" in said
+    assert re.search(r"/20\d{6}-\d{6}-\d{3}-lab-\w{4}'", said)
     scenario = left / "no_attach.toml"
     scenario.write_text(scenario.read_text().replace("cause = 17", "cause = 17\ncell = 2"))  # not the cell it is in
     call(folder, *pytest_, code=0)

@@ -86,6 +86,14 @@ def test_where_a_run_leaves_the_field() -> None:
     assert "6985" in found.text
     more = (*CALLS[:2], Call("at:modem", "AT+CNUM", "OK", True), *CALLS[2:])
     assert parting(CALLS, more) is None  # the bench looks more closely
+    waiting = Call("at:modem", "AT+CPIN?", "no answer", False, "boot")
+    until = (*(2 * (waiting,)), Call("at:modem", "AT+CPIN?", "READY", True, "boot"), *CALLS)
+    assert parting(CALLS, until) is None  # a modem that starts is asked until it answers
+    found = parting(CALLS, (*CALLS[:1], more[2], waiting, *CALLS[1:]))
+    assert found is not None
+    assert found.step == "boot"
+    assert found.text.startswith("the field goes on with LoadEuiccPackage with enable ok")
+    assert found.text.endswith("; here it is AT+CPIN? with no answer in boot")
 
 
 @given(st.lists(st.sampled_from(CALLS), max_size=12), st.lists(st.sampled_from(CALLS), max_size=12))

@@ -102,6 +102,53 @@ def test_t41_t42_a_server_sees_another_port_after_the_nat_has_forgotten(home: Pa
         assert [entry["what"] for entry in world.log if entry["what"].startswith("nat")] == ["nat-expired"]
 
 
+class DtlsLikeServer(UdpServer):
+    """Answers application data of an address that has shaken hands, and nothing else of that."""
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if data[0] == 23 and addr[1] in self.ports:
+            self.transport.sendto(data, addr)  # type: ignore[attr-defined]
+        elif data[0] == 22:
+            self.ports.append(addr[1])
+
+
+def test_time_waits_for_no_answer_that_no_server_gives(home: Path) -> None:
+    """The Finished of a flight that goes on, and data from an address that has no association, have none."""
+    handshake, data = (bytes((kind, 0xFE, 0xFD)) + bytes(200) for kind in (22, 23))
+
+    async def main(world: WorldProcess) -> None:
+        loop = asyncio.get_running_loop()
+        _, server = await loop.create_datagram_endpoint(DtlsLikeServer, local_addr=("127.0.0.1", 0))
+        world.ask("route", name="server.example", port=5684, target=f"127.0.0.1:{server.port}")
+        async with data_path(world) as (clock, path):
+
+            async def meter() -> None:
+                while True:
+                    await clock.sleep(0.0005)  # between the arrivals of two datagrams
+
+            stream = await open_datagrams(path, "server.example", 5684, timeout=10)
+            beside = asyncio.create_task(meter())
+            async with clock.timeout(5):
+                stream.send(handshake)
+                stream.send(data)
+                assert await stream.receive() == data
+            beside.cancel()
+            assert world.state()["held"]["link"] < 4.0, "5 real seconds"
+            await clock.sleep(35.0)  # longer than the NAT remembers
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with clock.timeout(2):
+                        stream.send(data)
+                        await stream.receive()
+            assert world.state()["held"]["link"] < 8.0, "5 real seconds for each"
+            stream.close()
+        assert len(server.ports) == 1
+        server.transport.close()
+
+    with WorldProcess(home, "--profile", "unit") as world:
+        asyncio.run(main(world))
+
+
 def test_counters_have_what_other_connections_carry(home: Path) -> None:
     """The IPA's connections go through the proxy by themselves: the path must count them all the same."""
 

@@ -164,6 +164,27 @@ def test_the_plans_shipped_can_be_run(file: Path) -> None:
     assert plan.baseline is not None
 
 
+@pytest.mark.parametrize(
+    ("fault", "world", "line", "word"),
+    [
+        ('{ do = "nat-forgot" }', "", 2, "no fault 'nat-forgot'"),
+        ('{ do = "nat-forget" }', 'refresh = "never"', 1, "--refresh: invalid choice: 'never'"),
+    ],
+)
+def test_a_world_that_would_not_start_is_refused_before_the_night(
+    fault: str, world: str, line: int, word: str, tmp_path: Path
+) -> None:
+    from bench.client.soak import prepare
+
+    file = tmp_path / "night.toml"
+    job = f'cycles = 1\n[[recipes]]\nrecipe = "power-cycle-and-register"\nfaults = [{fault}]\n'
+    file.write_text(f"{job}[world]\n{world}\n")
+    with pytest.raises(ConfigurationError) as refused:
+        prepare(str(file), seed=1)
+    assert word in refused.value.what
+    assert f"{file}:{line}, station sim" in str(refused.value.where)
+
+
 def test_texts() -> None:
     assert (seconds("12h"), seconds("90"), seconds("")) == (43200, 90, None)
     assert size("20GB") == 20e9
