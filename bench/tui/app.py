@@ -199,6 +199,14 @@ class BenchApp(App[int]):
             page.overview_came()
         if first:
             self._offer_help()
+            self._prepare()
+
+    @work(thread=True, group="prepare", exit_on_error=False)
+    def _prepare(self) -> None:
+        from bench.tui.screens import prepare
+
+        self.control.prepare()
+        prepare()
 
     def _offer_help(self) -> None:
         if self._check_key and settings.terminal() not in self.settings.get("safe_key", []):

@@ -168,6 +168,9 @@ class Stand:
     def overview(self) -> Overview:
         return self.state
 
+    def prepare(self) -> None:
+        pass
+
     def recipes(self) -> Sequence[RecipeInfo]:
         hold = ParameterInfo("hold", "float", "s", 2.0, 0.5, 900.0, (), "0.5 to 900 s, default 2 s")
         parameters = (hold, ParameterInfo("profile", "str", "", "operational", None, None, (), "package or file"))
