@@ -18,7 +18,7 @@ def demo(clean: bool) -> None:
     built-in simulated stations.
     """
     from bench.errors import ConfigurationError
-    from bench.station.config import default_home
+    from bench.station.home import default_home
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigurationError("the demo needs a terminal", hint="over SSH: ssh -t HOST bench demo")

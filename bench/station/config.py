@@ -19,6 +19,7 @@ from bench.station import dut as device
 from bench.station.checks import BUILT_IN, check_driver, checked
 from bench.station.dut import DutConfig
 from bench.station.external import checked_server
+from bench.station.home import default_home
 from bench.station.model import (
     AttenuatorConfig,
     BenchConfig,
@@ -80,15 +81,6 @@ def find(path: Path | None = None, environment: Mapping[str, str] | None = None)
             return folder / "bench.toml"
     user = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "esim-bench" / "bench.toml"
     return user if user.is_file() else None
-
-
-def default_home(environment: Mapping[str, str] | None = None) -> Path:
-    """Return $BENCH_HOME, else $XDG_DATA_HOME/esim-bench, else ~/.local/share/esim-bench."""
-    environment = os.environ if environment is None else environment
-    if environment.get("BENCH_HOME"):
-        return Path(environment["BENCH_HOME"]).expanduser().absolute()
-    data = environment.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "esim-bench"
 
 
 def load(path: Path | None = None, *, environment: Mapping[str, str] | None = None) -> BenchConfig:

@@ -110,11 +110,16 @@ class BenchApp(App[int]):
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Without this the terminal is left in the alternate screen and nothing is cleaned up.
             loop.add_signal_handler(number, self._leave, 128 + number)
-        self.push_screen(self.page(self._first_page))
-        self.refresh_overview()
-        self.set_interval(1.0, self.refresh_overview)
+        first = self.page(self._first_page)
+        self.push_screen(first)
+        # What reads the bench is imported by the thread that reads it: the first page would wait for that.
+        first.call_after_refresh(self._begin_reading)
         if not self.is_headless:
             self.set_interval(_TERMINAL_EVERY, self._watch_terminal)
+
+    def _begin_reading(self) -> None:
+        self.refresh_overview()
+        self.set_interval(1.0, self.refresh_overview)
 
     def _watch_terminal(self) -> None:
         """Leave when the terminal is gone: only the process whose controlling terminal it is gets SIGHUP for it."""
@@ -194,6 +199,14 @@ class BenchApp(App[int]):
             page.overview_came()
         if first:
             self._offer_help()
+            self._prepare()
+
+    @work(thread=True, group="prepare", exit_on_error=False)
+    def _prepare(self) -> None:
+        from bench.tui.screens import prepare
+
+        self.control.prepare()
+        prepare()
 
     def _offer_help(self) -> None:
         if self._check_key and settings.terminal() not in self.settings.get("safe_key", []):
@@ -374,7 +387,7 @@ def terminal_there() -> bool:
 
 def run_app(config: str | None, *, readonly: bool = False, first_page: str = keys.STATIONS, tour: bool = False) -> int:
     """Run the screens until they are left; return the exit code."""
-    from bench.station.config import default_home
+    from bench.station.home import default_home
 
     if sys.stdout is not None and sys.stdout.isatty():
         # Textual believes these before the terminal, and never sees it resized: a shell, make or readline left them.

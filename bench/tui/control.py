@@ -57,6 +57,9 @@ class Control(Protocol):
     def overview(self) -> Overview:
         """Return the bench as it is now."""
 
+    def prepare(self) -> None:
+        """Import what the first run will need, so that its key is answered at once."""
+
     def recipes(self) -> Sequence[RecipeInfo]:
         """Return every installed recipe; one that cannot be loaded has the reason as its summary."""
 
@@ -107,6 +110,13 @@ class ClientControl:
         """Return the bench as it is now."""
         with self._reading:
             return self._watch.read()
+
+    def prepare(self) -> None:
+        """Import what starts, follows and makes safe."""
+        from importlib import import_module
+
+        for name in ("bench.client.launch", "bench.client.control", "bench.engine.checks", "bench.engine.recipe"):
+            import_module(name)
 
     def recipes(self) -> Sequence[RecipeInfo]:
         """Load every installed recipe."""

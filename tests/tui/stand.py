@@ -168,6 +168,9 @@ class Stand:
     def overview(self) -> Overview:
         return self.state
 
+    def prepare(self) -> None:
+        pass
+
     def recipes(self) -> Sequence[RecipeInfo]:
         hold = ParameterInfo("hold", "float", "s", 2.0, 0.5, 900.0, (), "0.5 to 900 s, default 2 s")
         parameters = (hold, ParameterInfo("profile", "str", "", "operational", None, None, (), "package or file"))
@@ -259,11 +262,13 @@ def play(folder: Path, script: Script, *, size: tuple[int, int] = (120, 36), **o
     asyncio.run(scene())
 
 
-def play_real(script: Callable[[BenchApp, Pilot[int]], Awaitable[None]], size: tuple[int, int] = (120, 36)) -> None:
+def play_real(
+    script: Callable[[BenchApp, Pilot[int]], Awaitable[None]], size: tuple[int, int] = (120, 36), **options: Any
+) -> None:
     """Run a script against the pages on the bench itself."""
 
     async def scene() -> None:
-        app = BenchApp(ClientControl())
+        app = BenchApp(ClientControl(), **options)
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: bool(app.overview.stations), "the stations")
             await script(app, pilot)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stand import OPENAPI, Stand, play, shown, until
+from places import DIALOGS, PLACES, go
+from stand import Stand, play, shown, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -14,9 +15,7 @@ from bench.client.overview import Watch
 from bench.tui import keys
 from bench.tui.app import BenchApp
 from bench.tui.screens import make
-from bench.tui.screens.dialogs import Ask, Choose, Confirm, Dialog, KeyCheck, KeyHelp, Lines, Question
-from bench.tui.screens.eim_order import OrderForm, order_kinds
-from bench.tui.screens.hand_over import HandOver
+from bench.tui.screens.dialogs import Confirm, Dialog, KeyCheck, Lines
 from bench.tui.screens.instruments import InstrumentsPage
 from bench.tui.screens.run import RunPage
 from bench.tui.settings import Settings, terminal
@@ -153,24 +152,10 @@ def test_what_is_typed_frees_the_worst_actions(tmp_path: Path) -> None:
     play(tmp_path, script)
 
 
-def dialogs() -> dict[str, object]:
-    return {
-        "confirm": lambda: Confirm("Stop?", ["a fact"], "Stop"),
-        "confirm-typed": lambda: Confirm("Delete?", ["a fact"], "Delete", typed="901235"),
-        "ask": lambda: Ask("Note", "text"),
-        "choose": lambda: Choose("Plan", [("a", "the first"), ("b", "the second")]),
-        "order": lambda: OrderForm(order_kinds(OPENAPI)[0], ""),
-        "question": lambda: Question("run-1", "Is it red?", ["yes", "no"]),
-        "help": lambda: KeyHelp("run"),
-        "check": KeyCheck,
-        "hand-over": HandOver,
-    }
-
-
 def test_every_dialog_is_among_those_that_f12_is_tried_in() -> None:
     for name in keys.PAGES:
         make(name)
-    known, left = {type(made()) for made in dialogs().values()}, [Dialog]  # type: ignore[operator]
+    known, left = {type(made()) for made in DIALOGS.values()}, [Dialog]
     found = set()
     while left:
         left += (subclasses := left.pop().__subclasses__())
@@ -179,21 +164,19 @@ def test_every_dialog_is_among_those_that_f12_is_tried_in() -> None:
 
 
 @pytest.mark.parametrize("key", ["f12", "ctrl+g"])
-@pytest.mark.parametrize("place", [*keys.PAGES, *dialogs()])
-def test_f12_once_and_twice_from_every_page_and_dialog(tmp_path: Path, place: str, key: str) -> None:
+def test_once_and_twice_from_every_page_and_dialog(tmp_path: Path, key: str) -> None:
     async def script(app: BenchApp, pilot: Pilot[int], stand: Stand) -> None:
         app.started[tmp_path / "run-2"] = "sim"
-        if place in keys.PAGES:
-            app.show(place)
-        else:
-            app.push_screen(dialogs()[place]())  # type: ignore[operator]
-        await pilot.pause()
-        await pilot.press(key)
-        await until(pilot, lambda: ("safe", ["sim"]) in stand.calls, "what this screen began")
-        assert ("safe", None) not in stand.calls
-        await pilot.press(key)
-        await until(pilot, lambda: ("safe", None) in stand.calls, "the whole host")
-        await until(pilot, lambda: app.status.startswith("SAFE (whole host)"), "the status line says which")
+        for place in PLACES:
+            await go(app, pilot, place)
+            stand.calls.clear()
+            app.status = ""
+            await pilot.press(key)
+            await until(pilot, lambda: ("safe", ["sim"]) in stand.calls, f"{place}: what this screen began")
+            assert ("safe", None) not in stand.calls
+            await pilot.press(key)
+            await until(pilot, lambda: ("safe", None) in stand.calls, f"{place}: the whole host")
+            await until(pilot, lambda: app.status.startswith("SAFE (whole host)"), f"{place}: the status line says it")
 
     play(tmp_path, script)
 

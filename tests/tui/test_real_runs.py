@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from places import press_with_an_output_on
 from stand import play_real as play
 from stand import shown, until
 from textual.pilot import Pilot
@@ -15,9 +16,10 @@ from textual.pilot import Pilot
 from bench import client
 from bench.run.reader import read
 from bench.tui.app import BenchApp
-from bench.tui.control import ClientControl
+from bench.tui.control import ClientControl, Wish
 from bench.tui.feed import wall_ns
-from bench.tui.screens.dialogs import Confirm
+from bench.tui.screens.dialogs import Confirm, KeyCheck
+from bench.tui.screens.run import RunPage
 from bench.tui.widgets.line_log import LineLog
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -27,11 +29,21 @@ def events(folder: Path, kind: str) -> list[dict[str, object]]:
     return [dict(event) for event in read(folder / "journal.jsonl") if event["type"] == kind]
 
 
-def test_the_main_job_started_watched_and_judged_by_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_main_job_started_watched_and_judged_in_under_ten_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a new user: in a terminal where F12 was never seen; then a run that fails, explained without leaving."""
     monkeypatch.setattr(BenchApp, "clock_for", lambda self, station: "instant")
+    pressed: list[str] = []
 
     async def script(app: BenchApp, pilot: Pilot[int]) -> None:
-        await pilot.press("r")
+        async def press(*names: str) -> None:
+            pressed.extend(names)
+            await pilot.press(*names)
+
+        await until(pilot, lambda: isinstance(app.screen, KeyCheck), "the check of the key")
+        await press("f12")
+        await until(pilot, lambda: app.screen is app.current(), "it arrived")
+        assert "r runs bootstrap-to-operational" in shown(app) or "SAFE" in app.status
+        await press("r")
         page = app.page("run")
         await until(pilot, lambda: app.current() is page and page.feed is not None, "the run is shown", 60)  # type: ignore[attr-defined]
         await until(pilot, lambda: "device pass, bench pass" in app.status, "judged", 90)
@@ -41,14 +53,32 @@ def test_the_main_job_started_watched_and_judged_by_one_key(monkeypatch: pytest.
         assert page.feed is not None and len(page.feed.index) > 500  # type: ignore[attr-defined]
         recorded = client.runs(app.overview.runs_folder)
         assert [info.state for info in recorded] == ["pass"]
-        await pilot.press("2")
+        await press("2")
+        assert pressed == ["f12", "r", "2"] and len(pressed) < 10
         station = app.page("station")
         await until(pilot, lambda: bool(station.query("#facts")), "the page Station")
         await until(
             pilot, lambda: "eid" in "\n".join(station.query_one("#facts", LineLog).texts()), "who answered, by name"
         )
+        await explained(app, pilot)
 
-    play(script)
+    async def explained(app: BenchApp, pilot: Pilot[int]) -> None:
+        wish = Wish("power-cycle-and-register", "sim", ("register_within=1",), clock="instant")
+        await until(pilot, lambda: app.overview.station("sim").owner is None, "it is free")  # type: ignore[union-attr]
+        app.begin(wish)
+        page = app.page("run")
+        assert isinstance(page, RunPage)
+        await until(pilot, lambda: "(w shows where)" in app.status, f"it has failed: {app.status}", 90)
+        assert page.feed is not None and page.feed.view.state == "fail"
+        reason = page.feed.view.errors[0]
+        assert "register" in reason and reason in app.status
+        await pilot.press("w")
+        await until(pilot, lambda: page.decoded_packet >= 0, "the exchange")
+        await until(pilot, lambda: "At the selected moment" in shown(app), "volts and amperes there")
+        text = shown(app)
+        assert "decoded" in text and "at the mark" in text and "✖ register" in text
+
+    play(script, check_key=True)
 
 
 def test_a_session_by_hand_and_f12_switches_it_off(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +119,19 @@ def test_a_session_by_hand_and_f12_switches_it_off(home: Path, monkeypatch: pyte
         assert "await station.modem.command('ATI')" in recipe and "set_output(True)" in recipe
         assert "await station.network.set_power(-101.0)" in recipe and "set_cell" not in recipe
         assert client.recipe(str(Path.cwd() / "by_hand.py")).needs == ("modem", "network", "power")
+
+    play(script)
+
+
+def test_f12_in_a_page_and_in_dialogs_with_an_output_on() -> None:
+    """A sample: tests/campaigns/f12_matrix.py presses it in every page and dialog, and holds each to 1 s."""
+    places = ("instruments", "order", "confirm-typed")
+
+    async def script(app: BenchApp, pilot: Pilot[int]) -> None:
+        for found in await press_with_an_output_on(app, pilot, places):
+            assert found["verified"] and found["seconds"] < 2.0, found  # in the middle of other tests
+        ended = client.runs(app.overview.runs_folder)
+        assert [info.state for info in ended] == ["aborted"] * len(places)
 
     play(script)
 

@@ -24,3 +24,8 @@ def make(name: str) -> Screen[None]:
     """Make a page; its module is imported only then, so that the first one is there at once."""
     made: Screen[None] = getattr(import_module(f"bench.tui.screens.{name}"), _PAGES[name])()
     return made
+
+
+def prepare() -> None:
+    """Import the page that a run is shown on."""
+    import_module("bench.tui.screens.run")

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from bench.tui.keys import keys_of
+from bench.tui.partial import PartialCompositor
 from bench.tui.widgets.key_line import KeyLine
 from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.line_view import LineView
@@ -39,6 +40,10 @@ class Page(Screen[None]):
 
     PAGE: ClassVar[str] = ""
     AUTO_FOCUS = "LineView"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = PartialCompositor()
 
     def compose(self) -> ComposeResult:
         """Put the page between top and status line."""

@@ -35,16 +35,17 @@ _HELP = {
 class Field(Horizontal):
     """One parameter: name, value, unit."""
 
-    def __init__(self, name: str, unit: str, default: str) -> None:
+    def __init__(self, name: str, unit: str, default: str, value: str) -> None:
         super().__init__(classes="field")
         self.parameter = name
         self.unit = unit
         self.default = default
+        self.value = value
 
     def compose(self) -> ComposeResult:
         """Build the line."""
         yield Static(self.parameter, classes="name", markup=False)
-        yield Input(placeholder=self.default, id=f"p-{self.parameter}", compact=True)
+        yield Input(self.value, placeholder=self.default, id=f"p-{self.parameter}", compact=True)
         yield Static(self.unit, classes="unit", markup=False)
 
 
@@ -127,15 +128,12 @@ class RecipesPage(Page):
             return
         fields = self.query_one("#fields", Vertical)
         await fields.remove_children()
-        made = [Field(item.name, item.unit, _default(item)) for item in recipe.parameters]
-        made += [Field(name, "", "") for name in RUN_FIELDS]
+        # Fields begin with their values: one that is set later would undo what was typed meanwhile.
+        kept = {"clock": self.bench.clock_for(self.bench.station)}
+        kept |= {name: text for name, text in self.values.get(recipe.name, {}).items() if text}
+        made = [Field(each.name, each.unit, _default(each), kept.get(each.name, "")) for each in recipe.parameters]
+        made += [Field(name, "", "", kept.get(name, "")) for name in RUN_FIELDS]
         await fields.mount_all(made)
-        kept = self.values.get(recipe.name, {})
-        for field in made:
-            value = kept.get(field.parameter, "")
-            if not value and field.parameter == "clock":
-                value = self.bench.clock_for(self.bench.station)
-            field.query_one(Input).value = value
         self.query_one("#form").scroll_home(animate=False)
         self._check()
 

@@ -32,6 +32,8 @@ WINDOW: Final = 120.0
 _STEPS_EVERY: Final = 0.25
 """Seconds between two drawings of steps, findings and title: their words change with every event."""
 _PLOTS_EVERY: Final = 0.5
+_LANES_EVERY: Final = 0.19
+"""Seconds between two drawings of the lanes, every second drain: nobody reads lines that move up faster."""
 
 
 class RunPage(RunLanes, Stopping, Page):
@@ -55,6 +57,7 @@ class RunPage(RunLanes, Stopping, Page):
         self._next_plots = 0.0
         self._explained = False
         self._next_steps = 0.0
+        self._next_lanes = 0.0
         self._steps_behind = False
 
     def body(self) -> ComposeResult:
@@ -150,9 +153,10 @@ class RunPage(RunLanes, Stopping, Page):
                 self._draw_steps()
                 self._draw_findings()
                 self._draw_title()
-            lanes = self.query_one("#lanes", PacketView)
-            if lanes.came() or came:
-                self._lanes_title()
+            if now >= self._next_lanes:
+                self._next_lanes = now + _LANES_EVERY
+                if self.query_one("#lanes", PacketView).came() or came:
+                    self._lanes_title()
             if now >= self._next_plots and not steps:  # a key waits for a whole tick: not both in one
                 self._next_plots = now + _PLOTS_EVERY
                 self._draw_plots()

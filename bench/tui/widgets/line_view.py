@@ -6,7 +6,7 @@ says how many lines there are and what line *n* is; nothing else is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -20,6 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from bench.tui.keys_move import MOVES
+from bench.tui.widgets.line_bar import LineBar
 
 Line = Sequence[tuple[str, Style]]
 """Pieces of text with a style each."""
@@ -60,8 +61,12 @@ class LineView(ScrollView, can_focus=True):
         self.has_cursor = cursor
         self._known = 0
         self._base = Style()
-        self._drawn: dict[int, tuple[Line, bool]] = {}
-        """Visible lines as they were drawn, and whether the cursor was on them."""
+        self._drawn: dict[int, tuple[Hashable, bool]] = {}
+        """What the visible lines were made of as they were drawn, and whether the cursor was on them."""
+        self._strips: dict[tuple[Hashable, bool], Strip] = {}
+        """Lines as they were drawn, border and all: one that only moves up is not made again."""
+        self._around: object = None
+        """What every line of ``_strips`` was drawn with."""
 
     # --- what a subclass tells ---------------------------------------------------------------------------------------
 
@@ -76,6 +81,15 @@ class LineView(ScrollView, can_focus=True):
     def head(self, y: int) -> Line:
         """Return one of the ``HEAD`` lines at the top."""
         return ()
+
+    def made_of(self, index: int) -> Hashable:
+        """Return what a line is made of: as long as that is equal, it looks the same."""
+        return tuple(self.line(index))
+
+    def forget(self) -> None:
+        """Forget how lines were drawn: what ``made_of`` names now stands for something else."""
+        self._strips.clear()
+        self._drawn.clear()
 
     # --- cursor ------------------------------------------------------------------------------------------------------
 
@@ -101,7 +115,7 @@ class LineView(ScrollView, can_focus=True):
         width, top, count = self.size.width, self.scroll_offset.y, self.count()
         for y in range(self.HEAD, self.size.height):
             index = y - self.HEAD + top
-            now = (tuple(self.line(index)), self._on_cursor(index)) if 0 <= index < count else ((), False)
+            now = (self.made_of(index), self._on_cursor(index)) if 0 <= index < count else _NOTHING
             if now != self._drawn.get(y):
                 self.refresh(Region(0, y, width, 1))
 
@@ -204,12 +218,53 @@ class LineView(ScrollView, can_focus=True):
         if shown:
             self.vertical_scrollbar.position = self.scroll_y
 
+    @property
+    def vertical_scrollbar(self) -> LineBar:
+        """The bar; made when it is first asked for."""
+        if self._vertical_scrollbar is None:
+            made = self._vertical_scrollbar = LineBar(name="vertical", thickness=self.scrollbar_size_vertical)
+            made.display = False
+            self.app._start_widget(self, made)
+        assert isinstance(self._vertical_scrollbar, LineBar)
+        return self._vertical_scrollbar
+
     # --- drawing -----------------------------------------------------------------------------------------------------
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the visible lines; their common style is found once for all of them."""
+        """Return the visible lines; those that were drawn before, here or elsewhere, are not made again."""
         self._base = self.rich_style
-        return super().render_lines(crop)
+        styles, width = self.styles, self.region.width
+        around = (
+            self._base, self.background_colors, styles.border, width, self.scrollable_content_region.width,
+            self.has_focus, _CURSOR, getattr(self.app, "look", None),
+        )  # fmt: skip
+        if around != self._around or len(self._strips) > _STRIPS:
+            self._around = around
+            self._strips.clear()
+        first = styles.gutter.top + self.HEAD
+        last, top, count = first + self.scrollable_content_region.height - self.HEAD, self.scroll_offset.y, self.count()
+        found: dict[int, Strip] = {}
+        for y in crop.line_range:
+            if first <= y < last:
+                index = y - first + top
+                made = (self.made_of(index), self._on_cursor(index)) if index < count else _NOTHING
+                self._drawn[y - styles.gutter.top] = made
+                if (strip := self._strips.get(made)) is not None:
+                    found[y] = strip
+        missing = [y for y in crop.line_range if y not in found]
+        while missing:
+            run = 1
+            while run < len(missing) and missing[run] == missing[0] + run:
+                run += 1
+            for y, strip in enumerate(super().render_lines(Region(0, missing[0], width, run)), missing[0]):
+                found[y] = strip
+                if first <= y < last:
+                    self._strips[self._drawn[y - styles.gutter.top]] = strip
+            del missing[:run]
+        strips = [found[y] for y in crop.line_range]
+        if crop.column_span == (0, width):
+            return strips
+        return [strip.crop(*crop.column_span) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
         """Return one visible line."""
@@ -219,15 +274,15 @@ class LineView(ScrollView, can_focus=True):
             return _strip(self.head(y), base, width)
         index = y - self.HEAD + self.scroll_offset.y
         if not 0 <= index < self.count():
-            self._drawn[y] = (), False
             return Strip.blank(width, base)
-        line, here = tuple(self.line(index)), self._on_cursor(index)
-        self._drawn[y] = line, here
-        if here:
+        if self._on_cursor(index):
             base += _CURSOR_FOCUSED if self.has_focus else _CURSOR
-        return _strip(line, base, width)
+        return _strip(self.line(index), base, width)
 
 
+_NOTHING: tuple[Hashable, bool] = (), False
+_STRIPS = 400
+"""Lines that are kept as they were drawn."""
 _CURSOR = Style(bgcolor="#303840")
 _CURSOR_FOCUSED = Style(bgcolor="#24506E", bold=True)
 _CURSORS_LIGHT = Style(bgcolor="#D0D8DE"), Style(bgcolor="#B4D2E7", bold=True)

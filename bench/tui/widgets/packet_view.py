@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from rich.style import Style
@@ -35,6 +35,8 @@ class PacketView(LineView):
     def show(self, index: TraceIndex | None, wanted: Callable[[str], bool] | None = None) -> None:
         """Show the packets of a trace, of wanted lanes alone when given."""
         kept = self.packet if index is self.index else None
+        if index is not self.index:
+            self.forget()
         self.index, self._wanted = index, wanted
         self._chosen, self._seen = array.array("I"), 0
         self.held = None
@@ -82,6 +84,11 @@ class PacketView(LineView):
     def newer(self) -> int:
         """Packets that came while paused."""
         return 0 if self.index is None or self.held is None else max(0, len(self.index) - self.held)
+
+    def made_of(self, row: int) -> Hashable:
+        """Return the packet's number and how its time is shown: the file never changes what it has."""
+        before = self._number(row - 1) if self.mode == 2 and row else 0
+        return self._number(row), self.mode, before
 
     def line(self, row: int) -> Line:
         """Return one packet as a line."""
