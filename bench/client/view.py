@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,7 +130,7 @@ class RunView:
         view = self._open.pop(step, None)
         if view is None:
             return
-        view.state = str(data.get("verdict", "pass"))
+        view.state = sys.intern(str(data.get("verdict", "pass")))
         elapsed = data.get("elapsed")
         view.elapsed = float(elapsed) if isinstance(elapsed, int | float) else self.now - view.started
         view.message = str(data.get("message") or "")

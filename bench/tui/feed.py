@@ -19,6 +19,8 @@ _LOOK: Final = 0.1
 """Seconds between two looks for packets."""
 _CHUNK: Final = 1000
 """Packets taken before other threads get their turn: a long trace is loaded while keys are answered."""
+_NONE: Final[list[Mapping[str, Any]]] = []
+"""Of every step whose measurements are dropped: thousands of them share it."""
 _MEASURED: Final = 8
 """Steps, and measurements of a step, that the findings are made of; a night's steps keep their results alone."""
 Source = Callable[[threading.Event], Iterator[Mapping[str, Any]]]
@@ -123,7 +125,11 @@ class RunFeed:
         for step in steps[-_MEASURED:]:
             del step.measurements[:-_MEASURED]
         if len(steps) > _MEASURED:
-            steps[-_MEASURED - 1].measurements.clear()
+            old = steps[-_MEASURED - 1]
+            if old.state == "running":  # an outer step: more may come for it
+                old.measurements.clear()
+            else:
+                old.measurements = _NONE
 
     def _time(self, event: Mapping[str, Any]) -> None:
         t, wall = event.get("t"), event.get("wall")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from stand import Stand, play, until
+from stand import Stand, play, shown, until
 from textual.pilot import Pilot
 
 from bench.client import session
@@ -18,6 +18,7 @@ from bench.tui.app import BenchApp
 from bench.tui.feed import RunFeed
 from bench.tui.screens.run import RunPage
 from bench.tui.widgets.lane_strip import LaneStrip
+from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.packet_view import PacketView
 from bench.tui.widgets.step_list import StepList
 
@@ -86,3 +87,18 @@ def test_a_socket_that_is_no_session_is_told_with_its_remedy(tmp_path: Path, ans
             session.tell(tmp_path, {"op": "reading"}, within=30)
         other.join(30)
     assert told.value.hint and told.value.where == tmp_path.name
+
+
+def test_a_line_that_is_too_long_goes_on_below_at_any_width(tmp_path: Path) -> None:
+    async def script(app: BenchApp, pilot: Pilot[int], stand: Stand) -> None:
+        page = app.show("run")
+        await until(pilot, lambda: "the card refused the package" in app.status, "the reason")
+        log = page.query_one("#findings", LineLog)
+        await until(pilot, lambda: log.count() > len(log.texts()), "folded in its pane")
+        assert log.texts()[0] == "✖ download: the card refused the package"
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: log.count() == len(log.texts()), "whole where there is room")
+        app.show("stations")
+        await until(pilot, lambda: "✖ fail" in shown(app).splitlines()[4], "the result is seen in a narrow terminal")
+
+    play(tmp_path, script)

@@ -16,7 +16,7 @@ from bench.tui import keys
 from bench.tui.app import BenchApp
 from bench.tui.screens import make
 from bench.tui.screens.dialogs import Confirm, Dialog, KeyCheck, Lines
-from bench.tui.screens.instruments import InstrumentsPage
+from bench.tui.screens.instruments import InstrumentsPage, destroys
 from bench.tui.screens.run import RunPage
 from bench.tui.settings import Settings, terminal
 from bench.tui.widgets.line_log import LineLog
@@ -164,7 +164,9 @@ def test_every_dialog_is_among_those_that_f12_is_tried_in() -> None:
 
 
 @pytest.mark.parametrize("key", ["f12", "ctrl+g"])
-def test_once_and_twice_from_every_page_and_dialog(tmp_path: Path, key: str) -> None:
+def test_once_and_twice_from_every_page_and_dialog(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.tui.app.DOUBLE_PRESS", 60.0)  # a busy machine may take 2 s between the two
+
     async def script(app: BenchApp, pilot: Pilot[int], stand: Stand) -> None:
         app.started[tmp_path / "run-2"] = "sim"
         for place in PLACES:
@@ -291,5 +293,48 @@ def test_lines_of_a_session_begin_with_the_stations_own_snippets(tmp_path: Path)
         await until(pilot, lambda: line._suggestion == "console modem reset", "completed")
         await pilot.press("right", "enter")
         await until(pilot, lambda: ("tell", {"op": "console", "line": "modem reset"}) in stand.calls, "told")
+
+    play(tmp_path, script)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("81E2910010BF330D5A0A9810", "DeleteProfile"),
+        ("80e2 9100 06 bf34 0482020204", "eUICCMemoryReset"),
+        ("80E2910006BF640482020204", "eUICCMemoryReset"),
+        ("80E400000E", "DELETE"),
+        ("00FE0000", "TERMINATE CARD USAGE"),
+        ("80E2910006BF3E035C015A", ""),
+        ("80CA9F7F00", ""),
+        ("80E2", ""),
+        ("no hexadecimal", ""),
+    ],
+)
+def test_what_an_apdu_does_that_a_card_cannot_undo(line: str, what: str) -> None:
+    assert destroys(line).startswith(what) and bool(destroys(line)) == bool(what)
+
+
+def test_an_apdu_that_deletes_needs_the_stations_name_unless_it_is_expendable(tmp_path: Path) -> None:
+    async def script(app: BenchApp, pilot: Pilot[int], stand: Stand) -> None:
+        page = app.show("instruments")
+        assert isinstance(page, InstrumentsPage)
+        page.folder = lambda: tmp_path  # type: ignore[method-assign]
+        told = ("tell", {"op": "apdu", "line": "80E400000E"})
+        await until(pilot, lambda: page.is_mounted and app.screen is page, "the page")
+        await pilot.press("c", *"apdu 80E400000E", "enter")
+        await until(pilot, lambda: told in stand.calls, "an expendable station does what it is told")
+        stand.calls.clear()
+        first, *others = stand.state.stations
+        stand.state = replace(stand.state, stations=(replace(first, expendable=False), *others))
+        await until(pilot, lambda: page.station is not None and not page.station.expendable, "it is somebody's card")
+        await pilot.press("c", *"apdu 80E400000E", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm), "it is asked for")
+        assert "DELETE" in shown(app) and app.screen.query_one("#yes", Button).disabled
+        app.screen.query_one("#typed", Input).focus()
+        await pilot.press(*"sim")
+        assert told not in stand.calls
+        app.screen.query_one("#yes", Button).press()
+        await until(pilot, lambda: told in stand.calls, "its name was typed")
 
     play(tmp_path, script)

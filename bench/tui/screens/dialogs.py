@@ -87,7 +87,7 @@ class Confirm(Dialog[bool]):
                 yield Static("interlocks\n" + "\n".join(lines), classes="locks", markup=False)
             if self.typed and not self.refused:
                 yield Static(f"type {self.typed} to go on:", markup=False)
-                yield Input(id="typed")
+                yield Input(id="typed", compact=True)
             with Horizontal():
                 yield Button("Cancel", id="cancel")
                 yield Button(self.verb, id="yes", variant="error", disabled=self.refused or bool(self.typed))
@@ -133,7 +133,7 @@ class Ask(Dialog[str]):
             if self.explanation:
                 yield Static(self.look.text(self.explanation), markup=False)
             completed = SuggestFromList(self.known, case_sensitive=False) if self.known else None
-            yield Input(self.value, placeholder=self.placeholder, suggester=completed, id="line")
+            yield Input(self.value, placeholder=self.placeholder, suggester=completed, id="line", compact=True)
             yield Static("enter: take it   escape: leave it as it was", classes="faint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -212,7 +212,7 @@ class Lines(Dialog[None]):
         """Build the dialog."""
         with Vertical(id="dialog", classes="tall"):
             yield Static(self.heading, classes="heading", markup=False)
-            yield LineLog(id="lines")
+            yield LineLog(id="lines", fold=True)
             yield Static("escape closes", classes="faint", markup=False)
 
     def on_mount(self) -> None:

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 
 from bench.client.overview import Overview, notes
 from bench.tui.screens.dialogs import Lines
+from bench.tui.screens.stations import local
 from bench.tui.themes import Look
 
 
@@ -29,7 +30,7 @@ def lines(overview: Overview, look: Look) -> list[tuple[str, Style]]:
     made = [("runs now", head)]
     live = [run for run in overview.runs if run.state == "running"]
     for run in live:
-        made.append((f"  {look.said('running')}  {run.station}  {run.recipe}  since {run.started[:19]}Z", plain))
+        made.append((f"  {look.said('running')}  {run.station}  {run.recipe}  since {local(run.started)}", plain))
     if not live:
         made.append(("  none", plain))
     made += [("", plain), ("outputs that are on, or not known", head)]
@@ -48,7 +49,7 @@ def lines(overview: Overview, look: Look) -> list[tuple[str, Style]]:
     for station in overview.stations:
         last = station.last
         if last is not None:
-            text = f"  {station.name:<12} {look.said(last.state)}  {last.recipe}  {last.started[:19]}Z"
+            text = f"  {station.name:<12} {look.said(last.state)}  {last.recipe}  {local(last.started)}"
             made.append((text, look.style(last.state)))
         if station.reserved:
             made.append((f"  {station.name:<12} reserved for {station.reserved}", plain))

@@ -240,20 +240,22 @@ class InstrumentsPage(Page):
         self.app.push_screen(Ask(f"Line for {station}", f"{explained}\nright arrow completes", known=known), typed)
 
     def _line(self, folder: Path, station: str, text: str) -> None:
-        """Have a line carried out; one that switches a transmitter on is asked for first."""
+        """Have a line carried out; what transmits is asked for first, what the card cannot undo needs a typed name."""
         request, shown = {"op": self.kind, "line": text}, f"{self.kind} {text}"
         state = self.overview.station(station)
-        if self.kind != "network" or state is None or not radiates(text):
+        lost = destroys(text) if self.kind == "apdu" and state is not None and not state.expendable else ""
+        if state is None or not (lost or (self.kind == "network" and radiates(text))):
             self._tell(folder, station, request, shown)
             return
-        facts = [f"station {station} ({state.kind})   owner {state.held_by}", f"network {text}: it transmits"]
+        facts = [f"station {station} ({state.kind})   owner {state.held_by}", f"{shown}: {lost or 'it transmits'}"]
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._tell(folder, station, request, shown)
 
-        question = Confirm("Switch the cell on?", facts, "Switch on", interlocks=self._locks(state, folder))
-        self.app.push_screen(question, answered)
+        title, verb = ("Send what cannot be undone?", "Send") if lost else ("Switch the cell on?", "Switch on")
+        locks = self._locks(state, folder)
+        self.app.push_screen(Confirm(title, facts, verb, interlocks=locks, typed=station if lost else ""), answered)
 
     def _locks(self, station: StationState, folder: Path | None) -> list[Interlock]:
         return [
@@ -364,3 +366,31 @@ def radiates(line: str) -> bool:
     except BenchError:
         return False  # the session says what is wrong with it
     return call is not None and call.radiates
+
+
+_STORE_DATA = 0xE2
+_FUNCTIONS = {
+    "BF33": "DeleteProfile (SGP.22 section 5.7.18)",
+    "BF34": "eUICCMemoryReset (SGP.22 section 5.7.19)",
+    "BF64": "eUICCMemoryReset (SGP.32 section 5.9.5)",
+}
+"""Tags of ES10 commands after which a profile is gone."""
+_COMMANDS = {
+    0xE4: "DELETE (GlobalPlatform, ETSI TS 102 222)",
+    0xE6: "TERMINATE DF (ETSI TS 102 222 section 6.7)",
+    0xE8: "TERMINATE EF (ETSI TS 102 222 section 6.8)",
+    0xFE: "TERMINATE CARD USAGE (ETSI TS 102 222 section 6.9)",
+}
+
+
+def destroys(line: str) -> str:
+    """Return what an APDU would do that the card cannot undo; empty when it is none, or nothing to fear."""
+    try:
+        command = bytes.fromhex(line)
+    except ValueError:
+        return ""  # the session says what is wrong with it
+    if len(command) < 4:
+        return ""
+    if command[1] == _STORE_DATA:
+        return _FUNCTIONS.get(command[5:7].hex().upper(), "")
+    return _COMMANDS.get(command[1], "")

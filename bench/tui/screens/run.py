@@ -66,11 +66,11 @@ class RunPage(RunLanes, Stopping, Page):
         with Horizontal(id="run"):
             with Vertical(id="left", classes="part-steps"):
                 yield StepList(id="steps", classes="pane")
-                yield LineLog(id="findings", classes="pane")
+                yield LineLog(id="findings", classes="pane", fold=True)
             with Vertical(id="middle", classes="part-lanes"):
                 yield PacketView(id="lanes", classes="pane")
             with Vertical(id="right"):
-                yield LineLog(id="decode", classes="pane part-decode", cursor=True)
+                yield LineLog(id="decode", classes="pane part-decode", cursor=True, fold=True)
                 with Vertical(id="plots", classes="pane part-plots"):
                     yield Plot("supply", "V", id="volts", colour="ok")
                     yield Plot("current", "A", id="amps", colour="warning")

@@ -43,7 +43,7 @@ class StationPage(Stopping, Page):
             with Vertical(id="station-power", classes="pane"):
                 yield Plot("supply", "V", id="volts", colour="ok")
                 yield Plot("current", "A", id="amps", colour="warning")
-            yield LineLog(id="facts", classes="pane")
+            yield LineLog(id="facts", classes="pane", fold=True)
         with Horizontal(id="station-below"):
             yield StepList(id="station-steps", classes="pane wide-only", cursor=False)
             yield PacketView(id="live", classes="pane")
@@ -125,7 +125,8 @@ class StationPage(Stopping, Page):
             known = dict(self.feed.manifest.get("identities") or {}) | self.feed.view.identities
             if known:
                 lines.append(("who they said they are", head))
-                lines += [(f"{name:<12} {value}", plain) for name, value in known.items()]
+                wide = max(len(name) for name in known)
+                lines += [(f"{name:<{wide}} {value}", plain) for name, value in known.items()]
         found = notes(self.overview.home, on=station.name, limit=5)
         if found:
             lines.append(("notes", head))

@@ -20,11 +20,11 @@ from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.row_list import Cell, Column, Row, RowList
 
 COLUMNS = (
-    Column("station", 12),
-    Column("kind", 5),
-    Column("output", 16),
-    Column("held by", 10, 1),
-    Column("run / last run", 24, 2),
+    Column("station", 10, 1),
+    Column("kind", 4),
+    Column("output", 13),
+    Column("held by", 8, 2),
+    Column("run / last run", 14, 4),
     Column("result", 15),
     Column("ago", 7, right=True, optional=100),
 )
@@ -41,7 +41,7 @@ class StationsPage(Stopping, Page):
         """Build the page."""
         yield RowList(COLUMNS, id="stations", classes="pane")
         with Horizontal(id="below"):
-            yield LineLog(id="now", classes="pane")
+            yield LineLog(id="now", classes="pane", fold=True)
             yield LineLog(id="activity", classes="pane wide-only")
 
     def filled(self) -> None:
@@ -109,7 +109,7 @@ class StationsPage(Stopping, Page):
         self.set_title(log, "Latest runs")
         lines = []
         for run in self.overview.runs[:30]:
-            text = f"{local(run.started)}  {run.station:<10} {look.said(run.state):<15} {run.recipe}"
+            text = f"{lately(run.started)} {run.station:<10} {look.said(run.state):<14} {run.recipe}"
             lines.append((look.text(text), look.style(run.state)))
         log.show(lines or [("no run yet", look.style("pending"))])
 
@@ -177,3 +177,9 @@ def local(wall: str) -> str:
     """Return ISO 8601 UTC as local day and time."""
     ns = wall_ns(wall)
     return time.strftime("%m-%d %H:%M:%S", time.localtime(ns // 1_000_000_000)) if ns else wall[:14]
+
+
+def lately(wall: str) -> str:
+    """Return ISO 8601 UTC as local time when it was today, else as local day."""
+    moment = time.localtime(wall_ns(wall) // 1_000_000_000)
+    return time.strftime("%H:%M" if moment[:3] == time.localtime()[:3] else "%m-%d", moment)

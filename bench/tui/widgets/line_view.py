@@ -238,9 +238,12 @@ class LineView(ScrollView, can_focus=True):
             self._base, self.background_colors, styles.border, width, self.scrollable_content_region.width,
             self.has_focus, _CURSOR, getattr(self.app, "look", None),
         )  # fmt: skip
-        if around != self._around or len(self._strips) > _STRIPS:
+        if around != self._around:
             self._around = around
             self._strips.clear()
+        elif len(self._strips) > _SCREENS * self.size.height:
+            seen = set(self._drawn.values())  # a strip keeps all that was ever cut from it
+            self._strips = {made: strip for made, strip in self._strips.items() if made in seen}
         first = styles.gutter.top + self.HEAD
         last, top, count = first + self.scrollable_content_region.height - self.HEAD, self.scroll_offset.y, self.count()
         found: dict[int, Strip] = {}
@@ -281,8 +284,8 @@ class LineView(ScrollView, can_focus=True):
 
 
 _NOTHING: tuple[Hashable, bool] = (), False
-_STRIPS = 400
-"""Lines that are kept as they were drawn."""
+_SCREENS = 2
+"""So many times the visible lines are kept as they were drawn."""
 _CURSOR = Style(bgcolor="#303840")
 _CURSOR_FOCUSED = Style(bgcolor="#24506E", bold=True)
 _CURSORS_LIGHT = Style(bgcolor="#D0D8DE"), Style(bgcolor="#B4D2E7", bold=True)
