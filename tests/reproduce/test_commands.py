@@ -216,7 +216,7 @@ def test_minimised_and_kept_as_a_test(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("BENCH_HOME", str(folder / "home"))
     monkeypatch.delenv("BENCH_CONFIG", raising=False)
     monkeypatch.setattr("bench.client.playing.RunPlayer", OnceEach)
-    arguments = ("minimise", str(folder / "case.toml"), "--out", str(folder / "left"), "--json")
+    arguments = ("minimise", str(folder / "case.toml"), "--no-sizes", "--out", str(folder / "left"), "--json")
     done = CliRunner().invoke(bench_command, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     small = json.loads(done.output)
