@@ -191,6 +191,9 @@ def test_what_is_left_is_named_and_whether_it_is_sure(invoked: Callable[..., str
     assert small["sure"]
     assert small["smallest_rate"]["hits"] == small["smallest_rate"]["runs"] == 4
     told = invoked("minimise", "case.toml")
+    assert "It fails with rejects (a cell rejects (cause 17) at the start) alone, in 4 of 4" in told
+    assert "simpler: rejects: at the start, step register does not matter" in told
+    told = invoked("minimise", "case.toml", "--no-sizes")
     assert "It fails with rejects (a cell rejects (cause 17) at step register) alone, in 4 of 4" in told
     Path("gone.toml").write_text(SCENARIO.replace('name = "rejects"', 'name = "another"'))
     assert "The failure did not come back: 0 of " in invoked("minimise", "gone.toml", code=1)
