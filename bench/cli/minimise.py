@@ -16,7 +16,11 @@ from bench.cli.output import print_json
 @click.argument("scenario")
 @click.option("--runs", default=200, show_default=True, type=click.IntRange(5, 100_000), help="Runs at most.")
 @click.option("--station", default="", help="Another station than the scenario's.")
-@click.option("--sizes/--no-sizes", default=True, help="Make sizes of the conditions that are left smaller, too.")
+@click.option(
+    "--sizes/--no-sizes",
+    default=True,
+    help="Make sizes and moments of what is left simpler, too.",
+)
 @click.option(
     "--out", type=click.Path(file_okay=False), help="Write scenario, regression recipe and pytest file there."
 )
@@ -53,7 +57,7 @@ def minimise(
     else:
         click.echo(found.sentence)
         for text in found.smaller:
-            click.echo(f"  smaller: {text}")
+            click.echo(f"  simpler: {text}")
         click.echo(f"  {found.runs} runs, {found.configurations} sets of conditions")
         for file in files:
             click.echo(f"  {file}")

@@ -1,4 +1,6 @@
-"""The few conditions that matter: delta debugging over conditions and sizes, also of failures that come sometimes.
+"""The few conditions that matter: delta debugging over conditions, sizes and moments.
+
+Failures that come only sometimes are minimised too.
 
 ddmin (Zeller and Hildebrandt 2002: subsets, then complements). Whether a set of conditions fails is a question with a
 sequential test behind it: as many runs as it takes and no more. picire has the same algorithm, but two outcomes only,
@@ -12,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from bench.reproduce.conditions import Condition
+from bench.reproduce.conditions import START, Condition, Moment
 from bench.reproduce.course import Course
 from bench.reproduce.errors import ReproduceError
 from bench.reproduce.play import BENCH_FAULTS, SEED, Played, Player, play_once
@@ -48,7 +50,7 @@ class Minimised:
     runs: int = 0
     configurations: int = 0
     smaller: list[str] = field(default_factory=list)
-    """Sizes that were made smaller, in words."""
+    """Sizes that were made smaller and moments that were made simpler, in words."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -161,7 +163,11 @@ class Minimiser:
             found.others = self._others(names, chosen)
             found.smallest = self._measured(found.scenario)
             if self._sizes:
+                unsure = [*self.unsure]
                 found.scenario, found.smaller = self._smaller(found.scenario)
+                found.scenario, simpler = self._simpler(found.scenario)
+                found.smaller += simpler
+                self.unsure = unsure  # an open question about a size or a moment leaves it as it was
         except BudgetSpent:
             self.unsure.append(f"{self._most} runs are spent: more may be left out (--runs)")
             found.scenario = self._scenario.only(self._smallest_failing or chosen)
@@ -292,11 +298,36 @@ class Minimiser:
             scenario, value = attempt, half
         return scenario, value
 
+    # --- moments --------------------------------------------------------------------------------------------------
+
+    def _simpler(self, scenario: Scenario) -> tuple[Scenario, list[str]]:
+        """Let conditions begin at the start, or with their step, where it fails so too; return what became of them."""
+        said: list[str] = []
+        for index, item in enumerate(scenario.conditions):
+            for at in dict.fromkeys((START, Moment(step=item.at.step))):
+                if at == item.at:
+                    break
+                attempt = _put(scenario, index, replace(item, at=at))
+                try:
+                    fails = self._asks(attempt, f"{item.name} at {at.text}")
+                except BudgetSpent:
+                    return scenario, said
+                if fails:
+                    said.append(f"{item.name}: at {at.text}, {item.at.text} does not matter")
+                    scenario = attempt
+                    break
+        return scenario, said
+
+
+def _put(scenario: Scenario, index: int, condition: Condition) -> Scenario:
+    conditions = list(scenario.conditions)
+    conditions[index] = condition
+    return scenario.with_conditions(conditions)
+
 
 def _with(scenario: Scenario, index: int, name: str, value: float) -> Scenario:
-    conditions: list[Condition] = list(scenario.conditions)
-    conditions[index] = replace(conditions[index], figures={**conditions[index].figures, name: value})
-    return scenario.with_conditions(conditions)
+    item = scenario.conditions[index]
+    return _put(scenario, index, replace(item, figures={**item.figures, name: value}))
 
 
 def minimise(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.reproduce import regression
+from bench.reproduce.conditions import START, Moment
 from bench.reproduce.errors import ReproduceError
 from bench.reproduce.minimise import ddmin, minimise
 from bench.reproduce.play import reproduce
@@ -102,6 +105,35 @@ def test_sizes_are_halved_as_long_as_it_fails() -> None:
     found = minimise(twenty(3), Sized(lambda chosen: True))
     assert found.scenario.conditions[0].figures["seconds"] == 2.0
     assert found.smaller == ["c1: seconds 8 to 2"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "left", "said"),
+    [
+        (lambda at: True, START, ["c0: at the start, APDU 8 of step switch does not matter"]),
+        (
+            lambda at: at.step == "switch",
+            Moment("switch"),
+            ["c0: at step switch, APDU 8 of step switch does not matter"],
+        ),
+        (lambda at: at.apdu == 8, Moment("switch", apdu=8), []),
+    ],
+)
+def test_moments_are_made_simpler_as_long_as_it_fails(
+    needs: Callable[[Moment], bool], left: Moment, said: list[str]
+) -> None:
+    class Timed(Fake):
+        def play(self, scenario: Scenario, seed: int):  # type: ignore[no-untyped-def]
+            moments = [item.at for item in scenario.conditions if item.name == "c0"]
+            self.fails = lambda chosen: bool(moments) and needs(moments[0])
+            return super().play(scenario, seed)
+
+    given_ = twenty(3)
+    first = replace(given_.conditions[0], do="nat-forget", figures={}, at=Moment("switch", apdu=8))
+    found = minimise(given_.with_conditions([first, *given_.conditions[1:]]), Timed(lambda chosen: True))
+    assert [(item.name, item.at) for item in found.scenario.conditions] == [("c0", left)]
+    assert found.smaller == said
+    assert not found.unsure
 
 
 @given(st.sets(st.integers(0, 15), min_size=1, max_size=5), st.integers(0, 99))
