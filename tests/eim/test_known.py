@@ -197,3 +197,21 @@ def test_counters_of_a_store_from_before_they_stood_apart(tmp_path: Path) -> Non
     assert found is not None and (found.counter, found.confirmed, found.last_seq) == (42, 40, 7)
     assert [row.counter for row in store.euiccs()] == [42]
     store.close()
+
+
+def test_a_change_names_only_the_columns_that_change(tmp_path: Path) -> None:
+    """Naming one of an index, or of its condition, writes that index: a third of a package's cost."""
+    store = Store.open(tmp_path / "eim.sqlite")
+    store.add_euicc(EID)
+    number = store.add_order(EID, "list", {}).id
+    statements: list[str] = []
+    store.db.set_trace_callback(statements.append)
+    store.update_order(number, state="sent", inquiry=None, error={}, hand_outs=1)
+    (update,) = [item for item in statements if item.startswith("UPDATE")]
+    assert "state" in update and "hand_outs" in update
+    assert not any(name in update for name in ("final", "inquiry", "error", "result"))
+    assert store.update_order(number, result={"flag": 1}).result["flag"] is not True
+    assert store.update_order(number, result={"flag": True}).result["flag"] is True
+    store.forget()
+    assert store.order(number).result["flag"] is True
+    store.close()
