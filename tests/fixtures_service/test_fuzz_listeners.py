@@ -23,7 +23,7 @@ def test_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two runs with one file of figures: the second goes on where the first ended."""
     state = tmp_path / "figures.json"
     for run in (1, 2):
-        code = fuzz_listeners.main(["--seconds", "2", "--longest", "12", "--hang", "30", "--state", str(state)])
+        code = fuzz_listeners.main(["--seconds", "1", "--longest", "12", "--hang", "30", "--state", str(state)])
         figures = json.loads(capsys.readouterr().out)
         assert (code, figures["findings"]) == (0, []), figures["findings"]
         assert figures["runs"] == run

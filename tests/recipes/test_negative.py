@@ -53,7 +53,7 @@ def test_with_the_card_at_a_switch_and_brainpool(recipe: str, rows: str, tmp_pat
 def test_each_row_fails_where_its_reaction_does_not_come(recipe: str, tmp_path: Path) -> None:
     """The servers say that they misbehave and do not: every package is carried out, every download installs."""
     rows = [row.name for row in TABLES[recipe]]
-    some = ",".join(rows[::3])
+    some = ",".join(rows[::5])
     (tmp_path / "bench").mkdir()
     bench = Bench(tmp_path / "bench")
     path = install(tmp_path / "site")

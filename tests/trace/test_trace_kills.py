@@ -12,7 +12,7 @@ CAMPAIGN = Path(__file__).parents[1] / "campaigns" / "trace_kills.py"
 
 def test_kill_minus_nine_loses_no_packet_of_a_finished_exchange() -> None:
     done = subprocess.run(
-        [sys.executable, str(CAMPAIGN), "--count", "6", "--tshark-every", "3"],
+        [sys.executable, str(CAMPAIGN), "--count", "3", "--tshark-every", "3"],
         capture_output=True, text=True, timeout=115, check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr
