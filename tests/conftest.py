@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +31,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="sweeps over every place (a power cut at each APDU of a flow) go to all of them, not to each fourth",
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _locks() -> Iterator[None]:
+    """Lock files are never removed (two would hold one lock); those of the tests' many benches are not the host's."""
+    if "BENCH_LOCKS" in os.environ:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="bench-locks-")
+    os.environ["BENCH_LOCKS"] = folder
+    yield
+    os.environ.pop("BENCH_LOCKS", None)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(name="sweep")

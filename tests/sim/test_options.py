@@ -39,6 +39,10 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
 CHECKED: list[tuple[dict[str, Any], str, str]] = [
     ({"refrsh": "full"}, "no option 'refrsh'", "refresh"),
     ({"refresh": "wird"}, "--refresh: invalid choice: 'wird'", "--help"),
+    ({"capacitance": -1}, "--capacitance: '-1' is no number from 1e-09 to 1 F", "--help"),
+    ({"lead_resistance": "nan"}, "--lead-resistance: 'nan' is no number from 0 to 100 ohm", "--help"),
+    ({"poll_interval": 0}, "--poll-interval: '0' is no number from 1 to 604800 s", "--help"),
+    ({"power_port": 65536}, "--power-port: '65536' is no number from 0 to 65535", "--help"),
     ({"faults": [{"do": "card-status", "sw": "zz"}]}, "sw = 'zz' is not hexadecimal", "6F00"),
     ({"faults": [{"do": "cell-off"}, {"do": "cell-off", "cell": 3}]}, "there is no cell 3", "1 to 2"),
     ({"faults": [{"do": "cell-off", "cell": 2}], "network_cells": 1}, "there is no cell 2", "1 to 1"),
