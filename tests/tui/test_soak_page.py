@@ -12,6 +12,7 @@ from stand import Stand, play, play_real, shown, until
 from textual.pilot import Pilot
 from textual.widgets import Button
 
+from bench import client
 from bench.client import soak as soaks
 from bench.client.soak_watch import SoakWatch
 from bench.report.statistics import clopper_pearson
@@ -173,13 +174,14 @@ def test_a_real_soak_started_from_its_page_seen_and_ended(home: Path, monkeypatc
         await until(pilot, lambda: any(soak.cycles for soak in page.soaks), "a cycle is counted", 120)
         folder = page.soaks[0].folder
         assert "1/1 " in shown(app) or "2/2 " in shown(app) or page.soaks[0].counted
-        await pilot.press("x", "down", "down", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Confirm), "the question")
         pressed = time.monotonic()
-        await pilot.press("tab", "enter")
+        await pilot.press("f12")  # of one run alone the next cycle would switch it on again
+        await until(pilot, lambda: f"sim off, verified, soak {folder.name} ended" in app.status, app.status, 60)
+        begun = len(client.runs(app.overview.runs_folder))
         await until(pilot, lambda: not liveness.alive(folder), "it ends", 60)
         assert time.monotonic() - pressed < 30
         await until(pilot, lambda: page.soaks[0].state != "running", "and is shown so", 60)
         assert page.soaks[0].state == "aborted", page.soaks[0]
+        assert len(client.runs(app.overview.runs_folder)) == begun, "nothing has begun since"
 
     play_real(script)

@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.tui.keys import INSTRUMENTS
 from bench.tui.screens.dialogs import Ask, Confirm, Interlock
 from bench.tui.screens.page import Page, bindings
+from bench.tui.starting import Starting
 from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.row_list import Cell, Column, Row, RowList
 
@@ -158,17 +159,21 @@ class InstrumentsPage(Page):
             self._end(folder)
         elif station is not None and station.owner is None:
             self.bench.say(f"a session on {station.name} begins ...")
-            self._begin(station.name, station.simulated)
+            self._begin(station.name, station.simulated, self.bench.starts(station.name))
         else:
             self.bench.say(self._refused(station))
 
-    @work(thread=True, exclusive=True, group="session", exit_on_error=False)
-    def _begin(self, station: str, simulated: bool) -> None:
-        folder, trouble = self.bench.control.begin_session(station, clock="real" if simulated else "")
+    @work(thread=True, group="session", exit_on_error=False)
+    def _begin(self, station: str, simulated: bool, starting: Starting) -> None:
+        folder, trouble = None, "the session could not be started"
+        try:
+            clock = "real" if simulated else ""
+            folder, trouble = self.bench.control.begin_session(station, starting.withdrawn, clock=clock)
+        finally:
+            self.bench.has_started(starting, folder)
         if folder is None:
             self.app.call_from_thread(self._tell_line, station, trouble, "fail")
             return
-        self.app.call_from_thread(self.bench.started.__setitem__, folder, station)
         until = time.monotonic() + 60.0
         while time.monotonic() < until:
             try:
