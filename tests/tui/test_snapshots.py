@@ -69,7 +69,7 @@ def test_every_page_and_dialog_looks_as_it_did(
             app.say(beginning)
             await go(app, pilot, place)
             await settled(app, pilot, place)
-            svg, deadline = "", time.monotonic() + (1 if write else 20)
+            svg, deadline = "nothing yet", time.monotonic() + (1 if write else 20)
             while svg != wanted and time.monotonic() < deadline:
                 await pilot.pause()
                 found = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(title="esim-bench"))

@@ -184,9 +184,10 @@ class InstrumentsPage(Page):
                     return
                 time.sleep(0.1)
                 continue
-            text = f"session {folder.name} is ready, output {'on' if answer.get('on') else 'off'}"
-            self.app.call_from_thread(self._tell_line, station, text, "ok")
-            self.app.call_from_thread(self.bench.say, "c types a line; o switches the output on, 0 off")
+            output = f", output {'on' if answer['on'] else 'off'}" if "on" in answer else ""
+            switches = "; o switches the output on, 0 off" if output else ""
+            self.app.call_from_thread(self._tell_line, station, f"session {folder.name} is ready{output}", "ok")
+            self.app.call_from_thread(self.bench.say, f"c types a line{switches}")
             break
         self.app.call_from_thread(self.bench.refresh_overview)
 

@@ -180,7 +180,7 @@ class SoakPage(Page):
             "SIM" if soak.simulated else "REAL",
             (look.said(state, word), look.style(state)),
             done,
-            self._share(soak.counted - soak.failures, soak.counted, passed_of(soak)),
+            self._share(soak.trials - soak.events, soak.trials, passed_of(soak)),
             took or look.glyph("none"),
         ]
 
@@ -242,8 +242,9 @@ class SoakPage(Page):
         interval = passed_of(soak)
         if interval is not None:
             events = f"{soak.events} event{'' if soak.events == 1 else 's'}"
-            text = f"{soak.failures} of {soak.counted} failed in {events}"
-            lines.append((f"{text}: {per_cent(interval)} pass", plain))
+            lines.append((f"{soak.failures} of {soak.counted} cycles failed in {events}", plain))
+            text = f"{soak.trials - soak.events} of {soak.trials} independent trials pass"
+            lines.append((f"{text}: {per_cent(interval)}", plain))
         if soak.state == "running" and left(soak):
             until = f", at the latest {local(soak.until)}" if soak.until else ""
             lines.append((f"about {left(soak)} to go{until}", plain))
