@@ -264,7 +264,8 @@ class SoakPage(Page):
             bounds = per_cent(Interval(rate["lower"], rate["upper"]))
             state = "fail" if rate["failures"] else ""
             name = f"{rate['by']} {rate['value']}"
-            lines.append((f"{name:<32} {rate['failures']}/{rate['cycles']}  {bounds}", look.style(state)))
+            told = f"{rate['failures']} of {rate['cycles']} in {rate['events']} events  {bounds}"
+            lines.append((f"{name:<32} {told}", look.style(state)))
         times = [item for item in found.get("times") or () if item["phase"] == "cycle"]
         if times:
             lines.append(("station time of passed cycles", head))
