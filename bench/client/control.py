@@ -56,6 +56,8 @@ class SafeReport:
     """One mapping an action: ``name``, ``verified``, ``reading``, ``message``."""
     message: str = ""
     """What else there is to say: who was interrupted, why it is NOT DEAD."""
+    soak: str = ""
+    """The soak that was ended for it."""
 
 
 def status(folder: Path) -> RunStatus | None:
@@ -95,8 +97,9 @@ def safe(
 
     A held station: its supervisor is asked; after 0.5 s without an answer supervisor and runner are killed and the
     plan in the run folder is carried out from here, recorded there with who did it. A free real station: the plan of
-    its configuration is carried out. Never raises for what an instrument does: the report says it. Raises
-    ConfigurationError for an unknown station.
+    its configuration is carried out. A soak that works on one of them is ended at once, as it would switch on again
+    for its next cycle; ``bench soak --resume`` goes on with it. Never raises for what an instrument does: the report
+    says it. Raises ConfigurationError for an unknown station.
     """
     from bench.station import config as configuration
 
@@ -109,8 +112,9 @@ def safe(
         by_station.setdefault(_station_of(folder), []).append(folder)
     if stations is None:  # also what a bench.toml that is no longer there had named
         names = list(dict.fromkeys([*names, *by_station]))
+    soaks = _end_soaks(found.runs, set(names))
     live = {_station_of(folder): folder for folder in _live(found.runs)}
-    reports = []
+    reports: list[SafeReport] = []
     for name in names:
         dead = [folder for folder in by_station.get(name, ()) if folder != live.get(name)]
         if name in live:
@@ -119,6 +123,8 @@ def safe(
             reports += [_safe_dead(folder, name) for folder in dead]
         if name not in live and not dead and stations is not None:
             reports.append(_safe_free(found, name))
+    if soaks:
+        reports = _after_soaks(soaks, reports, found.runs)
     return reports
 
 
@@ -130,6 +136,41 @@ def stale(runs: Path) -> list[Path]:
 def make_stale_safe(runs: Path, stations: Sequence[str]) -> list[SafeReport]:
     """Carry out the plans that dead supervisors left for these stations. Never raises for what an instrument does."""
     return [_safe_dead(folder, _station_of(folder)) for folder in unsafe.stale(runs) if _station_of(folder) in stations]
+
+
+def _end_soaks(runs: Path, names: set[str]) -> dict[Path, tuple[str, ...]]:
+    """Tell every soak that works on one of these stations to be safe at once; return them with their stations."""
+    from bench.client import soak, soak_watch
+
+    found = {folder: on for folder, on in soak_watch.working(runs).items() if names & set(on)}
+    for folder in found:
+        with contextlib.suppress(OSError):
+            soak.stop(folder, "at-once")
+    return found
+
+
+def _after_soaks(soaks: Mapping[Path, Sequence[str]], reports: list[SafeReport], runs: Path) -> list[SafeReport]:
+    """Wait until the soaks have ended, make safe what they had begun in that moment, and say so in the reports."""
+    from bench.client import soak_watch
+
+    until = time.monotonic() + _SAFE_WITHIN
+    while not all(map(soak_watch.has_ended, soaks)) and time.monotonic() < until:
+        select.select([], [], [], 0.02)
+    late = {_station_of(folder): folder for folder in _live(runs)}
+    of_station = {name: folder for folder, on in soaks.items() for name in on}
+    told = []
+    for before in reports:
+        report = _safe_live(late[before.station], before.station) if before.station in late else before
+        soak = of_station.get(report.station)
+        if soak is None:
+            told.append(report)
+        elif soak_watch.has_ended(soak):
+            message = f"soak {soak.name} was ended (bench soak --resume {soak.name}). {report.message}"
+            told.append(replace(report, message=message.strip(), soak=soak.name))
+        else:
+            message = f"NOT DEAD: soak {soak.name} does not end and will switch it on again. {report.message}"
+            told.append(replace(report, safe=False, message=message.strip()))
+    return told
 
 
 # --- one station -----------------------------------------------------------------------------------------------------

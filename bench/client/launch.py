@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -59,6 +59,8 @@ class StartOptions:
     """Nothing is switched, neither by the recipe nor at the end; for ``listen`` alone."""
     trace_part: int = 0
     """Bytes after which the trace goes on in another file; 0: ``bench.trace.writer.PART_SIZE``."""
+    withdrawn: Callable[[], bool] | None = None
+    """Asked last before the station is taken: True when the person has called it off meanwhile (BenchError)."""
 
 
 class RunHandle:
@@ -150,10 +152,13 @@ def start(
             ) from error
         theirs.close()
         try:
-            order, needs = _order(recipe, station, parameters, options or StartOptions())
+            options = options or StartOptions()
+            order, needs = _order(recipe, station, parameters, options)
             _refuse_reserved(order)
             if not order.passive:
                 _make_stale_safe(order)
+            if options.withdrawn is not None and options.withdrawn():
+                raise BenchError("it was called off before it began", where=station, hint="nothing was switched")
             answer = _hand_over(front, {**order.data(), "needs": needs})
         except BaseException:
             front.close()

@@ -36,9 +36,10 @@ _WAIT: Final = 30.0
 
 
 def _opened(station: StationConfig) -> list[str]:
+    """Return what a session opens; a card that only the device itself reaches (its own IPA) is none of it."""
     known = parts_known(station)
     needs = [need for need in _OPENED if known[need]]
-    return [*needs, "card"] if known["card"] and known["modem"] else needs
+    return [*needs, "card"] if known["card"] and (known["modem"] or known["reader"]) else needs
 
 
 _Function = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -222,6 +223,8 @@ class _Desk:
         return {"lines": [f"{float(request['value']):g} A is the limit"]}
 
     async def _reading(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not self.station.has("power"):
+            return {}
         power = self.station.power
         reading = await power.measure()
         return {"on": await power.output(), "volts": reading.voltage, "amps": reading.current}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,8 @@ from bench.soak.cycles import PLAN_FILE
 
 _PORTION: Final = 1 << 22
 """Bytes of a book that are read at once."""
+_LAST: Final = 1 << 16
+"""Bytes of its end in which its last record is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,30 @@ class _Followed:
             self._end = {}
         elif kind == "cycle":
             self._run = str(data.get("run", "")) or self._run
+
+
+def working(runs: Path, *, mine: bool = False) -> dict[Path, tuple[str, ...]]:
+    """Return the soaks that are worked on now with their stations; ``mine``: only this user's."""
+    found = {}
+    for folder in books.folders(runs):
+        with contextlib.suppress(OSError):
+            if liveness.alive(folder) and (not mine or (folder / liveness.LOCK).stat().st_uid == os.geteuid()):
+                stations = places.read_json(folder / books.SOAK).get("stations")
+                found[folder] = tuple(map(str, stations)) if isinstance(stations, list) else ()
+    return found
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether nobody begins a cycle any more: its owner is gone, or has written the end and makes the report."""
+    if not liveness.alive(folder):
+        return True
+    with contextlib.suppress(OSError):
+        with (folder / books.BOOK).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST))
+            lines = file.read().splitlines()
+        with contextlib.suppress(ValueError, IndexError, TypeError):
+            return bool(json.loads(lines[-1]).get("type") == "soak-end")
+    return False
 
 
 def findings(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,6 +23,7 @@ from bench.client.overview import Overview
 from bench.tui import keys, settings
 from bench.tui.control import ClientControl, Control, Wish
 from bench.tui.keys import KEYS
+from bench.tui.starting import Starting
 from bench.tui.themes import BENCH_GREY, THEMES, Look, theme_of
 from bench.tui.tour import Tour
 from bench.tui.widgets.line_view import use_cursors
@@ -86,6 +88,8 @@ class BenchApp(App[int]):
         self.status = ""
         self.started: dict[Path, str] = {}
         """Runs begun from this screen, and their stations."""
+        self.starting: list[Starting] = []
+        """Begun by a key of this screen, and not yet a run that could be made safe."""
         self.safe_told: str = ""
         self._safe_at = -60.0
         self._first_page = first_page
@@ -292,25 +296,42 @@ class BenchApp(App[int]):
 
         if isinstance(self.screen, KeyCheck):
             self.screen.arrived()
+        starting = tuple(self.starting)
+        for each in starting:
+            each.withdraw()
         if everything:
             self.say("SAFE: every station of this host (bench safe --all) ...")
-            self._make_safe(None)
+            self._make_safe(None, starting)
             return
-        self.say("SAFE: what you hold ... (F12 again within 2 s: every station of this host)")
-        self._make_safe(sorted(set(self.started.values())))
+        begins = f" and what begins on {', '.join(each.station for each in starting)}" if starting else ""
+        self.say(f"SAFE: what you hold{begins} ... (F12 again within 2 s: every station of this host)")
+        self._make_safe(sorted(set(self.started.values())), starting)
 
     @work(thread=True, group="safe", exit_on_error=False)
-    def _make_safe(self, stations: list[str] | None) -> None:
-        if stations is not None:
-            # Asked again: a run that began a moment ago, or in another terminal, is held as well.
-            stations = sorted({*stations, *self.control.overview().mine})
-            if not stations:
-                told = "SAFE: you hold nothing; F12 again within 2 s makes every station of this host safe"
-                self.call_from_thread(self._safe_done, told)
-                return
-        told = self.control.safe(stations)
-        which = "whole host" if stations is None else "what you hold"
-        self.call_from_thread(self._safe_done, told.replace("SAFE:", f"SAFE ({which}):", 1))
+    def _make_safe(self, stations: list[str] | None, starting: tuple[Starting, ...]) -> None:
+        with ThreadPoolExecutor(max(1, len(starting))) as pool:  # what is on does not wait for what begins
+            begun = [pool.submit(self._end_start, each) for each in starting]
+            if stations is not None:
+                # Asked again: a run that began a moment ago, or in another terminal, is held as well.
+                found = {*stations, *self.control.held()} - {each.station for each in starting}
+                stations = sorted(found)
+            told = [self.control.safe(stations)] if stations is None or stations else []
+            told += [future.result() for future in begun]
+        if not told:
+            text = "SAFE: you hold nothing; F12 again within 2 s makes every station of this host safe"
+        else:
+            which = "whole host" if stations is None else "what you hold"
+            text = f"SAFE ({which}): " + "; ".join(part.removeprefix("SAFE: ") for part in told)
+        self.call_from_thread(self._safe_done, text)
+
+    def _end_start(self, starting: Starting) -> str:
+        """Make safe what was begun, as soon as it can be told; return what came of it."""
+        began = starting.began()
+        if began:
+            return self.control.safe([starting.station])
+        if began is None:
+            return f"{starting.station} NOT KNOWN: what begins there does not answer; F12 twice"
+        return f"{starting.station}: withdrawn before anything was switched"
 
     @property
     def safe_lately(self) -> str:
@@ -330,21 +351,41 @@ class BenchApp(App[int]):
             self.say(f"{wish.station} is held by {state.held_by}: {state.live.run_id if state.live else state.owner}")
             return
         self.say(wish.command())
-        self._begin(wish)
+        self._begin(wish, self.starts(wish.station))
 
-    @work(thread=True, exclusive=True, group="start", exit_on_error=False)
-    def _begin(self, wish: Wish) -> None:
-        folder, trouble = self.control.start(wish)
-        if folder is None:
-            self.call_from_thread(self.say, trouble)
-        else:
-            self.call_from_thread(self._begun, folder, wish)
+    def starts(self, station: str) -> Starting:
+        """Note that something begins on a station, in the moment of its key: F12 ends that as well."""
+        starting = Starting(station)
+        self.starting.append(starting)
+        return starting
 
-    def _begun(self, folder: Path, wish: Wish) -> None:
-        self.started[folder] = wish.station
+    def has_started(self, starting: Starting, folder: Path | None, trouble: str = "", *, is_run: bool = True) -> None:
+        """Note what became of a start (called in its thread): its folder, or None and why not."""
+        starting.settle(folder is not None)
+        self.call_from_thread(self._has_started, starting, folder if is_run else None, trouble if not folder else "")
+
+    def _has_started(self, starting: Starting, run: Path | None, trouble: str) -> None:
+        self.starting.remove(starting)
+        if run is not None:
+            self.started[run] = starting.station
+        elif trouble and not starting.withdrawn():
+            self.say(trouble)
+
+    @work(thread=True, group="start", exit_on_error=False)
+    def _begin(self, wish: Wish, starting: Starting) -> None:
+        folder, trouble = None, "the run could not be started"
+        try:
+            folder, trouble = self.control.start(wish, starting.withdrawn)
+        finally:
+            self.has_started(starting, folder, trouble)
+        if folder is not None:
+            self.call_from_thread(self._begun, folder, wish, starting)
+
+    def _begun(self, folder: Path, wish: Wish, starting: Starting) -> None:
         self.choose_station(wish.station)
         self.show_run(folder)
-        self.say(wish.command())
+        if not starting.withdrawn():
+            self.say(wish.command())
         self.refresh_overview()
 
     def show_run(self, folder: Path) -> None:

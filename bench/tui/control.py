@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +69,14 @@ class Control(Protocol):
     def expected(self, wish: Wish) -> list[str]:
         """Return the steps of the last run of this recipe on this kind of station that passed, with their times."""
 
-    def start(self, wish: Wish) -> tuple[Path | None, str]:
-        """Start a run that goes on whatever becomes of the screen; its folder, or None and why not."""
+    def held(self) -> list[str]:
+        """Return the stations that this user holds now: by a run, or by a soak between two of its runs."""
+
+    def start(self, wish: Wish, withdrawn: Callable[[], bool]) -> tuple[Path | None, str]:
+        """Start a run that goes on whatever becomes of the screen; its folder, or None and why not.
+
+        ``withdrawn``: asked last before the station is touched, whether the person wants it no more.
+        """
 
     def follow(self, folder: Path) -> RunFeed:
         """Follow a run folder."""
@@ -84,8 +90,8 @@ class Control(Protocol):
     def safe(self, stations: Sequence[str] | None) -> str:
         """Make stations (every one of the host when None) safe; return one line about what was done."""
 
-    def begin_session(self, station: str, *, clock: str = "") -> tuple[Path | None, str]:
-        """Start a manual session; its run folder, or None and why not."""
+    def begin_session(self, station: str, withdrawn: Callable[[], bool], *, clock: str = "") -> tuple[Path | None, str]:
+        """Start a manual session; its run folder, or None and why not. ``withdrawn``: as for ``start``."""
 
     def tell(self, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
         """Have a session do one thing (``bench.client.session.tell``). Raises BenchError."""
@@ -115,7 +121,8 @@ class ClientControl:
         """Import what starts, follows and makes safe."""
         from importlib import import_module
 
-        for name in ("bench.client.launch", "bench.client.control", "bench.engine.checks", "bench.engine.recipe"):
+        client = ("bench.client.launch", "bench.client.control", "bench.client.soak", "bench.client.soak_watch")
+        for name in (*client, "bench.engine.checks", "bench.engine.recipe"):
             import_module(name)
 
     def recipes(self) -> Sequence[RecipeInfo]:
@@ -165,7 +172,15 @@ class ClientControl:
             return [f"{'  ' * step.depth}{step.name:<34}{step.elapsed or 0.0:8.1f} s" for step in view.steps]
         return []
 
-    def start(self, wish: Wish) -> tuple[Path | None, str]:
+    def held(self) -> list[str]:
+        """Ask locks and soaks."""
+        from bench.client import soak_watch
+
+        found = self.overview()
+        of_soaks = soak_watch.working(found.runs_folder, mine=True).values()
+        return sorted({*found.mine, *(station for stations in of_soaks for station in stations)})
+
+    def start(self, wish: Wish, withdrawn: Callable[[], bool]) -> tuple[Path | None, str]:
         """Start a run that goes on whatever becomes of the screen."""
         from bench import client
 
@@ -177,6 +192,7 @@ class ClientControl:
                 label=wish.label,
                 attended=True,
                 world=dict(wish.world),
+                withdrawn=withdrawn,
             )
             handle = client.start(wish.recipe, wish.station, list(wish.parameters), options)
             handle.detach()
@@ -236,15 +252,17 @@ class ClientControl:
             return "SAFE: nothing is held and nothing was left unsafe"
         return "SAFE: " + "; ".join(
             f"{report.station} {'off, verified' if report.safe else 'NOT DEAD: ' + report.message}"
+            + (f", soak {report.soak} ended" if report.safe and report.soak else "")
             for report in reports
         )
 
-    def begin_session(self, station: str, *, clock: str = "") -> tuple[Path | None, str]:
+    def begin_session(self, station: str, withdrawn: Callable[[], bool], *, clock: str = "") -> tuple[Path | None, str]:
         """Start a manual session that goes on whatever becomes of the screen, until it is stopped."""
         from bench.client import StartOptions, session
 
         try:
-            handle = session.begin(station, StartOptions(config=self.config, clock=clock or None, label="manual"))
+            options = StartOptions(config=self.config, clock=clock or None, label="manual", withdrawn=withdrawn)
+            handle = session.begin(station, options)
             handle.detach()
             threading.Thread(target=handle.wait, name=f"reap {handle.run_id}", daemon=True).start()
         except BenchError as error:

@@ -32,8 +32,8 @@ class Soaks(Protocol):
     def start(self, plan: str, station: str) -> Path:
         """Start a plan on a station; it goes on whatever becomes of the screen. Raises BenchError."""
 
-    def resume(self, folder: Path) -> None:
-        """Go on with a soak. Raises BenchError."""
+    def resume(self, folder: Path) -> Path:
+        """Go on with a soak; return its folder. Raises BenchError."""
 
     def end(self, folder: Path, level: str) -> bool:
         """Ask a soak to end (``bench.client.soak.LEVELS``); False when it has ended already. Raises BenchError."""
@@ -78,11 +78,11 @@ class ClientSoaks:
 
         return self._leave(soak.start(plan, config=self.config, stations=(station,)))
 
-    def resume(self, folder: Path) -> None:
+    def resume(self, folder: Path) -> Path:
         """Do what ``bench soak --resume SOAK --detach`` does."""
         from bench.client import soak
 
-        self._leave(soak.resume(folder))
+        return self._leave(soak.resume(folder))
 
     @staticmethod
     def _leave(handle: SoakHandle) -> Path:

@@ -130,6 +130,10 @@ class Look:
             text = text.translate(_SAME_IN_ASCII).encode("ascii", "replace").decode()
         return text
 
+    def states(self) -> tuple[str, ...]:
+        """Return every state that has a colour."""
+        return tuple(self._colours())
+
     def style(self, state: str) -> Style:
         """Return the style of a state."""
         return _style(self._colours().get(state, ""), state in _BOLD, dim=state in ("pending", "none"))

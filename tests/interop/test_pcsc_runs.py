@@ -6,10 +6,14 @@ import itertools
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench import client
+from bench.client import session
 
 from .foreign import PROGRAM, end, environment
 from .test_pcsc import need_pcsc
@@ -129,3 +133,24 @@ def test_a_station_that_is_nothing_but_a_reader(tmp_path: Path, refresh: str, to
     assert found["exit_code"] == 0, [event["data"] for event in events(folder) if event["type"] == "error"]
     notes = [event["data"]["text"] for event in events(folder) if event["type"] == "note"]
     assert any("esim-bench desk A 00 00: ATR 3b9f96803fc7" in note for note in notes)
+
+
+def test_a_session_by_hand_on_a_station_that_is_nothing_but_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_pcsc()
+    monkeypatch.setenv("BENCH_LOCKS", str(tmp_path))
+    (tmp_path / "bench.toml").write_text(DESK.replace("REFRESH", "fetch").replace("TOOLKIT", "toolkit = true"))
+    home = tmp_path / "home"
+    handle = session.begin("desk", client.StartOptions(config=tmp_path / "bench.toml", home=home, clock="real"))
+    try:
+        deadline = time.monotonic() + 60
+        journal = handle.folder / "journal.jsonl"
+        while not journal.exists() or '"socket"' not in journal.read_text():
+            assert time.monotonic() < deadline and handle.wait(0.02) is None, "it begins"
+        assert session.tell(handle.folder, {"op": "reading"}) == {"ok": True}, "there is no supply to read"
+        (answer,) = session.tell(handle.folder, {"op": "apdu", "line": "80E2910003BF2E00"})["lines"]
+        assert answer.startswith("BF2E12") and answer.endswith("9000"), "GetEuiccChallenge, SGP.22 section 5.7.7"
+    finally:
+        client.stop(handle.folder)
+        assert handle.wait(30) is not None

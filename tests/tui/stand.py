@@ -135,8 +135,9 @@ class StandSoaks:
         self.calls.append(("soak", plan, station))
         return Path("soak-4")
 
-    def resume(self, folder: Path) -> None:
+    def resume(self, folder: Path) -> Path:
         self.calls.append(("resume", folder.name))
+        return folder
 
     def end(self, folder: Path, level: str) -> bool:
         self.calls.append(("end", folder.name, level))
@@ -186,7 +187,10 @@ class Stand:
     def expected(self, wish: Wish) -> list[str]:
         return ["power-cycle       2.5 s"]
 
-    def start(self, wish: Wish) -> tuple[Path | None, str]:
+    def held(self) -> list[str]:
+        return self.state.mine
+
+    def start(self, wish: Wish, withdrawn: Callable[[], bool]) -> tuple[Path | None, str]:
         self.calls.append(("start", wish))
         return self.folder / "run-1", ""
 
@@ -214,7 +218,7 @@ class Stand:
         self.calls.append(("safe", stations))
         return "SAFE: done"
 
-    def begin_session(self, station: str, *, clock: str = "") -> tuple[Path | None, str]:
+    def begin_session(self, station: str, withdrawn: Callable[[], bool], *, clock: str = "") -> tuple[Path | None, str]:
         return None, "not here"
 
     def tell(self, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,7 +87,9 @@ def test_a_session_by_hand_and_f12_switches_it_off(home: Path, monkeypatch: pyte
     begin = ClientControl.begin_session
     # A person has the device boot in its own time; the test has less of it.
     monkeypatch.setattr(
-        ClientControl, "begin_session", lambda self, station, clock="": begin(self, station, clock="scaled:10")
+        ClientControl,
+        "begin_session",
+        lambda self, station, withdrawn, clock="": begin(self, station, withdrawn, clock="scaled:10"),
     )
 
     async def script(app: BenchApp, pilot: Pilot[int]) -> None:
@@ -119,6 +123,35 @@ def test_a_session_by_hand_and_f12_switches_it_off(home: Path, monkeypatch: pyte
         assert "await station.modem.command('ATI')" in recipe and "set_output(True)" in recipe
         assert "await station.network.set_power(-101.0)" in recipe and "set_cell" not in recipe
         assert client.recipe(str(Path.cwd() / "by_hand.py")).needs == ("modem", "network", "power")
+
+    play(script)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["before-its-folder", "before-it-is-known"])
+def test_f12_ends_a_run_that_this_screen_is_starting(made: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the key of the start, when there is no run yet; and when there is one that this screen does not know."""
+    begin, there, pressed = ClientControl.start, threading.Event(), threading.Event()
+
+    def start(self: ClientControl, wish: Wish, withdrawn: Callable[[], bool]) -> tuple[Path | None, str]:
+        found = begin(self, wish, withdrawn) if made else None
+        there.set()
+        assert pressed.wait(60)
+        return found or begin(self, wish, withdrawn)
+
+    monkeypatch.setattr(ClientControl, "start", start)
+
+    async def script(app: BenchApp, pilot: Pilot[int]) -> None:
+        await pilot.press("r")
+        await until(pilot, there.is_set, "it begins", 60)
+        app.action_safe("f12")
+        assert "SAFE: what you hold and what begins on sim ..." in app.status and not app.started
+        pressed.set()
+        done = "sim off, verified" if made else "sim: withdrawn before anything was switched"
+        await until(pilot, lambda: app.status == f"SAFE (what you hold): {done}", f"{done}: {app.status}", 60)
+        await until(pilot, lambda: not app.starting, "noted")
+        runs = client.runs(app.overview.runs_folder)
+        assert [run.state for run in runs] == ["aborted"] * made
+        assert [events(run.folder, "control")[0]["data"]["op"] for run in runs] == ["safe"] * made  # type: ignore[index]
 
     play(script)
 

@@ -12,6 +12,7 @@ from stand import Stand, play, play_real, shown, until
 from textual.pilot import Pilot
 from textual.widgets import Button
 
+from bench import client
 from bench.client import soak as soaks
 from bench.client.soak_watch import SoakWatch
 from bench.report.statistics import clopper_pearson
@@ -42,7 +43,7 @@ def test_soaks_with_their_figures_and_what_they_found(tmp_path: Path) -> None:
             and "120/1000" in first
             and f"116/118 {100 * (1 - exact.upper):.1f}..{100 * (1 - exact.lower):.1f} %" in first
         )
-        assert "29/38" in second and "✖ fail" in second
+        assert "29/30" in second and "✖ fail" in second
         assert "! broken" in third
         assert any("bootstrap-to" in line for line in others), "repeated runs below them"
         await pilot.press("down")
@@ -50,7 +51,9 @@ def test_soaks_with_their_figures_and_what_they_found(tmp_path: Path) -> None:
         await until(pilot, lambda: clusters.count() == 1, "its findings")
         assert "download: 6985" in clusters.texts()[1] and "hold = 5" in clusters.texts()[1]
         detail = "\n".join(page.query_one("#detail", LineLog).texts())
-        assert "9 of 38 failed in 1 event:" in detail and "station sim" in detail and "changed by +0.8 s" in detail
+        assert "9 of 38 cycles failed in 1 event" in detail
+        assert "29 of 30 independent trials pass: 82.8..99.9 %" in detail
+        assert "station sim" in detail and "changed by +0.8 s" in detail
         assert "sim: 10 failures in a row" in detail and "2 errors of the bench" in detail
         clusters.focus()
         await pilot.press("enter")
@@ -173,13 +176,14 @@ def test_a_real_soak_started_from_its_page_seen_and_ended(home: Path, monkeypatc
         await until(pilot, lambda: any(soak.cycles for soak in page.soaks), "a cycle is counted", 120)
         folder = page.soaks[0].folder
         assert "1/1 " in shown(app) or "2/2 " in shown(app) or page.soaks[0].counted
-        await pilot.press("x", "down", "down", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Confirm), "the question")
         pressed = time.monotonic()
-        await pilot.press("tab", "enter")
+        await pilot.press("f12")  # of one run alone the next cycle would switch it on again
+        await until(pilot, lambda: f"sim off, verified, soak {folder.name} ended" in app.status, app.status, 60)
+        begun = len(client.runs(app.overview.runs_folder))
         await until(pilot, lambda: not liveness.alive(folder), "it ends", 60)
         assert time.monotonic() - pressed < 30
         await until(pilot, lambda: page.soaks[0].state != "running", "and is shown so", 60)
         assert page.soaks[0].state == "aborted", page.soaks[0]
+        assert len(client.runs(app.overview.runs_folder)) == begun, "nothing has begun since"
 
     play_real(script)

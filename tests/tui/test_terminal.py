@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -65,11 +66,14 @@ class Terminal:
             time.sleep(0.05)
 
     @staticmethod
-    def gone(pid: int, what: str) -> None:
+    def until(condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + 60
-        while Path(f"/proc/{pid}").exists():
+        while not condition():
             assert time.monotonic() < deadline, what
             time.sleep(0.02)
+
+    def gone(self, pid: int, what: str) -> None:
+        self.until(lambda: not Path(f"/proc/{pid}").exists(), what)
 
     def pid(self) -> int:
         return int(self.tmux("display-message", "-p", "#{pane_pid}"))
@@ -115,13 +119,12 @@ def test_a_run_outlives_its_terminal_and_its_screen(terminal: Terminal) -> None:
     terminal.wait(lambda text: "[2 Station]" in text and "Supply, last 60 s" in text, "another page")
     terminal.keys("1")
     terminal.wait(lambda text: "[1 Stations]" in text and "Latest runs" in text, "a page that was left comes back")
-    terminal.keys("7")
-    terminal.wait(lambda text: "Manual control" in text, "the page")
-    terminal.keys("s")
-    terminal.wait(lambda text: "is ready, output off" in text, "a session")
-    (run,) = client.runs(terminal.folder / "home" / "runs")
+    terminal.keys("r")
+    terminal.wait(lambda text: "▶ running" in text, "the main job")
+    runs = terminal.folder / "home" / "runs"
+    (run,) = client.runs(runs)
     terminal.tmux("resize-window", "-x", "80", "-y", "24")
-    text = terminal.wait(lambda text: "[7 Instruments]" in text and "Manual control" not in text, "80x24")
+    text = terminal.wait(lambda text: "bootstrap-to" in text and max(map(len, text.splitlines())) <= 80, "80x24")
     assert all(len(line) <= 80 for line in text.splitlines())
     pid = terminal.pid()
     terminal.end()
@@ -129,19 +132,30 @@ def test_a_run_outlives_its_terminal_and_its_screen(terminal: Terminal) -> None:
 
     terminal.begin()
     terminal.keys("4")
-    terminal.wait(lambda text: "▶ running" in text and run.run_id in text, "it is shown again after SIGHUP")
+    terminal.wait(lambda text: _goes_on(text, run.run_id), "it is shown again after SIGHUP")
     pid, server = terminal.pid(), int(terminal.tmux("display-message", "-p", "#{pid}"))
     os.kill(pid, signal.SIGKILL)
     terminal.gone(pid, "kill -9 ends the screen")
     terminal.gone(server, "tmux ends with its last window")
 
     terminal.begin()
-    terminal.wait(lambda text: "you" in text, "held by this user")
     terminal.keys("4")
-    terminal.wait(lambda text: "▶ running" in text and run.run_id in text, "and after kill -9")
+    terminal.wait(lambda text: _goes_on(text, run.run_id), "and after kill -9")
+    terminal.wait(lambda text: _goes_on(text, run.run_id, "✔ pass"), "it ends as if nobody had gone")
+    terminal.keys("1")
+    terminal.wait(lambda text: re.search(r"\bsim +SIM .*\bfree\b", text) is not None, "the station is free again")
+    terminal.keys("r")
+    terminal.until(lambda: len(client.runs(runs)) == 2, "once more")
     terminal.keys("F12")
-    terminal.wait(lambda text: "SAFE (what you hold)" in text and "verified" in text, "F12")
-    terminal.wait(lambda text: "aborted" in text, "the run has ended")
+    terminal.wait(lambda text: "SAFE (what you hold): sim off, verified" in text, "F12")
+    terminal.keys("4")
+    again = client.runs(runs)[0].run_id
+    terminal.wait(lambda text: _goes_on(text, again, "aborted"), "it has ended")
     pid = terminal.pid()
     terminal.keys("q")
     terminal.gone(pid, "q leaves")
+
+
+def _goes_on(text: str, run_id: str, *states: str) -> bool:
+    wanted = states or ("▶ running", "✔ pass")
+    return any(run_id in line and any(state in line for state in wanted) for line in text.splitlines())

@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.tui.keys import INSTRUMENTS
 from bench.tui.screens.dialogs import Ask, Confirm, Interlock
 from bench.tui.screens.page import Page, bindings
+from bench.tui.starting import Starting
 from bench.tui.widgets.line_log import LineLog
 from bench.tui.widgets.row_list import Cell, Column, Row, RowList
 
@@ -158,17 +159,21 @@ class InstrumentsPage(Page):
             self._end(folder)
         elif station is not None and station.owner is None:
             self.bench.say(f"a session on {station.name} begins ...")
-            self._begin(station.name, station.simulated)
+            self._begin(station.name, station.simulated, self.bench.starts(station.name))
         else:
             self.bench.say(self._refused(station))
 
-    @work(thread=True, exclusive=True, group="session", exit_on_error=False)
-    def _begin(self, station: str, simulated: bool) -> None:
-        folder, trouble = self.bench.control.begin_session(station, clock="real" if simulated else "")
+    @work(thread=True, group="session", exit_on_error=False)
+    def _begin(self, station: str, simulated: bool, starting: Starting) -> None:
+        folder, trouble = None, "the session could not be started"
+        try:
+            clock = "real" if simulated else ""
+            folder, trouble = self.bench.control.begin_session(station, starting.withdrawn, clock=clock)
+        finally:
+            self.bench.has_started(starting, folder)
         if folder is None:
             self.app.call_from_thread(self._tell_line, station, trouble, "fail")
             return
-        self.app.call_from_thread(self.bench.started.__setitem__, folder, station)
         until = time.monotonic() + 60.0
         while time.monotonic() < until:
             try:
@@ -179,9 +184,10 @@ class InstrumentsPage(Page):
                     return
                 time.sleep(0.1)
                 continue
-            text = f"session {folder.name} is ready, output {'on' if answer.get('on') else 'off'}"
-            self.app.call_from_thread(self._tell_line, station, text, "ok")
-            self.app.call_from_thread(self.bench.say, "c types a line; o switches the output on, 0 off")
+            output = f", output {'on' if answer['on'] else 'off'}" if "on" in answer else ""
+            switches = "; o switches the output on, 0 off" if output else ""
+            self.app.call_from_thread(self._tell_line, station, f"session {folder.name} is ready{output}", "ok")
+            self.app.call_from_thread(self.bench.say, f"c types a line{switches}")
             break
         self.app.call_from_thread(self.bench.refresh_overview)
 

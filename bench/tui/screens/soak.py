@@ -6,7 +6,7 @@ A client like every page: soaks belong to their owner process, and all of it is 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +28,7 @@ from bench.tui.widgets.row_list import Cell, Column, Row, RowList
 
 if TYPE_CHECKING:
     from bench.client.soak_watch import SoakInfo
+    from bench.tui.starting import Starting
 
 COLUMNS: Final = (
     Column("soak, or recipe run again and again", 20, 1),
@@ -179,7 +180,7 @@ class SoakPage(Page):
             "SIM" if soak.simulated else "REAL",
             (look.said(state, word), look.style(state)),
             done,
-            self._share(soak.counted - soak.failures, soak.counted, passed_of(soak)),
+            self._share(soak.trials - soak.events, soak.trials, passed_of(soak)),
             took or look.glyph("none"),
         ]
 
@@ -241,8 +242,9 @@ class SoakPage(Page):
         interval = passed_of(soak)
         if interval is not None:
             events = f"{soak.events} event{'' if soak.events == 1 else 's'}"
-            text = f"{soak.failures} of {soak.counted} failed in {events}"
-            lines.append((f"{text}: {per_cent(interval)} pass", plain))
+            lines.append((f"{soak.failures} of {soak.counted} cycles failed in {events}", plain))
+            text = f"{soak.trials - soak.events} of {soak.trials} independent trials pass"
+            lines.append((f"{text}: {per_cent(interval)}", plain))
         if soak.state == "running" and left(soak):
             until = f", at the latest {local(soak.until)}" if soak.until else ""
             lines.append((f"about {left(soak)} to go{until}", plain))
@@ -262,7 +264,8 @@ class SoakPage(Page):
             bounds = per_cent(Interval(rate["lower"], rate["upper"]))
             state = "fail" if rate["failures"] else ""
             name = f"{rate['by']} {rate['value']}"
-            lines.append((f"{name:<32} {rate['failures']}/{rate['cycles']}  {bounds}", look.style(state)))
+            told = f"{rate['failures']} of {rate['cycles']} in {rate['events']} events  {bounds}"
+            lines.append((f"{name:<32} {told}", look.style(state)))
         times = [item for item in found.get("times") or () if item["phase"] == "cycle"]
         if times:
             lines.append(("station time of passed cycles", head))
@@ -368,24 +371,33 @@ class SoakPage(Page):
         def answered(yes: bool | None) -> None:
             if yes:
                 self.bench.say(f"bench soak {plan} --station {station} --detach")
-                self._start(plan, station)
+                soaks = self.bench.control.soaks
+                self._begin(lambda: soaks.start(plan, station), [self.bench.starts(station)])
 
         facts = [f"plan    {plan}", f"station {station} ({kind})", "", *told]
         facts.append("It goes on without this screen; x here ends it.")
         self.app.push_screen(Confirm("Start the soak?", facts, "Start", interlocks=locks), answered)
 
-    @work(thread=True, exclusive=True, group="plan", exit_on_error=False)
-    def _start(self, plan: str, station: str) -> None:
+    @work(thread=True, group="begin", exit_on_error=False)
+    def _begin(self, begin: Callable[[], Path], starting: Sequence[Starting], verb: str = "has begun") -> None:
+        folder, trouble = None, f"no soak {verb}"
         try:
-            folder = self.bench.control.soaks.start(plan, station)
+            if not any(each.withdrawn() for each in starting):
+                folder = begin()
         except (BenchError, OSError) as error:
-            self.app.call_from_thread(self.bench.say, str(error))
-            return
-        self.app.call_from_thread(self._begun, folder)
+            trouble = str(error)
+        finally:
+            for each in starting:
+                self.bench.has_started(each, folder, trouble, is_run=False)
+        if folder is not None:
+            withdrawn = any(each.withdrawn() for each in starting)
+            told = "" if withdrawn else f"soak {folder.name} {verb}: bench soak --follow {folder.name}"
+            self.app.call_from_thread(self._begun, folder, told)
 
-    def _begun(self, folder: Path) -> None:
+    def _begun(self, folder: Path, told: str) -> None:
         self._wanted = folder.name
-        self.bench.say(f"soak {folder.name} has begun: bench soak --follow {folder.name}")
+        if told:
+            self.bench.say(told)
         self._again()
 
     def _again(self) -> None:
@@ -402,7 +414,11 @@ class SoakPage(Page):
         def answered(yes: bool | None) -> None:
             if yes:
                 self.bench.say(f"bench soak --resume {soak.soak} --detach")
-                self._tell(soak, "resume")
+                self._begin(
+                    lambda: self.bench.control.soaks.resume(soak.folder),
+                    [self.bench.starts(station) for station in soak.stations],
+                    "goes on",
+                )
 
         facts = [*self._facts(soak), "", "It goes on where it ended, with the same plan and seed."]
         ended = Interlock(soak.state != "running", "nobody works on it", soak.state, final=True)
@@ -441,12 +457,8 @@ class SoakPage(Page):
     def _tell(self, soak: SoakInfo, what: str) -> None:
         control = self.bench.control.soaks
         try:
-            if what == "resume":
-                control.resume(soak.folder)
-                told = f"{soak.soak} goes on"
-            else:
-                done = control.end(soak.folder, what)
-                told = f"{soak.soak}: {dict(ENDS)[what].split('  ')[0]}" if done else f"{soak.soak} has ended already"
+            done = control.end(soak.folder, what)
+            told = f"{soak.soak}: {dict(ENDS)[what].split('  ')[0]}" if done else f"{soak.soak} has ended already"
         except (BenchError, OSError) as error:
             told = str(error)
         self.app.call_from_thread(self.bench.say, told)

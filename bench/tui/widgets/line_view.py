@@ -286,17 +286,22 @@ class LineView(ScrollView, can_focus=True):
 _NOTHING: tuple[Hashable, bool] = (), False
 _SCREENS = 2
 """So many times the visible lines are kept as they were drawn."""
-_CURSOR = Style(bgcolor="#303840")
-_CURSOR_FOCUSED = Style(bgcolor="#24506E", bold=True)
+_CURSOR = Style(bgcolor="#262C32")
+_CURSOR_FOCUSED = Style(bgcolor="#1C3B52", bold=True)
 _CURSORS_LIGHT = Style(bgcolor="#D0D8DE"), Style(bgcolor="#B4D2E7", bold=True)
-_CURSORS_GREY = Style(bgcolor="#3A3A3A"), Style(bgcolor="#585858", bold=True)
+_CURSORS_GREY = Style(bgcolor="#303030"), Style(bgcolor="#4C4C4C", bold=True)
 _CURSORS_DARK = _CURSOR, _CURSOR_FOCUSED
+
+
+def cursors(theme: str) -> tuple[Style, Style]:
+    """Return the cursor line of a theme, and that of the list which has the focus."""
+    return {"bench-light": _CURSORS_LIGHT, "bench-grey": _CURSORS_GREY}.get(theme, _CURSORS_DARK)
 
 
 def use_cursors(theme: str) -> None:
     """Choose the colours of the cursor line for a theme."""
     global _CURSOR, _CURSOR_FOCUSED
-    _CURSOR, _CURSOR_FOCUSED = {"bench-light": _CURSORS_LIGHT, "bench-grey": _CURSORS_GREY}.get(theme, _CURSORS_DARK)
+    _CURSOR, _CURSOR_FOCUSED = cursors(theme)
 
 
 def _strip(line: Iterable[tuple[str, Style]], base: Style, width: int) -> Strip:
