@@ -71,3 +71,30 @@ async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
     async with station.step("off") as step:
         await station.power.set_output(False)
         step.measure("draw", station.random.random())
+
+
+@recipe(title="Five steps", needs=("power",))
+async def five_steps(station: Station) -> None:
+    """Switch on, measure three times, switch off, each in a step."""
+    async with station.step("on"):
+        await station.power.set_output(True)
+    for name in ("first", "second", "third"):
+        async with station.step(name) as step:
+            step.measure("volts", (await station.power.measure()).voltage, lower=1.0)
+    async with station.step("off"):
+        await station.power.set_output(False)
+
+
+@recipe(title="Off", needs=("power",))
+async def is_off(station: Station) -> None:
+    """The baseline: the output is off."""
+    async with station.step("output"):
+        if await station.power.output():
+            raise DeviceFailure("the output is on", where="rail")
+
+
+@recipe(title="Switch off", needs=("power",))
+async def switch_off(station: Station) -> None:
+    """Bring the baseline back."""
+    async with station.step("output"):
+        await station.power.set_output(False)
