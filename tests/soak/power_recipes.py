@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from bench.engine.recipe import Station, recipe
-from bench.errors import DeviceFailure
+from bench.errors import DeviceFailure, InstrumentError
 
 LINGERED = "lingered to its end"
 
@@ -25,9 +25,9 @@ async def moment(station: Station, hold: float = 0.1, gate: str = "") -> None:
         step.measure("draw", station.random.random())
 
 
-def _token(gate: Path) -> bool:
+def _token(gate: Path, name: str = "token") -> bool:
     try:
-        (gate / "token").unlink()
+        (gate / name).unlink()
     except FileNotFoundError:
         return False
     return True
@@ -47,7 +47,10 @@ async def lingering(station: Station, hold: float = 0.1, gate: str = "") -> None
 
 @recipe(title="Steps around a wait", needs=("power",))
 async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
-    """Draw, switch on, measure, wait at the gate, switch off: what is drawn and read must survive an interruption."""
+    """Draw, switch on, measure, wait at the gate, switch off: what is drawn and read must survive an interruption.
+
+    With a file ``gone`` in the gate's folder the supply is not there any more.
+    """
     async with station.step("draw") as step:
         step.measure("draw", station.random.random())
     async with station.step("on") as step:
@@ -64,6 +67,8 @@ async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
             station.note("at the gate")
             await station.power.measure()
             while not (Path(gate) / "open").exists() and not _token(Path(gate)):
+                if _token(Path(gate), "gone"):
+                    raise InstrumentError("the supply is gone", where="rail")
                 await station.clock.sleep(0.02)
         async with station.step("read") as step:
             step.measure("on", int(await station.power.output()), lower=1)
