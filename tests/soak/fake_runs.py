@@ -77,7 +77,7 @@ class FakeRuns:
             "soak": segment["soak"], "cycle": item.index, "attempt": attempt, "station": segment["station"],
             "part": item.part, "recipe": item.recipe, "label": item.label, "parameters": parameters, "seed": item.seed,
         }  # fmt: skip
-        journal.write(CYCLE_START, start, sync=True)
+        journal.write(CYCLE_START, start)
         if verdict == "die":
             return "die"
         draw = random.Random(item.seed)
@@ -91,7 +91,7 @@ class FakeRuns:
             "set_aside": [{"verdict": "fail", "reason": message, "signature": message}] if verdict == "aside" else [],
             "used": self.used, "identities": {"eid": f"89{segment['station']}"},
         }  # fmt: skip
-        journal.write(CYCLE_END, end, sync=True)
+        journal.write(CYCLE_END, end)
         return bench
 
     def follow(self, folder: Path) -> Iterator[Mapping[str, Any]]:
