@@ -193,6 +193,7 @@ def _line(kind: str, data: Mapping[str, Any]) -> None:
     if kind == "cycle":
         verdict = str(data.get("verdict"))
         aside = "" if data.get("baseline", True) else "  (not from the baseline: left out of the rates)"
+        aside += f"  ({len(data['set_aside'])} failed right after an interruption)" if data.get("set_aside") else ""
         told = f"  {data['signature']}" if data.get("signature") else ""
         name = f"{data.get('station')} #{data.get('cycle')} {data.get('label')}"
         click.echo(f"{glyph(verdict)} {name}: {verdict} in {seconds(data.get('elapsed'))}{told}{aside}")

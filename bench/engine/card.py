@@ -22,6 +22,12 @@ _LET_GO = 15.0
 """Seconds a modem is given to detach and to switch its card off."""
 
 
+def moves(station: Station) -> bool:
+    """Whether a SIM switch moves the card of ``station``."""
+    card = station.config.card
+    return card is not None and card.at == "switch"
+
+
 async def move(station: Station, place: CardPlace, *, timeout: float) -> None:
     """Have the card of ``station`` at ``place``: does nothing where no switch moves it, or when it is there already.
 
@@ -29,8 +35,7 @@ async def move(station: Station, place: CardPlace, *, timeout: float) -> None:
     the modem finds the card when it boots. ``timeout`` in seconds of station time. Raises CardGone when the reader
     does not see it, DeviceFailure when the modem does not, InstrumentError when the switch does not do it.
     """
-    card = station.config.card
-    if card is None or card.at != "switch":
+    if not moves(station):
         return
     before: str = ""
     with contextlib.suppress(BenchError):  # a switch that stands between its places is set right now

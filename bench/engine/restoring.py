@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "power": frozenset({"set_voltage", "set_current_limit", "set_protection", "set_output", "cycle"}),
     "switch": frozenset({"select"}),
+    "station": frozenset({"card_to"}),
     "network": frozenset(
         {"set_cell", "set_plmn", "set_tac", "set_rat", "set_band", "set_power", "set_subscriber", "set_pdn", "reject"}
         | {"limit"}
@@ -52,14 +53,15 @@ class Restoring:
 
     def took(self, part: str, method: str, arguments: Any, value: Any) -> None:
         """Take a call that has ended well."""
-        if part == "power" and (method == "cycle" or (method == "set_output" and not _first(arguments))):
-            for key in [key for key in self._made if key[0] == "modem" and key[1].startswith(("wait_", "activate_"))]:
-                del self._made[key]
+        off = not _first(arguments) if method in ("set_output", "set_cell") else False
+        if part == "power" and (method == "cycle" or off):
+            self._lost("wait_", "activate_")
+        to_reader = (part, method) == ("station", "card_to") and arguments[0][0] == "reader"
+        if to_reader:
+            self._lost("wait_sim_ready")
         changed = (part, method) in _LOSES_REGISTRATION or (part == "ipa" and getattr(value, "profile_changed", False))
-        if changed or (part == "network" and method == "set_cell" and not _first(arguments)):
-            for method_lost in _REGISTRATION:
-                for key in [key for key in self._made if key[:2] == ("modem", method_lost)]:
-                    del self._made[key]
+        if changed or to_reader or (part == "network" and off):
+            self._lost(*_REGISTRATION)
         if part == "modem" and method == "deactivate_pdp":
             self._made.pop(("modem", "activate_pdp", *_told_apart(arguments)), None)
         if method not in _SETTINGS.get(part, ()):
@@ -69,6 +71,11 @@ class Restoring:
         key = (part, method, *_told_apart(arguments))
         self._made.pop(key, None)  # the order is that of the last time
         self._made[key] = (part, method, arguments)
+
+    def _lost(self, *beginnings: str) -> None:
+        """Forget what the modem was told, or waited for, whose names begin like this."""
+        for key in [key for key in self._made if key[0] == "modem" and key[1].startswith(beginnings)]:
+            del self._made[key]
 
     async def restore(self) -> None:
         """Make every setting again, what others stand on first. Raises what the instruments raise."""
@@ -83,15 +90,16 @@ class Restoring:
             if step is not None:
                 step.note("resumed after an interruption: the instruments are brought to where they were")
             for part, method, (arguments, options) in made:
-                again: Callable[..., Awaitable[Any]] = getattr(getattr(self._station, part), method)
+                of = self._station if part == "station" else getattr(self._station, part)
+                again: Callable[..., Awaitable[Any]] = getattr(of, method)
                 await again(*arguments, **options)
 
 
 def _rank(part: str, method: str) -> int:
     """Return the place of a setting among others: a modem must answer before it is told anything."""
-    parts = {"power": 0, "network": 1, "attenuator": 1, "switch": 2, "ipa": 8}
-    methods = {"wait_ready": 3, "wait_sim_ready": 4, "wait_registered": 6, "activate_pdp": 7}
-    return parts.get(part, methods.get(method, 5))
+    parts = {"power": 0, "network": 1, "attenuator": 1, "switch": 2, "ipa": 9}
+    methods = {"wait_ready": 3, "card_to": 4, "wait_sim_ready": 5, "wait_registered": 7, "activate_pdp": 8}
+    return parts.get(part, methods.get(method, 6))
 
 
 def _first(arguments: Any) -> bool:

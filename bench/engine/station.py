@@ -321,9 +321,15 @@ class Station:
         Does nothing on a station whose card stays where it is, so that one recipe serves all. ``timeout`` in seconds
         of station time. Raises CardGone, DeviceFailure, InstrumentError.
         """
-        from bench.engine.card import move
+        from bench.engine.card import move, moves
 
-        await move(self, place, timeout=timeout)
+        if not moves(self):
+            return
+        retrace = self._record.retrace
+        if retrace is None:
+            await move(self, place, timeout=timeout)
+        else:  # one call: led back, the card is where it was last, however often it went to and fro
+            await retrace.call("station.card_to", lambda: move(self, place, timeout=timeout), ((place,), {}))
 
     # --- what several instruments can tell ------------------------------------------------------------------------
 

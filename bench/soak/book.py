@@ -126,6 +126,8 @@ class StationState:
     """In a row at the end."""
     bench_errors_total: int = 0
     interrupted: int = 0
+    set_aside: int = 0
+    """Failures right after an interruption, whose cycles were begun again."""
     used: dict[str, float] = field(default_factory=dict)
     quarantined: str = ""
     ended: str = ""
@@ -213,6 +215,7 @@ class State:
         verdict = str(data["verdict"])
         state.next, state.attempt, state.stuck, state.left = index + 1, 1, 0, ""
         state.finished += 1
+        state.set_aside += len(data.get("set_aside", ()))
         state.real += float(data.get("real", 0.0))
         state.sample = str(data.get("sample", "")) or state.sample
         state.verdicts[verdict] = state.verdicts.get(verdict, 0) + 1
@@ -239,6 +242,7 @@ def outline(end: Mapping[str, Any], run: str) -> dict[str, Any]:
     return {
         **kept,
         "baseline": bool(end.get("baseline", True)),
+        **({"set_aside": end["set_aside"]} if end.get("set_aside") else {}),
         "signature": end.get("signature", ""),
         "real": end.get("real", 0.0),
         "elapsed": end.get("elapsed", 0.0),

@@ -3,6 +3,15 @@
 Every cycle begins with a ``cycle-start`` and ends with a ``cycle-end`` in the run's journal, both on the disk before
 anything goes on: what has its end is finished, what has only its beginning was in progress. Verdicts are kept apart by
 cycle; the run's own is the worst of them.
+
+An error of the bench (an instrument, pcscd, a server is gone) leaves a cycle that got on without an end, as a kill
+does: the next run leads it back to the step in progress. What breaks a second time without a further step has its end.
+
+A cycle that was led back and fails before its second live step may fail for what the interruption did to the device.
+It is begun again from the baseline, and that attempt alone is a trial: interruptions strike independently of what the
+device would have done, so that leaving the disturbed attempt out biases no rate, whereas its failure would count the
+bench's trouble against the device, and its pass is left out likewise (``baseline`` false). It is not hidden: the cycle
+carries it as ``set_aside`` (verdict, reason, step, signature), which book and morning report count and show apart.
 """
 
 from __future__ import annotations
@@ -11,7 +20,7 @@ import asyncio
 import functools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,16 +134,21 @@ class Segment:
         Where it cannot be led back, or the interruption may be to blame for a failure, it begins once more.
         """
         led = lead(self.station, left, item.index) if left else None
+        aside: list[Mapping[str, Any]] = []
         if led is not None:
+            aside += led.start.get("set_aside", ())
             try:
-                if await self._once(item, attempt, led):
+                disturbed = await self._once(item, attempt, led, aside)
+                if disturbed is None:
                     return
+                aside.append(disturbed)
                 why = "after the interruption it did not get on"
             except Diverged as error:
                 why = str(error)
             self.station.note(f"cycle {item.index} is begun again: {why}")
             attempt += 1
-        await self._once(item, attempt, None)
+            self._at_baseline = False  # that was before the interruption
+        await self._once(item, attempt, None, aside)
 
     def _parameters(self, item: Item, led: Led | None) -> dict[str, Any]:
         """Return the parameters of a cycle; one that was interrupted keeps the activation code that it was given."""
@@ -151,8 +165,13 @@ class Segment:
             parameters[self.plan.codes.parameter] = self.codes.pop(0)
         return parameters
 
-    async def _once(self, item: Item, attempt: int, led: Led | None) -> bool:
-        """Carry out one cycle, or the rest of one; return False when it is to begin once more."""
+    async def _once(
+        self, item: Item, attempt: int, led: Led | None, aside: Sequence[Mapping[str, Any]] = ()
+    ) -> Mapping[str, Any] | None:
+        """Carry out one cycle, or the rest of one; return the failure after which it is to begin once more, if any.
+
+        ``aside``: such failures of its attempts before.
+        """
         part = self.plan.recipes[item.part]
         parameters = self._parameters(item, led)
         if led is not None:
@@ -171,6 +190,7 @@ class Segment:
             "at_baseline": self._at_baseline,
             "cells": cells,
             "led": list(led.runs) if led is not None else [],
+            "set_aside": list(aside),
         }
         self.record.event(CYCLE_START, start, sync=True)
         self.station.begin_cycle(item.seed)
@@ -192,15 +212,17 @@ class Segment:
         before_it = past.elapsed.get(name, 0.0)
         finished = retrace.finished(name)
         broken: BaseException | None = None
-        baseline, told, aside = True, "", 0.0
-        elapsed = 0.0
+        baseline, told = True, ""
+        elapsed = before_recipe = 0.0
+        passed = 0
         try:
             self.record.retrace = retrace
             if part.baseline and self.plan.baseline is not None and not self._at_baseline:
                 baseline, told = await self._to_baseline(f"baseline-before-{item.index}")
-            aside = self.record.clock.now() - began
+            before_recipe = self.record.clock.now() - began
+            passed = retrace.passed_since
             broken = await self._recipe(item, parameters, name)
-            elapsed = self.record.clock.now() - began - aside + before_it
+            elapsed = self.record.clock.now() - began - before_recipe + before_it
             if finished is not None:
                 elapsed = float(finished.get("elapsed", elapsed))
             if broken is None:
@@ -212,9 +234,19 @@ class Segment:
             raise broken  # it was in progress: it has no end, and is repeated
         verdict = worst([verdicts.final_device, verdicts.bench])
         failed = verdict is not Verdict.PASS
+        got_on = retrace.passed_since > passed and not aside
+        if broken is not None and got_on and verdict is Verdict.BENCH_ERROR and verdicts.device is not Verdict.FAIL:
+            raise broken  # in progress, as if killed
+        step, message = account.failure if account.failure[1] else ("", verdicts.reason)
         if failed and retrace.disturbed and finished is None:
             self.record.error(Cause(verdict, verdicts.reason, f"cycle {item.index}, led back", "it is begun again"))
-            return False
+            return {
+                "verdict": verdict.value,
+                "reason": verdicts.reason,
+                "step": step,
+                "signature": signature(step, message),
+                "run": self.record.journal.path.parent.name,
+            }
         restore, restored = 0.0, True
         if broken is None and part.baseline and self.plan.baseline is not None:
             begin = self.record.clock.now()
@@ -228,7 +260,6 @@ class Segment:
             account.notes["baseline:after"] = after
         else:
             self._at_baseline = False
-        step, message = account.failure if account.failure[1] else ("", verdicts.reason)
         end = {
             **start,
             "verdict": verdict.value,
@@ -240,7 +271,7 @@ class Segment:
             "restored": restored,
             "elapsed": round(elapsed, 6),
             "real": round(time.monotonic() - real, 6),
-            "baseline_elapsed": round(aside + restore, 6),
+            "baseline_elapsed": round(before_recipe + restore, 6),
             "phases": {path: round(value, 6) for path, value in account.phases.items()},
             "figures": account.figures,
             "notes": {key: text for key, text in account.notes.items() if text},
@@ -258,7 +289,7 @@ class Segment:
             self._own.not_seen(f"cycle {item.index}: {verdicts.reason}")
         if broken is not None:
             raise broken
-        return True
+        return None
 
     async def _cells(self) -> list[int]:
         """Return the cells that are on as the cycle begins."""

@@ -58,6 +58,7 @@ def findings(folder: Path) -> dict[str, Any]:
         "off_baseline": sum(item.off_baseline for item in state.stations.values()),
         "bench_errors": sum(item.bench_errors_total for item in state.stations.values()),
         "interrupted": sum(item.interrupted for item in state.stations.values()),
+        "set_aside": [_aside(cycle, item) for cycle in cycles for item in cycle.data.get("set_aside", ())],
         "resumes": state.resumes,
         "energy_J": round(state.energy, 3),
         "stations": {name: _station(item) for name, item in state.stations.items()},
@@ -81,6 +82,11 @@ def _trouble(event: Mapping[str, Any]) -> dict[str, Any]:
     return {"wall": event["wall"], "type": event["type"], "station": data.get("station", ""), "told": str(told)}
 
 
+def _aside(cycle: Cycle, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a failure right after an interruption: its cycle was begun again, and counts by what it did then."""
+    return {"cycle": _name(cycle), "then": cycle.verdict, **item}
+
+
 def _station(item: books.StationState) -> dict[str, Any]:
     return {
         "cycles": item.finished,
@@ -88,6 +94,7 @@ def _station(item: books.StationState) -> dict[str, Any]:
         "off_baseline": item.off_baseline,
         "bench_errors": item.bench_errors_total,
         "interrupted": item.interrupted,
+        "set_aside": item.set_aside,
         "used": item.used,
         "sample": item.sample,
         "ended": (item.quarantined and f"quarantined: {item.quarantined}") or item.ended,

@@ -42,7 +42,8 @@ def line_of(found: Mapping[str, Any]) -> str:
     low, high = found["interval"]
     rate = "-" if found["rate"] is None else f"{found['rate']:.2%}"
     kind = " (SIMULATED)" if found["simulated"] else ""
-    aside = [f"{found[key]} {text}" for key, text in _ASIDE if found[key]]
+    counts = {**found, "set_aside": len(found["set_aside"])}
+    aside = [f"{counts[key]} {text}" for key, text in _ASIDE if counts[key]]
     worst = f"; most often: {found['clusters'][0]['signature']}" if found["clusters"] else ""
     return (
         f"{found['title']}{kind}: {found['verdict']}: {found['failures']} of {found['counted']} cycles failed ({rate}; "
@@ -55,6 +56,7 @@ _ASIDE: Final = (
     ("off_baseline", "not from the baseline"),
     ("bench_errors", "bench errors"),
     ("interrupted", "interrupted"),
+    ("set_aside", "failed right after it and begun again"),
     ("resumes", "resumes"),
 )
 
@@ -107,6 +109,7 @@ def html_of(found: Mapping[str, Any]) -> str:
         f"{found['ended'] or 'now'}, {found['active'] / 3600:.2f} h of work, {found['cycles']} cycles in all, "
         f"{found['rollbacks']} rollbacks, {found['fallbacks']} fallbacks, {found['energy_J']:g} J.</p>",
         _clusters(found["clusters"]),
+        _set_aside(found["set_aside"]),
         "<h2>Failure rates</h2><p>An event is a run of equal failures in a row; the interval is exact (Clopper and "
         "Pearson, 95 %) over events.</p>",
         _table(
@@ -167,6 +170,13 @@ def _clusters(found: Sequence[Mapping[str, Any]]) -> str:
     )  # fmt: skip
     headers = ("signature", "decoded", "failed", "events", "in common", "first", "nearest that passed")
     return "<h2>Failures</h2>" + _table(headers, rows)
+
+
+def _set_aside(found: Sequence[Mapping[str, Any]]) -> str:
+    rows = ((item["cycle"], item["verdict"], item["signature"], item["reason"], item["then"]) for item in found)
+    table = _table(("cycle", "verdict", "signature", "reason", "begun again"), rows)
+    told = "<p>Led back after an interruption, a cycle failed before it had got on. It was begun again from the "
+    return f"<h2>Set aside</h2>{told}baseline, and counts in the rates by that alone.</p>{table}" if table else ""
 
 
 def _named(figures: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -213,7 +213,12 @@ class Campaign:
         """Kill until all kills are made, end the soak and judge it."""
         began = time.monotonic()
         while self.killed.total() < self.options.count:
-            if self.strike():
+            try:
+                struck = self.strike()
+            except Failed as error:  # what was killed until here is judged all the same
+                self.wrong.append(str(error))
+                break
+            if struck:
                 print(f"{self.killed.total()}/{self.options.count}: {dict(self.killed)}", file=sys.stderr, flush=True)
             if time.monotonic() - began > self.options.within:
                 break

@@ -10,11 +10,13 @@ import pytest
 
 from bench.apdu.errors import CardGone
 from bench.engine.record import Record
+from bench.engine.retrace import Past, Retrace
 from bench.engine.station import Station, parts_known
 from bench.errors import InstrumentError
 from bench.run.journal import Journal
 from bench.run.reader import read
 from bench.station import config
+from bench.station.interfaces import CardPlace
 
 TOML = """
 [stations.lab]
@@ -53,6 +55,10 @@ class Lab:
 
     async def output(self) -> bool:
         return self.on
+
+    async def set_output(self, on: bool) -> None:
+        self._ask(f"output {on}")
+        self.on = on
 
     async def command(self, line: str, *, timeout: float | None = None) -> list[str]:
         self._ask(line)
@@ -162,3 +168,43 @@ def test_what_recipes_may_need(tmp_path: Path, at: str, reader: bool, switch: bo
     known = parts_known(station_of(tmp_path, Lab("reader"), at=at).config)
     assert (known["reader"], known["switch"]) == (reader, switch)
     assert known["ipa"] and known["card"] and not known["radio"]
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        ("reader", ["select reader", "reader has the card"]),
+        ("modem", ["select modem", "modem answers", "card reset by the modem", "+CPIN: READY"]),
+    ],
+)
+def test_led_back_the_card_is_put_where_it_was_last(tmp_path: Path, last: CardPlace, told: list[str]) -> None:
+    path = tmp_path / "journal.jsonl"
+
+    def run(lab: Lab, past: Past) -> None:
+        station = station_of(tmp_path, lab)
+        record = station.record
+        record.set_clock(record.clock)
+        record.retrace = Retrace(station, past)
+
+        async def recipe() -> None:
+            async with station.step("to and fro"):
+                await station.power.set_output(True)
+                await station.modem.wait_ready(timeout=5.0)
+                await station.card_to("modem")
+                await station.modem.wait_sim_ready(timeout=5.0)
+                await station.card_to("reader")
+                await station.card_to(last)
+            async with station.step("in progress"):
+                await station.modem.command("AT")
+
+        asyncio.run(recipe())
+        record.journal.close()
+
+    run(Lab("reader"), Past())
+    events = list(read(path))
+    begun = next(at for at, event in enumerate(events) if event["type"] == "step-start" and "prog" in event["step"])
+    path.unlink()
+    lab = Lab("modem" if last == "reader" else "reader", on=False)
+    run(lab, Past([events[: begun + 1]]))
+    let_go = ["AT+CFUN=0"] if last == "reader" else []
+    assert lab.asked == ["output True", "modem answers", *let_go, *told, "AT"]

@@ -18,7 +18,7 @@ from bench.soak.signature import signature
 
 Verdict = Callable[[str, Item, int], str]
 """Station, cycle and attempt to ``pass``, ``fail MESSAGE``, ``bench-error``, ``die`` (no end is written), ``off`` (did
-not start from the baseline)."""
+not start from the baseline), ``aside MESSAGE`` (passed when begun again after such a failure)."""
 
 
 class FakeHandle:
@@ -77,20 +77,21 @@ class FakeRuns:
             "soak": segment["soak"], "cycle": item.index, "attempt": attempt, "station": segment["station"],
             "part": item.part, "recipe": item.recipe, "label": item.label, "parameters": parameters, "seed": item.seed,
         }  # fmt: skip
-        journal.write(CYCLE_START, start, sync=True)
+        journal.write(CYCLE_START, start)
         if verdict == "die":
             return "die"
         draw = random.Random(item.seed)
         device = {"fail": "fail", "bench-error": "inconclusive"}.get(verdict, "pass")
         bench = verdict if verdict == "bench-error" else "pass"
         end = {
-            **start, "verdict": "pass" if verdict == "off" else verdict, "device": device, "bench": bench,
+            **start, "verdict": "pass" if verdict in ("off", "aside") else verdict, "device": device, "bench": bench,
             "reason": message, "baseline": verdict != "off", "elapsed": 30.0 + draw.random(), "real": 0.01,
             "phases": {"switch": 2.0 + draw.random()}, "figures": {"register:rsrp": draw.uniform(-115, -80)},
             "notes": {}, "signature": signature("switch", message) if verdict == "fail" else "", "context": "",
+            "set_aside": [{"verdict": "fail", "reason": message, "signature": message}] if verdict == "aside" else [],
             "used": self.used, "identities": {"eid": f"89{segment['station']}"},
         }  # fmt: skip
-        journal.write(CYCLE_END, end, sync=True)
+        journal.write(CYCLE_END, end)
         return bench
 
     def follow(self, folder: Path) -> Iterator[Mapping[str, Any]]:

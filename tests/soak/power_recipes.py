@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from bench.engine.recipe import Station, recipe
-from bench.errors import DeviceFailure
+from bench.errors import DeviceFailure, InstrumentError
 
 LINGERED = "lingered to its end"
 
@@ -25,9 +25,9 @@ async def moment(station: Station, hold: float = 0.1, gate: str = "") -> None:
         step.measure("draw", station.random.random())
 
 
-def _token(gate: Path) -> bool:
+def _token(gate: Path, name: str = "token") -> bool:
     try:
-        (gate / "token").unlink()
+        (gate / name).unlink()
     except FileNotFoundError:
         return False
     return True
@@ -47,7 +47,10 @@ async def lingering(station: Station, hold: float = 0.1, gate: str = "") -> None
 
 @recipe(title="Steps around a wait", needs=("power",))
 async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
-    """Draw, switch on, measure, wait at the gate, switch off: what is drawn and read must survive an interruption."""
+    """Draw, switch on, measure, wait at the gate, switch off: what is drawn and read must survive an interruption.
+
+    With a file ``gone`` in the gate's folder the supply is not there any more.
+    """
     async with station.step("draw") as step:
         step.measure("draw", station.random.random())
     async with station.step("on") as step:
@@ -64,6 +67,8 @@ async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
             station.note("at the gate")
             await station.power.measure()
             while not (Path(gate) / "open").exists() and not _token(Path(gate)):
+                if _token(Path(gate), "gone"):
+                    raise InstrumentError("the supply is gone", where="rail")
                 await station.clock.sleep(0.02)
         async with station.step("read") as step:
             step.measure("on", int(await station.power.output()), lower=1)
@@ -71,3 +76,30 @@ async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
     async with station.step("off") as step:
         await station.power.set_output(False)
         step.measure("draw", station.random.random())
+
+
+@recipe(title="Five steps", needs=("power",))
+async def five_steps(station: Station) -> None:
+    """Switch on, measure three times, switch off, each in a step."""
+    async with station.step("on"):
+        await station.power.set_output(True)
+    for name in ("first", "second", "third"):
+        async with station.step(name) as step:
+            step.measure("volts", (await station.power.measure()).voltage, lower=1.0)
+    async with station.step("off"):
+        await station.power.set_output(False)
+
+
+@recipe(title="Off", needs=("power",))
+async def is_off(station: Station) -> None:
+    """The baseline: the output is off."""
+    async with station.step("output"):
+        if await station.power.output():
+            raise DeviceFailure("the output is on", where="rail")
+
+
+@recipe(title="Switch off", needs=("power",))
+async def switch_off(station: Station) -> None:
+    """Bring the baseline back."""
+    async with station.step("output"):
+        await station.power.set_output(False)

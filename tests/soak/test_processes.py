@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -155,6 +158,8 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Soak]:
             for handle in made.handles:
                 if liveness.alive(handle.folder):
                     os.kill(handle.pid, signal.SIGKILL)
+            for folder in books.folders(tmp_path / "runs"):
+                soaks.stop(folder, "at-once")
             for folder in (tmp_path / "runs").glob("2*"):
                 with_end = client.stop(folder, at_once=True) if liveness.alive(folder) else False
                 assert with_end in (True, False)
@@ -216,14 +221,19 @@ def test_killed_in_a_cycle_the_output_goes_off_and_the_soak_goes_on(
 STEPWISE = ["draw", "on", "attempt", "around/wait", "around/read", "around", "off"]
 
 
-@pytest.mark.parametrize("victims", [("runner",), ("owner", "supervisor", "runner")])
+@pytest.mark.parametrize(
+    "kills", [(("supply",), ("runner",)), (("owner", "supervisor", "runner"), ("owner", "supervisor", "runner"))]
+)
 def test_resumed_at_the_step_in_progress_no_finished_step_is_lost_or_repeated(
-    bed: Soak, victims: tuple[str, ...]
+    bed: Soak, kills: tuple[tuple[str, ...], ...]
 ) -> None:
     handle = bed.start_gated(cycles=2, name="stepwise")
-    for kill in range(2):  # the second time in the run that was led back
+    for kill, victims in enumerate(kills):  # the second time in the run that was led back
         run = bed.run_folder(handle.folder, nth=kill + 1)
         bed.until_step(run, "cycle-0/around/wait")
+        if victims == ("supply",):
+            (bed.gate / "gone").touch()
+            continue
         status = client.status(run)
         assert status is not None
         pids = {"owner": handle.pid, "supervisor": status.pid, "runner": status.runner}
@@ -303,47 +313,63 @@ def test_ctrl_c_once_finishes_the_cycle_and_resume_goes_on(bed: Soak, expected: 
     assert bed.draws(handle.folder) == expected[:4]
 
 
-def test_ctrl_c_again_ends_the_cycle_in_progress(bed: Soak) -> None:
+def test_sigterm_tears_the_cycle_in_progress_down(bed: Soak) -> None:
     handle = bed.start(cycles=2, segment=2, hold=600.0)
     run = bed.run_folder(handle.folder)
-    interrupted(bed, handle, times=2)
+    bed.until_on()
+    handle.tear_down()
+    handle.wait()
+    ended_and_safe(bed, handle)
+    assert "SIGTERM" in books.state_of(handle.folder).stopped
     assert [event["data"] for event in read(run / places.JOURNAL) if event["type"] == "run-end"]
 
 
 def test_ctrl_c_a_third_time_waits_for_no_teardown(bed: Soak) -> None:
     handle = bed.start(cycles=2, segment=2, hold=600.0, name="lingering")
     run = bed.run_folder(handle.folder)
-    interrupted(bed, handle, times=3)
+    bed.until_on()
+    begun = time.monotonic()
+    for level in (1, 2, 3):  # each asked for once the last was taken
+        handle.interrupt()
+        bed.until(handle.folder, lambda event, level=level: event["data"].get("level") == level)  # type: ignore[misc]
+    handle.wait()
+    assert time.monotonic() - begun < 60
+    ended_and_safe(bed, handle)
     notes = [event["data"].get("text") for event in read(run / places.JOURNAL) if event["type"] == "note"]
     assert "lingering" in notes
     assert LINGERED not in notes
 
 
-def interrupted(bed: Soak, handle: soaks.SoakHandle, *, times: int) -> None:
-    """Ask so often, each time once the last was taken, and find the soak ended and safe, its cycle in progress."""
-    bed.until_on()
-    begun = time.monotonic()
-    for level in range(1, times + 1):
-        handle.interrupt()
-        bed.until(handle.folder, lambda event, level=level: event["data"].get("level") == level)  # type: ignore[misc]
-    handle.wait()
-    assert time.monotonic() - begun < 60
+def ended_and_safe(bed: Soak, handle: soaks.SoakHandle) -> None:
+    """Require the soak ended, with its cycle in progress, and nothing on."""
+    assert not liveness.alive(handle.folder)
     assert not bed.server.on
     assert books.state_of(handle.folder).stations["lab"].interrupted == 1
 
 
 @pytest.mark.parametrize(("hangup", "ends"), [("go-on", False), ("stop", True)])
-def test_the_terminal_closed(bed: Soak, hangup: str, ends: bool) -> None:
-    handle = bed.start_gated(cycles=2, hangup=hangup)
-    bed.run_folder(handle.folder)
+def test_the_terminal_closed_as_by_a_dropped_connection(bed: Soak, hangup: str, ends: bool) -> None:
+    plan = bed.folder / "moments.toml"
+    bed.gate.mkdir()
+    plan.write_text(plan_of(cycles=2, hold=0.0, gate=bed.gate, hangup=hangup))
+    master, slave = pty.openpty()
+    command = ["bench", "--config", str(bed.config), "soak", str(plan)]
+    command[0] = str(Path(sys.executable).with_name("bench"))
+    terminal = subprocess.Popen(["setsid", "--ctty", *command], stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
     bed.until_on()
-    os.close(handle._front)
-    os.kill(handle.pid, signal.SIGHUP)
+    (folder,) = books.folders(bed.folder / "runs")
+    os.close(master)  # the kernel sends SIGHUP to whoever is in front of it
+    assert terminal.wait(DEADLINE) == -signal.SIGHUP
+    os.kill(int(liveness.owner(folder)["pid"]), signal.SIGHUP)  # a shell sends it to the jobs behind as well
     if not ends:
         bed.let_all()
-    handle.wait()
+    for _ in soaks.follow(folder):  # to its end
+        pass
     assert not bed.server.on
-    assert books.state_of(handle.folder).stations["lab"].finished == (0 if ends else 2)
+    state = books.state_of(folder)
+    assert state.stations["lab"].finished == (0 if ends else 2)
+    assert ("the end of its terminal" in state.stopped) is ends
 
 
 def test_a_disk_too_full_for_the_book_ends_the_soak_and_nothing_finished_is_lost(
