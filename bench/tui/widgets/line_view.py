@@ -67,6 +67,8 @@ class LineView(ScrollView, can_focus=True):
         """Lines as they were drawn, border and all: one that only moves up is not made again."""
         self._around: object = None
         """What every line of ``_strips`` was drawn with."""
+        self._edges: tuple[list[Segment], list[Segment]] | None = None
+        """Border and padding left and right of a line."""
 
     # --- what a subclass tells ---------------------------------------------------------------------------------------
 
@@ -241,6 +243,7 @@ class LineView(ScrollView, can_focus=True):
         if around != self._around:
             self._around = around
             self._strips.clear()
+            self._edges = None
         elif len(self._strips) > _SCREENS * self.size.height:
             seen = set(self._drawn.values())  # a strip keeps all that was ever cut from it
             self._strips = {made: strip for made, strip in self._strips.items() if made in seen}
@@ -255,6 +258,10 @@ class LineView(ScrollView, can_focus=True):
                 if (strip := self._strips.get(made)) is not None:
                     found[y] = strip
         missing = [y for y in crop.line_range if y not in found]
+        if missing and self.opacity == 1.0 == styles.text_opacity and not styles.tint.a:
+            for y in [y for y in missing if first <= y < last]:
+                found[y] = self._strips[self._drawn[y - styles.gutter.top]] = self._framed(y - styles.gutter.top)
+            missing = [y for y in missing if y not in found]
         while missing:
             run = 1
             while run < len(missing) and missing[run] == missing[0] + run:
@@ -268,6 +275,19 @@ class LineView(ScrollView, can_focus=True):
         if crop.column_span == (0, width):
             return strips
         return [strip.crop(*crop.column_span) for strip in strips]
+
+    def _framed(self, y: int) -> Strip:
+        """Return one visible line between its edges, which Textual works out anew for each line of each frame."""
+        gutter, width = self.styles.gutter, self.region.width
+        if self._edges is None:
+            begin, end = gutter.left, gutter.left + self.scrollable_content_region.width
+            (whole,) = super().render_lines(Region(0, y + gutter.top, width, 1))
+            self._edges = list(whole.crop(0, begin)), list(whole.crop(end, width))
+        strip, background = self.render_line(y), self.background_colors[1]
+        for each in self.get_line_filters():
+            strip = strip.apply_filter(each, background)
+        left, right = self._edges
+        return Strip([*left, *strip, *right], width)
 
     def render_line(self, y: int) -> Strip:
         """Return one visible line."""
