@@ -72,6 +72,44 @@ def test_the_card_takes_the_time_of_its_line() -> None:
     assert times == pytest.approx([0.006, 0.006], abs=1e-6)
 
 
+@pytest.mark.parametrize(("fetched", "status_at"), [(0.05, 0.06), (None, 1.0)])
+def test_the_modem_does_not_come_between_a_host_and_the_answer_that_it_fetches(
+    fetched: float | None, status_at: float
+) -> None:
+    """Its STATUS would learn of a REFRESH whose reset takes the answer away; a host that fetches nothing is no bar."""
+
+    class Card(FakeCard):
+        def _answer(self, c: bytes) -> bytes:
+            return {0xE2: b"\x61\x02", 0xC0: b"ok\x90\x00"}.get(c[1]) or super()._answer(c)
+
+    kernel, card = Kernel(), Card()
+    slot = CardSlot(kernel, card, command_time=0.0, rate=0.0)
+    slot.power_on()
+    began: dict[int, float] = {}
+
+    def carried_out(_host: bool) -> None:
+        began[card.commands[-1][1]] = kernel.now
+
+    slot.after = carried_out
+
+    def host() -> Process[None]:
+        yield from slot.exchange(bytes.fromhex("80E29100"), host=True)
+        if fetched is not None:
+            yield fetched
+            assert (yield from slot.exchange(bytes.fromhex("00C0000002"), host=True)) == b"ok\x90\x00"
+
+    def modem() -> Process[None]:
+        yield 0.01
+        yield from slot.exchange(bytes.fromhex("80F2000C00"))
+
+    kernel.start(host(), Priority.SIM)
+    kernel.start(modem(), Priority.SIM)
+    while kernel.run_next():
+        pass
+    assert list(began) == ([0xE2, 0xC0, 0xF2] if fetched is not None else [0xE2, 0xF2])
+    assert began[0xF2] == pytest.approx(status_at, abs=0.025)
+
+
 def test_a_sim_that_is_pulled_takes_the_service_away() -> None:
     radio = Radio(H).begin().until(10)
     outcome: list[str] = []
