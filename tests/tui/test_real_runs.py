@@ -147,7 +147,7 @@ def test_f12_ends_a_run_that_this_screen_is_starting(made: bool, monkeypatch: py
         assert "SAFE: what you hold and what begins on sim ..." in app.status and not app.started
         pressed.set()
         done = "sim off, verified" if made else "sim: withdrawn before anything was switched"
-        # How the run ended may be told behind it already.
+        # What the page Run says of the end may stand behind it.
         await until(pilot, lambda: app.status.startswith(f"SAFE (what you hold): {done}"), done, 60)
         await until(pilot, lambda: not app.starting, "noted")
         runs = client.runs(app.overview.runs_folder)

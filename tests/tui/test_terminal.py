@@ -56,7 +56,7 @@ class Terminal:
     def keys(self, *names: str) -> None:
         self.tmux("send-keys", *names)
 
-    def wait(self, condition: Callable[[str], bool], what: str, within: float = 60.0) -> str:
+    def wait(self, condition: Callable[[str], bool], what: str, within: float = 120.0) -> str:
         deadline = time.monotonic() + within
         while True:
             text = self.tmux("capture-pane", "-p")

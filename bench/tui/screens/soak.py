@@ -264,7 +264,8 @@ class SoakPage(Page):
             bounds = per_cent(Interval(rate["lower"], rate["upper"]))
             state = "fail" if rate["failures"] else ""
             name = f"{rate['by']} {rate['value']}"
-            told = f"{rate['failures']} of {rate['cycles']} in {rate['events']} events  {bounds}"
+            events = f"{rate['events']} event{'' if rate['events'] == 1 else 's'}"
+            told = f"{rate['failures']} of {rate['cycles']} in {events}  {bounds}"
             lines.append((f"{name:<32} {told}", look.style(state)))
         times = [item for item in found.get("times") or () if item["phase"] == "cycle"]
         if times:
