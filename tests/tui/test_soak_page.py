@@ -54,7 +54,7 @@ def test_soaks_with_their_figures_and_what_they_found(tmp_path: Path) -> None:
         assert "9 of 38 cycles failed in 1 event" in detail
         assert "29 of 30 independent trials pass: 82.8..99.9 %" in detail
         assert "station sim" in detail and "changed by +0.8 s" in detail
-        assert "sim: 10 failures in a row" in detail and "2 errors of the bench" in detail
+        assert "sim: 9 failures in a row" in detail and "2 errors of the bench" in detail
         clusters.focus()
         await pilot.press("enter")
         await until(pilot, lambda: app.current() is app.page("run"), "the first run of the finding")

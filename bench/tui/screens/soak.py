@@ -265,8 +265,8 @@ class SoakPage(Page):
             state = "fail" if rate["failures"] else ""
             name = f"{rate['by']} {rate['value']}"
             events = f"{rate['events']} event{'' if rate['events'] == 1 else 's'}"
-            told = f"{rate['failures']} of {rate['cycles']} in {events}  {bounds}"
-            lines.append((f"{name:<32} {told}", look.style(state)))
+            told = f"{rate['failures']}/{rate['cycles']}, {events}  {bounds}"
+            lines.append((f"{name:<22} {told}", look.style(state)))
         times = [item for item in found.get("times") or () if item["phase"] == "cycle"]
         if times:
             lines.append(("station time of passed cycles", head))
