@@ -1,21 +1,21 @@
 """A trace of any length under a scroll bar: an index in memory, packets read again when they become visible.
 
-Nine bytes a packet are kept (time and lane), and every 512 packets the place in the file.
+Ten bytes a packet are kept (time and lane), and every 512 packets the place in the file.
 """
 
 from __future__ import annotations
 
-import array
 import bisect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
+from bench.client.growing import Growing
 from bench.errors import BenchError
 from bench.trace.reader import Packet, TraceReader
 
@@ -43,10 +43,10 @@ class TraceIndex:
         self.path = path
         self.lanes: list[str] = []
         """Names in the order of their first packets."""
-        self.times: array.array[int] = array.array("q")
+        self.times: Growing[int] = Growing("q")
         """Wall clock in ns since 1970 of every packet."""
         self.trouble = ""
-        self._lane_of = array.array("H")
+        self._lane_of: Growing[int] = Growing("H")
         self._number: dict[str, int] = {}
         self._reader = TraceReader(path)
         self._places: list[_Place] = [_Place(_clone(self._reader))]
@@ -88,11 +88,11 @@ class TraceIndex:
         """Return the lane of a packet."""
         return self.lanes[self._lane_of[index]]
 
-    def chosen(self, wanted: Callable[[str], bool], since: int = 0) -> array.array[int]:
-        """Return the numbers of the packets, from ``since`` on, whose lane is wanted."""
+    def chosen(self, wanted: Callable[[str], bool], since: int, until: int) -> Iterator[int]:
+        """Yield the numbers of the packets, ``since`` to ``until`` (not included), whose lane is wanted."""
         numbers = {number for number, lane in enumerate(self.lanes) if wanted(lane)}
         of = self._lane_of
-        return array.array("I", (index for index in range(since, len(of)) if of[index] in numbers))
+        return (index for index in range(since, until) if of[index] in numbers)
 
     def at(self, index: int) -> Packet:
         """Return one packet. Raises IndexError for one that is not there, or no longer."""
@@ -169,6 +169,50 @@ class TraceIndex:
         if not found:
             found = [made for made in tracked.close() if fits(made)]
         return min(found, key=lambda made: made.packets) if found else None
+
+
+class Chosen(Sequence[int]):
+    """Numbers of the packets of wanted lanes: how many there are is kept by block, which they are is found again."""
+
+    def __init__(self, index: TraceIndex, wanted: Callable[[str], bool]) -> None:
+        self._index, self._wanted = index, wanted
+        self.seen = 0
+        """Packets of the trace that were looked at."""
+        self._count = 0
+        self._starts: list[int] = []
+        """How many were chosen before each block."""
+        self._found: tuple[int, list[int]] = (-1, [])
+        """The block that was asked for last: number, what is chosen of it."""
+
+    def grow(self, until: int) -> None:
+        """Look at the packets up to ``until`` (not included)."""
+        while self.seen < until:
+            if self.seen % _EVERY == 0:
+                self._starts.append(self._count)
+            end = min(until, self.seen - self.seen % _EVERY + _EVERY)
+            self._count += sum(1 for _ in self._index.chosen(self._wanted, self.seen, end))
+            self.seen = end
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, row: int) -> int: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[int]: ...
+    def __getitem__(self, row: int | slice) -> int | list[int]:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        row += self._count if row < 0 else 0
+        if not 0 <= row < self._count:
+            raise IndexError(row)
+        block = bisect.bisect_right(self._starts, row) - 1
+        known, numbers = self._found
+        if known != block or row - self._starts[block] >= len(numbers):
+            end = min(self.seen, (block + 1) * _EVERY)
+            numbers = list(self._index.chosen(self._wanted, block * _EVERY, end))
+            self._found = block, numbers
+        return numbers[row - self._starts[block]]
 
 
 def _clone(reader: TraceReader) -> TraceReader:

@@ -21,7 +21,7 @@ _LOOK_FOR_LIFE: Final = 0.5
 """Seconds of silence after which it is asked whether the supervisor lives."""
 _RELEASE: Final = 5.0
 """Seconds the supervisor is given to end after run-end, so that the station is free when the run is seen to end."""
-_CHUNK: Final = 1 << 18
+_CHUNK: Final = 1 << 16
 
 
 def follow(

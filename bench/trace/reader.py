@@ -14,7 +14,8 @@ from bench.trace.errors import TraceError
 from bench.trace.lane import Direction
 from bench.trace.parts import part
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 16
+"""Bytes read at a time: less than what the C library takes from the system and keeps a hole for ever after."""
 _TORN_LIMIT: Final = 300_000
 """Our own longest block, roughly: more than this after the last whole block is damage, not a torn record."""
 
@@ -131,7 +132,9 @@ class TraceReader:
         try:
             want = _CHUNK
             while True:
-                buffer = os.pread(descriptor, want, self.offset)
+                # Asked many times a second, mostly for nothing: no room for a whole chunk is made for that.
+                there = max(0, os.fstat(descriptor).st_size - self.offset)
+                buffer = os.pread(descriptor, min(want, there), self.offset)
                 base, at = self.offset, 0
                 while True:
                     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import bisect
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, overload
 
+from bench.client.growing import Growing
 from bench.client.packets import TraceIndex
 from bench.client.view import RunView
 from bench.errors import BenchError
@@ -30,7 +30,8 @@ class Moments(Sequence[tuple[int, float]]):
     """Wall clock (ns since 1970) and station time (s), both growing; sixteen bytes each."""
 
     def __init__(self) -> None:
-        self._walls, self._times = array.array("q"), array.array("d")
+        self._walls: Growing[int] = Growing("q")
+        self._times: Growing[float] = Growing("d")
 
     def append(self, wall: int, time: float) -> None:
         """Add one."""

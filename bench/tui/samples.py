@@ -11,6 +11,8 @@ from typing import Final
 from bench.run.folder import read_json
 from bench.run.samples import ROW
 
+_CHUNK: Final = 1 << 16
+"""Bytes read at a time."""
 _LIMIT: Final = 30_000
 """Rows kept; beyond that the older half is thinned to the least and greatest of every eight."""
 
@@ -31,13 +33,13 @@ class SampleTail:
         self._offset = 0
 
     def grow(self) -> int:
-        """Read what has come; return how many rows. A file that cannot be read has none."""
+        """Read what has come, a piece at a time; return how many rows. A file that cannot be read has none."""
         try:
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return 0
         try:
-            data = os.pread(fd, 1 << 20, self._offset)
+            data = os.pread(fd, _CHUNK, self._offset)
         except OSError:
             return 0
         finally:

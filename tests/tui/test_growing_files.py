@@ -11,10 +11,12 @@ import tempfile
 import tracemalloc
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.client.packets import TraceIndex
+from bench.client.growing import PIECE, Growing
+from bench.client.packets import Chosen, TraceIndex
 from bench.trace import Direction, TraceWriter, read
 from bench.tui.feed import RunFeed
 from bench.tui.samples import SampleTail
@@ -43,6 +45,7 @@ def test_a_trace_that_grows_by_any_pieces_has_the_packets_of_the_whole(count: in
         path = folder / "grown.pcapng"
         path.touch()
         index = TraceIndex(path)
+        shown = Chosen(index, lambda lane: lane != "scpi:psu")
         at = 0
         for end in [*sorted(round(cut * len(data)) for cut in cuts), len(data)]:
             with path.open("ab") as file:
@@ -53,6 +56,8 @@ def test_a_trace_that_grows_by_any_pieces_has_the_packets_of_the_whole(count: in
             known = len(index)
             for number in {0, known // 2, known - 1} & set(range(known)):
                 assert index.at(number).data == whole[number].data and index.lane(number) == whole[number].lane
+            shown.grow(known)
+            assert list(shown) == [number for number in range(known) if whole[number].lane != "scpi:psu"]
         assert len(index) == len(whole) == count and not index.trouble
         assert [packet.comment for _, packet in index.span(0, count)] == [packet.comment for packet in whole]
         assert list(index.times) == [packet.time_ns for packet in whole]
@@ -131,3 +136,44 @@ def test_a_night_of_steps_and_moments_stays_small(tmp_path: Path) -> None:
     assert grown / 2 * 8 < 5e6, "eight hours of it"
     assert feed.view.steps[-1].measurements[-1]["name"] == f"rail {made - 2}"
     assert len(feed.moments) > 3 * 360 and feed.moments[-1][1] == 3 * 3600.0 - 10
+
+
+def test_growing_numbers_are_those_of_a_list_and_stay_where_they_are() -> None:
+    numbers: Growing[int] = Growing("q")
+    expected: list[int] = []
+    for number in range(2 * PIECE + 3):
+        numbers.append(number * 3)
+        expected.append(number * 3)
+        assert len(numbers) == number + 1 and numbers[-1] == numbers[number] == expected[-1]
+    assert list(numbers) == expected and numbers[PIECE - 2 : -PIECE : 5] == expected[PIECE - 2 : -PIECE : 5]
+    for beyond in (len(expected), -len(expected) - 1):
+        with pytest.raises(IndexError):
+            numbers[beyond]
+    with pytest.raises(OverflowError):
+        numbers.append(1 << 63)
+    assert len(numbers) == len(expected)
+
+
+def test_a_record_longer_than_what_is_read_at_a_time_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "trace.pcapng"
+    sizes = [3, 70_000, 0, 200_000, 5]
+    with TraceWriter.open(path, run_id="r") as trace:
+        for number, size in enumerate(sizes):
+            trace.lane("ip:wan").record(Direction.SENT, bytes(size), time_ns=10**18 + number)
+    assert [len(packet.data) for packet in read(path)] == sizes
+    index = TraceIndex(path)
+    while index.grow(2):
+        pass
+    assert [len(index.at(number).data) for number in range(len(index))] == sizes and not index.trouble
+
+
+def test_samples_of_a_night_that_is_over_are_all_read(tmp_path: Path) -> None:
+    path = tmp_path / "power-psu.f32"
+    path.with_suffix(".json").write_text(json.dumps({"name": "psu", "start": {"t": 0.0}}))
+    path.write_bytes(struct.pack("<3f", 0.5, 3.8, 0.1) * 20_000)
+    tail = SampleTail(path)
+    pieces = []
+    while came := tail.grow():
+        pieces.append(came)
+    assert sum(pieces) == len(tail.times) == 20_000 and tail.times[-1] == 10_000.0
+    assert all(came > 5_000 for came in pieces[:-1]), "the page Run takes more than 5 000 for: there are more"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import array
 import time
 from collections.abc import Callable, Hashable
 from typing import Final
 
 from rich.style import Style
 
-from bench.client.packets import TraceIndex
+from bench.client.packets import Chosen, TraceIndex
 from bench.tui.themes import Look
 from bench.tui.widgets.line_view import Line, LineView
 
@@ -28,8 +27,8 @@ class PacketView(LineView):
         self.held: int | None = None
         """Packets of the file that are shown while paused; None: all."""
         self.following = True
-        self._wanted: Callable[[str], bool] | None = None
-        self._chosen: array.array[int] = array.array("I")
+        self._chosen: Chosen | None = None
+        """What is shown of the trace; None: all."""
         self._seen = 0
 
     def show(self, index: TraceIndex | None, wanted: Callable[[str], bool] | None = None) -> None:
@@ -37,8 +36,9 @@ class PacketView(LineView):
         kept = self.packet if index is self.index else None
         if index is not self.index:
             self.forget()
-        self.index, self._wanted = index, wanted
-        self._chosen, self._seen = array.array("I"), 0
+        self.index = index
+        self._chosen = Chosen(index, wanted) if index is not None and wanted is not None else None
+        self._seen = 0
         self.held = None
         self.came()
         if kept is not None and not self.following:
@@ -52,19 +52,18 @@ class PacketView(LineView):
         total = len(self.index) if self.held is None else min(self.held, len(self.index))
         if total == self._seen:
             return False
-        if self._wanted is not None:
-            fresh = self.index.chosen(self._wanted, self._seen)
-            self._chosen.extend(number for number in fresh if number < total)
+        if self._chosen is not None:
+            self._chosen.grow(total)
         self._seen = total
         self.changed()
         return True
 
     def count(self) -> int:
         """Return how many packets are shown."""
-        return self._seen if self._wanted is None else len(self._chosen)
+        return self._seen if self._chosen is None else len(self._chosen)
 
     def _number(self, row: int) -> int:
-        return row if self._wanted is None else self._chosen[row]
+        return row if self._chosen is None else self._chosen[row]
 
     @property
     def packet(self) -> int | None:
@@ -75,7 +74,7 @@ class PacketView(LineView):
         """Put the cursor on a packet, or on the one before it that is shown."""
         import bisect
 
-        row = number if self._wanted is None else bisect.bisect_right(self._chosen, number) - 1
+        row = number if self._chosen is None else bisect.bisect_right(self._chosen, number) - 1
         self.following = False
         self.move_to(max(0, row), centre=centre)
         self.refresh()
