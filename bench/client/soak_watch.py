@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +12,12 @@ from typing import Any, Final
 from bench.errors import BenchError
 from bench.run import folder as places
 from bench.run import liveness
-from bench.run.reader import Reader
+from bench.run.reader import Reader, last
 from bench.soak import book as books
 from bench.soak.cycles import PLAN_FILE
 
 _PORTION: Final = 1 << 22
 """Bytes of a book that are read at once."""
-_LAST: Final = 1 << 16
-"""Bytes of its end in which its last record is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +168,8 @@ def has_ended(folder: Path) -> bool:
     """Whether nobody begins a cycle any more: its owner is gone, or has written the end and makes the report."""
     if not liveness.alive(folder):
         return True
-    with contextlib.suppress(OSError):
-        with (folder / books.BOOK).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST))
-            lines = file.read().splitlines()
-        with contextlib.suppress(ValueError, IndexError, TypeError):
-            return bool(json.loads(lines[-1]).get("type") == "soak-end")
-    return False
+    found = last(folder / books.BOOK, "soak-end", "resume")
+    return found is not None and found["type"] == "soak-end"
 
 
 def findings(folder: Path) -> dict[str, Any]:

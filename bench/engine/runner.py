@@ -42,6 +42,7 @@ def _run(link_socket: socket.socket, locks_socket: socket.socket) -> int:
     import faulthandler
     from pathlib import Path
 
+    from bench import buffers
     from bench.engine import link
     from bench.engine.session import Session
     from bench.run import folder as places
@@ -58,5 +59,6 @@ def _run(link_socket: socket.socket, locks_socket: socket.socket) -> int:
     stack = (folder / places.STACK).open("w", encoding="utf-8")
     faulthandler.register(signal.SIGUSR1, file=stack, all_threads=True)
     faulthandler.enable(all_threads=True)
+    buffers.limit()
     session = Session(folder, link_socket, locks_socket, lifeline=5, supervisor=int(message["supervisor"]))
     return asyncio.run(session.run())

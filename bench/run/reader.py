@@ -83,8 +83,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [*events, torn] if torn is not None else events
 
 
-def last(path: Path, kind: str) -> dict[str, Any] | None:
-    """Return the last event of a type within the last 256 kB of a journal, None when there is none."""
+def last(path: Path, *wanted: str) -> dict[str, Any] | None:
+    """Return the last event of these types within the last 256 kB of a journal, None when there is none."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -92,14 +92,14 @@ def last(path: Path, kind: str) -> dict[str, Any] | None:
             lines = file.read().split(b"\n")[:-1]
     except OSError:
         return None
-    mark = f'"{kind}"'.encode()
+    marks = [f'"{kind}"'.encode() for kind in wanted]
     for line in reversed(lines):
-        if mark not in line:
+        if not any(mark in line for mark in marks):
             continue
         try:
             event = normalise(json.loads(line))
         except (ValueError, RecursionError):
             continue
-        if event is not None and event["type"] == kind:
+        if event is not None and event["type"] in wanted:
             return event
     return None

@@ -24,7 +24,8 @@ _MOST: Final = 40
 def findings(folder: Path) -> dict[str, Any]:
     """Return everything for the morning report of a soak folder. Raises BenchError.
 
-    Times are station time in seconds, rates fractions, ``events`` count a run of equal failures once.
+    Times are station time in seconds, rates fractions of ``events`` in ``trials``, both of which count a
+    run of equal failures once.
     """
     about = places.read_json(folder / books.SOAK)
     plan = plans.load(folder / PLAN_FILE)
@@ -50,6 +51,7 @@ def findings(folder: Path) -> dict[str, Any]:
         "cycles": sum(item.finished for item in state.stations.values()),
         "counted": seen.cycles,
         "failures": seen.failures,
+        "trials": seen.trials,
         "failure_events": seen.events,
         "longest_run_of_failures": seen.longest,
         "rate": outcome.rate,
@@ -134,6 +136,7 @@ def _rate(cycles: Iterable[Cycle]) -> dict[str, Any]:
         "cycles": seen.cycles,
         "failures": seen.failures,
         "events": seen.events,
+        "trials": seen.trials,
         "lower": interval.lower,
         "upper": interval.upper,
     }

@@ -52,6 +52,7 @@ def line_of(found: Mapping[str, Any]) -> str:
     )
 
 
+_RATE: Final = ("by", "value", "cycles", "failures", "trials", "events")
 _ASIDE: Final = (
     ("off_baseline", "not from the baseline"),
     ("bench_errors", "bench errors"),
@@ -67,7 +68,7 @@ def junit_of(found: Mapping[str, Any]) -> str:
     for rate in found["rates"]:
         verdict = "fail" if rate["failures"] else "pass"
         told = f"{rate['failures']} of {rate['cycles']} cycles failed ({rate['lower']:.2%} to {rate['upper']:.2%})"
-        measured = [{"name": key, "value": rate[key]} for key in ("cycles", "failures", "events")]
+        measured = [{"name": key, "value": rate[key]} for key in ("cycles", "failures", "trials", "events")]
         steps.append(_step(f"{rate['by']}: {rate['value']}", verdict, told if rate["failures"] else "", measured))
     for cluster in found["clusters"]:
         conditions = "; ".join(item["text"] for item in cluster["conditions"]) or "no condition in common"
@@ -110,12 +111,12 @@ def html_of(found: Mapping[str, Any]) -> str:
         f"{found['rollbacks']} rollbacks, {found['fallbacks']} fallbacks, {found['energy_J']:g} J.</p>",
         _clusters(found["clusters"]),
         _set_aside(found["set_aside"]),
-        "<h2>Failure rates</h2><p>An event is a run of equal failures in a row; the interval is exact (Clopper and "
-        "Pearson, 95 %) over events.</p>",
+        "<h2>Failure rates</h2><p>An event is a run of equal failures in a row, and one trial; the interval is exact "
+        "(Clopper and Pearson, 95 %), of events in trials.</p>",
         _table(
-            ("by", "value", "cycles", "failed", "events", "interval"),
+            ("by", "value", "cycles", "failed", "trials", "events", "interval"),
             (
-                (r["by"], r["value"], r["cycles"], r["failures"], r["events"], f"{r['lower']:.2%} - {r['upper']:.2%}")
+                (*(r[name] for name in _RATE), f"{r['lower']:.2%} - {r['upper']:.2%}")
                 for r in found["rates"]
             ),
         ),

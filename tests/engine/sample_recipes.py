@@ -3,8 +3,10 @@
 import asyncio
 import os
 import time
+from asyncio.sslproto import SSLProtocol
 from typing import Annotated
 
+from bench import buffers
 from bench.engine.recipe import Range, Station, Unit, recipe
 from bench.errors import DeviceFailure, InstrumentError
 from bench.station.power import Protection
@@ -16,6 +18,7 @@ async def quick(station: Station, volts: Annotated[float, Unit("V"), Range(0, 10
         await station.power.set_output(True)
         step.measure("voltage", (await station.power.measure()).voltage, unit="V", lower=volts)
         print("hello from the recipe")
+    assert SSLProtocol.max_size == buffers.STREAM, "a runner that goes on for days reads little at once"
 
 
 @recipe(title="On for long", needs=("power",))

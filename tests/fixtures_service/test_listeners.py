@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 import struct
+import tracemalloc
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bench import buffers
 from fixtures.pki import Pki
 from fixtures.service import json_object, listen, tls_context
 from fixtures.smdpp import http_es2
@@ -124,3 +126,25 @@ def test_a_peer_that_goes_away_is_not_written_down(
 
     asyncio.run(use())
     assert caplog.records == [] and raised == [], [record.getMessage() for record in caplog.records]
+
+
+def test_a_tls_connection_takes_little_memory(pki: Pki) -> None:
+    """asyncio's own buffer is 256 kB for each end."""
+
+    async def use() -> int:
+        server = await asyncio.start_server(
+            lambda _r, _w: None, "127.0.0.1", 0, ssl=tls_context(*pki.dp_tls.tls_files())
+        )
+        port, client, ends = server.sockets[0].getsockname()[1], _client(), 10
+        async with asyncio.timeout(20), AsyncExitStack() as stack:
+            stack.callback(server.close)
+            await asyncio.open_connection("127.0.0.1", port, ssl=client)  # what is made once
+            tracemalloc.start()
+            stack.callback(tracemalloc.stop)
+            for _ in range(ends // 2):
+                _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+                stack.callback(writer.close)
+            return tracemalloc.get_traced_memory()[0] // ends
+
+    buffers.limit()
+    assert asyncio.run(use()) < 2 * buffers.STREAM

@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 
+from bench import buffers
 from bench.errors import BenchError, ConfigurationError
 from fixtures import service
 from fixtures.service import Observer
 
 PROGRAM = """
 import asyncio, sys
+from asyncio.sslproto import SSLProtocol
 from fixtures import service
 from bench.errors import ConfigurationError
 
@@ -40,6 +42,8 @@ async def opening(arguments, observer, stack):
         def callback():
             raise {"fault": ValueError, "gone": ConnectionResetError}[arguments.how]("in a callback")
         asyncio.get_running_loop().call_later(0.01, callback)
+    if arguments.how == "reads":
+        return {"reads": SSLProtocol.max_size}
     return {"hello": 1}
 
 parser = service.parser("test", "A test.")
@@ -91,9 +95,9 @@ def test_a_lost_connection_ends_no_service_and_a_fault_only_a_strict_one(options
 
 
 def test_ends_with_its_parent() -> None:
-    process = start("--with-parent")
+    process = start("--with-parent", "--how", "reads")
     assert process.stdout is not None and process.stdin is not None
-    process.stdout.readline()
+    assert json.loads(process.stdout.readline()) == {"reads": buffers.STREAM}
     process.stdin.write(b"what is written here does not matter\n")
     process.stdin.flush()
     assert process.poll() is None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.run import folder as places
+from bench.run.events import CONTROL
 from bench.run.journal import Journal
 from bench.run.reader import read
 from bench.soak.cycles import CYCLE_END, CYCLE_START, STOP_FILE
@@ -18,7 +19,8 @@ from bench.soak.signature import signature
 
 Verdict = Callable[[str, Item, int], str]
 """Station, cycle and attempt to ``pass``, ``fail MESSAGE``, ``bench-error``, ``die`` (no end is written), ``off`` (did
-not start from the baseline), ``aside MESSAGE`` (passed when begun again after such a failure)."""
+not start from the baseline), ``aside MESSAGE`` (passed when begun again after such a failure), ``safe WHO`` or
+``stop WHO`` (somebody ends the run in its middle)."""
 
 
 class FakeHandle:
@@ -80,6 +82,9 @@ class FakeRuns:
         journal.write(CYCLE_START, start)
         if verdict == "die":
             return "die"
+        if verdict in ("safe", "stop"):
+            journal.write(CONTROL, {"op": verdict, "by": message, "reason": ""})
+            return "aborted"
         draw = random.Random(item.seed)
         device = {"fail": "fail", "bench-error": "inconclusive"}.get(verdict, "pass")
         bench = verdict if verdict == "bench-error" else "pass"

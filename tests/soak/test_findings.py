@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
@@ -82,6 +82,9 @@ def test_the_report_names_three_causes_with_their_conditions(soak: tuple[Path, F
     assert morning.line_of(found).startswith("planted <b>: fail: ")
     assert ", 1 failed right after it and begun again;" in morning.line_of(found)
     assert [item["then"] for item in found["set_aside"]] == ["pass"]
+    for rate in (found, *found["rates"]):  # equal failures in a row are one trial; of trials the interval is made
+        cycles, events = rate.get("counted", rate["cycles"]), rate.get("failure_events", rate.get("events"))
+        assert rate["trials"] == cycles - rate["failures"] + events
 
 
 def test_the_report_is_whole_in_every_form(soak: tuple[Path, FakeRuns]) -> None:
@@ -90,6 +93,7 @@ def test_the_report_is_whole_in_every_form(soak: tuple[Path, FakeRuns]) -> None:
     html = (folder / morning.REPORT).read_text()
     assert "planted &lt;b&gt;" in html
     assert "<b>" not in html
+    assert "<th>trials</th>" in html
     assert "<h2>Set aside</h2>" in html and "the &lt;i&gt;supply&lt;/i&gt; came back late" in html
     suite = ElementTree.parse(folder / morning.JUNIT).getroot()
     cases = {case.get("name") or "": case for case in suite.iter("testcase")}
@@ -153,6 +157,7 @@ def test_signatures_of_equal_failures_are_equal_and_codes_stay() -> None:
     assert context_of("refused with SW 6985, then HTTP 503 and cause 15") == "SW 6985, HTTP 503, cause 15"
 
 
+@settings(max_examples=25)
 @given(st.text(max_size=300))
 def test_every_message_has_a_signature(message: str) -> None:
     found = normalised(message)

@@ -16,6 +16,7 @@ import pytest
 
 from bench.client import soak as soaks
 from bench.errors import BenchError
+from bench.run.reader import read
 from bench.soak import book as books
 from bench.soak import samples
 from bench.soak.index import Index
@@ -213,6 +214,40 @@ def test_asked_to_finish_the_cycle_in_progress_is_the_last(tmp_path: Path) -> No
     again = FakeRuns(fake.plan, folder, fake.runs)
     assert Owner(folder, again).run() == "pass"
     assert [index for _, index, _, _ in again.done] == list(range(6, 12))
+
+
+@pytest.mark.parametrize(("op", "level"), [("safe", 3), ("stop", 2)])
+def test_a_run_that_somebody_else_ends_ends_the_soak(tmp_path: Path, op: str, level: int) -> None:
+    """Its next cycle would switch on what a person has just made safe."""
+    folder, fake = made(tmp_path, verdict=lambda _s, item, _a: f"{op} anna@lab" if item.index == 5 else "pass")
+    assert Owner(folder, fake).run() == "aborted"
+    assert [index for _, index, _, _ in fake.done] == list(range(6))
+    assert not fake.stops, "a second request would take the teardown from the run that ends"
+    state = books.state_of(folder)
+    run = max(path.name for path in fake.runs.glob("2*"))
+    assert state.stopped == f"stopped by anna@lab: {op} of run {run}"
+    (control,) = (event["data"] for event in read(folder / books.BOOK) if event["type"] == "control")
+    assert control["level"] == level
+    again = FakeRuns(fake.plan, folder, fake.runs)
+    assert Owner(folder, again).run() == "pass"
+    assert [(index, attempt) for _, index, attempt, _ in again.done] == [
+        (5, 2),
+        *((index, 1) for index in range(6, 12)),
+    ]
+
+
+def test_what_ended_a_run_before_the_soak_was_resumed_does_not_end_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, fake = made(tmp_path, verdict=lambda _s, item, _a: "safe anna@lab" if item.index == 5 else "pass")
+    Owner(folder, fake).run()
+    lines = (folder / books.BOOK).read_bytes().splitlines(keepends=True)
+    begun = max(index for index, line in enumerate(lines) if b'"segment-run"' in line)
+    (folder / books.BOOK).write_bytes(b"".join(lines[: begun + 1]))  # its owner was killed, the run still ends
+    monkeypatch.setattr("bench.soak.worker.liveness.alive", lambda _folder: True)
+    again = FakeRuns(fake.plan, folder, fake.runs)
+    assert Owner(folder, again).run() == "pass"
+    assert [index for _, index, _, _ in again.done] == list(range(5, 12))
 
 
 def test_asked_to_stop_before_it_has_begun_it_does_not_begin(tmp_path: Path) -> None:

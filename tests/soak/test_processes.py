@@ -313,14 +313,20 @@ def test_ctrl_c_once_finishes_the_cycle_and_resume_goes_on(bed: Soak, expected: 
     assert bed.draws(handle.folder) == expected[:4]
 
 
-def test_sigterm_tears_the_cycle_in_progress_down(bed: Soak) -> None:
+@pytest.mark.parametrize("told", ["soak", "run"])
+def test_a_soak_or_its_run_told_to_end_tears_the_cycle_in_progress_down(bed: Soak, told: str) -> None:
     handle = bed.start(cycles=2, segment=2, hold=600.0)
     run = bed.run_folder(handle.folder)
     bed.until_on()
-    handle.tear_down()
+    if told == "soak":
+        handle.tear_down()
+    else:  # bench stop RUN, by somebody who may know nothing of the soak
+        client.stop(run, reason="the board is needed")
     handle.wait()
     ended_and_safe(bed, handle)
-    assert "SIGTERM" in books.state_of(handle.folder).stopped
+    expected = "SIGTERM" if told == "soak" else f"stop of run {run.name} (the board is needed)"
+    assert expected in books.state_of(handle.folder).stopped
+    assert len(list(run.parent.glob("2*"))) == 1
     assert [event["data"] for event in read(run / places.JOURNAL) if event["type"] == "run-end"]
 
 
