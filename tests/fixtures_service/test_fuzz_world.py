@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def test_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--seconds", "1", "--longest", "10", "--hang", "100", "--state", str(tmp_path / "figures.json")]
+    arguments = ["--seconds", "0.1", "--longest", "10", "--hang", "100", "--state", str(tmp_path / "figures.json")]
     code = fuzz_world.main(arguments)
     figures = json.loads(capsys.readouterr().out)
     assert (code, figures["findings"]) == (0, [])
