@@ -429,8 +429,9 @@ class Session:
             raise BenchError("two questions at a time", where=text, hint="await one before the next")
         self._open_question = (number, future)
         question = {"id": number, "text": str(text), "choices": [str(choice) for choice in choices]}
-        self.record.event(kinds.ASK, {**question, "timeout": timeout}, sync=True)
+        # The supervisor first: who reads it in the journal may answer at once.
         self.leash.tell("ask", **question)
+        self.record.event(kinds.ASK, {**question, "timeout": timeout}, sync=True)
         try:
             async with asyncio.timeout(_ANSWER_LONGEST if timeout is None else timeout):
                 answer = await future

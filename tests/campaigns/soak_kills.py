@@ -48,6 +48,8 @@ GROUPS = {
 }
 DRIVERS = {"e36312a": "keysight-e36300", "n6705c": "keysight-n6705c"}
 OFF_WITHIN = 2.0
+GETS_ON = 300.0
+"""Seconds: a soak waits up to 60 s after bench errors in a row, and starts slowly where a host has much to do."""
 JOURNAL = "journal.jsonl"
 SYNCED = ("step-end", "cycle-start", "cycle-end", "verdict", "run-start", "run-end", "control")
 """Events that are on the disk before anything goes on."""
@@ -106,13 +108,14 @@ class Campaign:
 
     def _until_it_works(self) -> None:
         """Wait until the run after the last kill has begun a step: starting may take long on a busy host."""
-        until = time.monotonic() + 120.0
+        until = time.monotonic() + GETS_ON
         while time.monotonic() < until:
             run, known = self.processes()
             if run is not None and "runner" in known and any(e["type"] == "step-start" for e in read(run / JOURNAL)):
                 return
             time.sleep(0.1)
-        raise Failed("the soak does not get on")
+        told = [f"{event['wall']} {event['type']}" for event in read(self.handle.folder / book.BOOK)[-6:]]
+        raise Failed(f"the soak does not get on: {'; '.join(told)}")
 
     def strike(self) -> bool:
         """Kill one victim, if it is there. Returns False when it was not."""

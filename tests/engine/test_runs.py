@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import time
 import xml.etree.ElementTree
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from bench import client
+from bench.engine.session import Session
 from bench.errors import BenchError, ConfigurationError, StationHeld
 from bench.run import liveness, unsafe
 
@@ -155,6 +160,27 @@ def test_question_is_answered_from_outside(bench: Bench) -> None:
     assert client.answer(handle.folder, question["id"], "yes") is True
     assert handle.wait(10) == 0
     assert events_of(client.journal(handle.folder), "measurement")[0]["value"] == "yes"
+
+
+def test_who_reads_a_question_in_the_journal_can_answer_it_at_once() -> None:
+    """The supervisor must know of it by then: it refuses answers to what nobody has asked."""
+    told: list[str] = []
+
+    class Asking:
+        _questions = itertools.count(1)
+        _open_question = None
+        record = SimpleNamespace(event=lambda kind, *_, **__: told.append(f"journal {kind}"))
+        leash = SimpleNamespace(tell=lambda kind, **data: told.append(f"{kind} {data.get('text', 'over')}"))
+
+    async def answer_it() -> str:
+        session = cast(Session, Asking())
+        asked = asyncio.create_task(Session._ask(session, "on?", ["yes", "no"], 10.0))
+        await asyncio.sleep(0)
+        Session._answered(session, {"id": 1, "choice": "yes", "by": "anna"})
+        return await asked
+
+    assert asyncio.run(answer_it()) == "yes"
+    assert told == ["ask on?", "journal ask", "ask over", "journal answer"]
 
 
 def test_children_of_the_recipe_do_not_survive(bench: Bench) -> None:

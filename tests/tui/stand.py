@@ -250,7 +250,7 @@ async def until(pilot: Pilot[int], condition: Callable[[], bool], what: str, wit
     """Wait until something is so."""
     deadline = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, f"{what}; the status is: {getattr(pilot.app, 'status', '')}"
         await pilot.pause(0.02)
 
 

@@ -178,7 +178,7 @@ def test_a_real_soak_started_from_its_page_seen_and_ended(home: Path, monkeypatc
         assert "1/1 " in shown(app) or "2/2 " in shown(app) or page.soaks[0].counted
         pressed = time.monotonic()
         await pilot.press("f12")  # of one run alone the next cycle would switch it on again
-        await until(pilot, lambda: f"sim off, verified, soak {folder.name} ended" in app.status, app.status, 60)
+        await until(pilot, lambda: f"sim off, verified, soak {folder.name} ended" in app.status, "it is said", 60)
         begun = len(client.runs(app.overview.runs_folder))
         await until(pilot, lambda: not liveness.alive(folder), "it ends", 60)
         assert time.monotonic() - pressed < 30
