@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Final
 
 STREAM: Final = 32 * 1024
 """Bytes: two TLS records (RFC 8446 section 5.1)."""
@@ -19,11 +21,14 @@ def limit() -> None:
     """
     from asyncio import selector_events, sslproto, unix_events
 
-    sizes: dict[Any, int] = {
-        sslproto.SSLProtocol: STREAM,
-        getattr(selector_events, "_SelectorSocketTransport"): STREAM,  # noqa: B009 - no part of its interface
-        getattr(selector_events, "_SelectorDatagramTransport"): DATAGRAM,  # noqa: B009 - no part of its interface
-        getattr(unix_events, "_UnixReadPipeTransport"): STREAM,  # noqa: B009 - no part of its interface
-    }
-    for transport, size in sizes.items():
-        transport.max_size = size
+    sizes: Sequence[tuple[ModuleType, str, int]] = (
+        (sslproto, "SSLProtocol", STREAM),
+        (selector_events, "_SelectorSocketTransport", STREAM),
+        (selector_events, "_SelectorDatagramTransport", DATAGRAM),
+        (unix_events, "_UnixReadPipeTransport", STREAM),
+    )
+    for module, name, size in sizes:
+        # No part of asyncio's interface: a Python that has it no longer reads as it likes.
+        transport = getattr(module, name, None)
+        if transport is not None:
+            transport.max_size = size

@@ -1,17 +1,40 @@
-"""Numbers that only ever become more, kept in pieces."""
+"""Sequences that only ever become more, and numbers of them kept in pieces."""
 
 from __future__ import annotations
 
 import array
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Final, Literal, TypeVar, overload
 
 PIECE: Final = 4096
 """Numbers of a piece."""
 N = TypeVar("N", int, float)
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Growing(Sequence[N]):
+class Rows(Sequence[T_co]):
+    """A sequence by its length and ``row`` alone: indices below 0, out of range and slices are the same for all."""
+
+    @abstractmethod
+    def row(self, at: int) -> T_co:
+        """Return the one at ``at``, which is 0 or more and below the length."""
+
+    @overload
+    def __getitem__(self, at: int) -> T_co: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[T_co]: ...
+    def __getitem__(self, at: int | slice) -> T_co | list[T_co]:
+        length = len(self)
+        if isinstance(at, slice):
+            return [self.row(each) for each in range(*at.indices(length))]
+        inside = at + length if at < 0 else at
+        if not 0 <= inside < length:
+            raise IndexError(at)
+        return self.row(inside)
+
+
+class Growing(Rows[N]):
     """A sequence of numbers of one type of ``array``; one thread appends, any reads.
 
     One long array is moved each time it outgrows its place: over a night the places that it leaves are holes of
@@ -36,15 +59,6 @@ class Growing(Sequence[N]):
         pieces = len(self._pieces)
         return (pieces - 1) * PIECE + len(self._pieces[pieces - 1])
 
-    @overload
-    def __getitem__(self, at: int) -> N: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[N]: ...
-    def __getitem__(self, at: int | slice) -> N | list[N]:
-        if isinstance(at, slice):
-            return [self[index] for index in range(*at.indices(len(self)))]
-        if at < 0:
-            at += len(self)
-            if at < 0:
-                raise IndexError(at)
+    def row(self, at: int) -> N:
+        """Return one number."""
         return self._pieces[at // PIECE][at % PIECE]

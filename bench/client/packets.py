@@ -8,14 +8,14 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final
 
-from bench.client.growing import Growing
+from bench.client.growing import Growing, Rows
 from bench.errors import BenchError
 from bench.trace.reader import Packet, TraceReader
 
@@ -171,10 +171,13 @@ class TraceIndex:
         return min(found, key=lambda made: made.packets) if found else None
 
 
-class Chosen(Sequence[int]):
-    """Numbers of the packets of wanted lanes: how many there are is kept by block, which they are is found again."""
+class Chosen(Rows[int]):
+    """Numbers of the packets of wanted lanes, of all without ``wanted``.
 
-    def __init__(self, index: TraceIndex, wanted: Callable[[str], bool]) -> None:
+    How many there are is kept by block, which they are is found again.
+    """
+
+    def __init__(self, index: TraceIndex, wanted: Callable[[str], bool] | None = None) -> None:
         self._index, self._wanted = index, wanted
         self.seen = 0
         """Packets of the trace that were looked at."""
@@ -186,6 +189,9 @@ class Chosen(Sequence[int]):
 
     def grow(self, until: int) -> None:
         """Look at the packets up to ``until`` (not included)."""
+        if self._wanted is None:
+            self.seen = self._count = max(self.seen, until)
+            return
         while self.seen < until:
             if self.seen % _EVERY == 0:
                 self._starts.append(self._count)
@@ -196,23 +202,17 @@ class Chosen(Sequence[int]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, row: int) -> int: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[int]: ...
-    def __getitem__(self, row: int | slice) -> int | list[int]:
-        if isinstance(row, slice):
-            return [self[each] for each in range(*row.indices(len(self)))]
-        row += self._count if row < 0 else 0
-        if not 0 <= row < self._count:
-            raise IndexError(row)
-        block = bisect.bisect_right(self._starts, row) - 1
+    def row(self, at: int) -> int:
+        """Return the number of the packet of a row."""
+        if self._wanted is None:
+            return at
+        block = bisect.bisect_right(self._starts, at) - 1
         known, numbers = self._found
-        if known != block or row - self._starts[block] >= len(numbers):
+        if known != block or at - self._starts[block] >= len(numbers):
             end = min(self.seen, (block + 1) * _EVERY)
             numbers = list(self._index.chosen(self._wanted, block * _EVERY, end))
             self._found = block, numbers
-        return numbers[row - self._starts[block]]
+        return numbers[at - self._starts[block]]
 
 
 def _clone(reader: TraceReader) -> TraceReader:

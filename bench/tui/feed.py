@@ -6,11 +6,11 @@ import bisect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import Any, Final
 
-from bench.client.growing import Growing
+from bench.client.growing import Growing, Rows
 from bench.client.packets import TraceIndex
 from bench.client.view import RunView
 from bench.errors import BenchError
@@ -26,7 +26,7 @@ _MEASURED: Final = 8
 Source = Callable[[threading.Event], Iterator[Mapping[str, Any]]]
 
 
-class Moments(Sequence[tuple[int, float]]):
+class Moments(Rows[tuple[int, float]]):
     """Wall clock (ns since 1970) and station time (s), both growing; sixteen bytes each."""
 
     def __init__(self) -> None:
@@ -41,14 +41,9 @@ class Moments(Sequence[tuple[int, float]]):
     def __len__(self) -> int:
         return len(self._walls)
 
-    @overload
-    def __getitem__(self, at: int) -> tuple[int, float]: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[tuple[int, float]]: ...
-    def __getitem__(self, at: int | slice) -> tuple[int, float] | list[tuple[int, float]]:
-        if isinstance(at, slice):
-            return list(zip(self._walls[at], self._times[at], strict=True))
-        return self._walls[at], self._times[at]
+    def row(self, at: int) -> tuple[int, float]:
+        """Return one moment."""
+        return self._walls.row(at), self._times.row(at)
 
 
 class RunFeed:

@@ -34,19 +34,24 @@ class SampleTail:
 
     def grow(self) -> int:
         """Read what has come, a piece at a time; return how many rows. A file that cannot be read has none."""
+        before = self._offset
         try:
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return 0
         try:
-            data = os.pread(fd, _CHUNK, self._offset)
+            while data := os.pread(fd, _CHUNK, self._offset):
+                data = data[: len(data) - len(data) % ROW]
+                if not data:
+                    break
+                self._take(data)
         except OSError:
-            return 0
+            pass  # what was read until then is good
         finally:
             os.close(fd)
-        data = data[: len(data) - len(data) % ROW]
-        if not data:
-            return 0
+        return (self._offset - before) // ROW
+
+    def _take(self, data: bytes) -> None:
         self._offset += len(data)
         values = array.array("f")
         values.frombytes(data)
@@ -57,7 +62,6 @@ class SampleTail:
         self.amps.extend(values[2::3])
         if len(self.times) > _LIMIT:
             self._thin()
-        return len(data) // ROW
 
     def _thin(self) -> None:
         half = len(self.times) // 2

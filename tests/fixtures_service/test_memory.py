@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import socket
+from asyncio import selector_events, sslproto
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,17 @@ def test_streams_are_read_in_small_parts_and_no_datagram_is_cut() -> None:
     asyncio.run(use())
 
 
+def test_a_python_without_a_transport_reads_the_others_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(selector_events, "_SelectorSocketTransport")
+    monkeypatch.setattr(sslproto.SSLProtocol, "max_size", 256 * 1024)
+    buffers.limit()
+    assert getattr(sslproto.SSLProtocol, "max_size") == buffers.STREAM  # noqa: B009 - typeshed does not know it
+
+
 def test_a_store_keeps_little_of_what_was_written(tmp_path: Path) -> None:
     """A store that has grown all night must not be in its process's memory."""
+    import sqlite3  # noqa: F401 - only what is loaded is in the maps
+
     maps = Path("/proc/self/maps").read_text().splitlines()
     library = next((line.split()[-1] for line in maps if "libsqlite3" in line), None)
     if library is None:

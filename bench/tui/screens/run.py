@@ -230,9 +230,8 @@ class RunPage(RunLanes, Stopping, Page):
         volts, amps = self.query_one("#volts", Plot), self.query_one("#amps", Plot)
         mark = feed.station_time(self.mark) if self.mark is not None else None
         if tail is not None:
-            while tail.grow() > 5_000:  # a whole piece: there is more
-                pass
-        if tail is not None and len(tail.times):
+            tail.grow()
+        if tail is not None and tail.times:
             first, last = tail.times[0], tail.times[-1]
             if mark is not None and last - first > WINDOW:
                 window = (max(first, mark - WINDOW / 2), min(last, mark + WINDOW / 2))

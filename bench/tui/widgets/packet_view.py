@@ -28,8 +28,7 @@ class PacketView(LineView):
         """Packets of the file that are shown while paused; None: all."""
         self.following = True
         self._chosen: Chosen | None = None
-        """What is shown of the trace; None: all."""
-        self._seen = 0
+        """What is shown of the trace; None: there is no trace."""
 
     def show(self, index: TraceIndex | None, wanted: Callable[[str], bool] | None = None) -> None:
         """Show the packets of a trace, of wanted lanes alone when given."""
@@ -37,8 +36,7 @@ class PacketView(LineView):
         if index is not self.index:
             self.forget()
         self.index = index
-        self._chosen = Chosen(index, wanted) if index is not None and wanted is not None else None
-        self._seen = 0
+        self._chosen = Chosen(index, wanted) if index is not None else None
         self.held = None
         self.came()
         if kept is not None and not self.following:
@@ -46,21 +44,19 @@ class PacketView(LineView):
 
     def came(self) -> bool:
         """Take in packets that the index has got; whether there were any."""
-        if self.index is None:
+        if self.index is None or self._chosen is None:
             self.changed()
             return False
         total = len(self.index) if self.held is None else min(self.held, len(self.index))
-        if total == self._seen:
+        if total == self._chosen.seen:
             return False
-        if self._chosen is not None:
-            self._chosen.grow(total)
-        self._seen = total
+        self._chosen.grow(total)
         self.changed()
         return True
 
     def count(self) -> int:
         """Return how many packets are shown."""
-        return self._seen if self._chosen is None else len(self._chosen)
+        return 0 if self._chosen is None else len(self._chosen)
 
     def _number(self, row: int) -> int:
         return row if self._chosen is None else self._chosen[row]
@@ -74,7 +70,7 @@ class PacketView(LineView):
         """Put the cursor on a packet, or on the one before it that is shown."""
         import bisect
 
-        row = number if self._chosen is None else bisect.bisect_right(self._chosen, number) - 1
+        row = bisect.bisect_right(self._chosen or (), number) - 1
         self.following = False
         self.move_to(max(0, row), centre=centre)
         self.refresh()
