@@ -216,12 +216,11 @@ def _safe_live(folder: Path, name: str) -> SafeReport:
 
 def _recorded(folder: Path) -> list[Mapping[str, Any]]:
     from bench.run.events import SAFE
-    from bench.run.reader import read
+    from bench.run.reader import only
 
     last: dict[str, Mapping[str, Any]] = {}
-    for event in read(folder / places.JOURNAL):
-        if event["type"] == SAFE:
-            last[str(event["data"].get("name"))] = event["data"]
+    for event in only(folder / places.JOURNAL, SAFE):
+        last[str(event["data"].get("name"))] = event["data"]
     return list(last.values())
 
 

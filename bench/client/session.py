@@ -15,7 +15,7 @@ from bench.client.launch import RunHandle, StartOptions, start
 from bench.client.overview import SESSION as RECIPE
 from bench.errors import BenchError, ConfigurationError
 from bench.run import folder as places
-from bench.run.reader import read
+from bench.run.reader import only
 
 _ANSWER_WITHIN: Final = 120.0
 
@@ -64,9 +64,9 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     """Return what was done in a session so far: ``request``, ``answer``, ``t`` (station time, s). Raises BenchError."""
     places.manifest(folder)
     found = []
-    for event in read(folder / places.JOURNAL):
+    for event in only(folder / places.JOURNAL, "result"):
         value = event["data"].get("value")
-        if event["type"] == "result" and event["data"].get("name") == "line" and isinstance(value, dict):
+        if event["data"].get("name") == "line" and isinstance(value, dict):
             found.append({**value, "t": event["t"]})
     return found
 

@@ -13,14 +13,17 @@ from bench.errors import BenchError
 from bench.run import events as kinds
 from bench.run import folder as places
 from bench.run.journal import Journal
-from bench.run.reader import read
+from bench.run.reader import only
 from bench.run.verdict import Verdict, parse, worst
 
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)', re.MULTILINE)
 
 
 class Aftermath:
-    """The only writer left. Never raises: making safe comes first, and a full disk must not keep it from that."""
+    """The only writer left. Never raises: making safe comes first, and a full disk must not keep it from that.
+
+    Nor must a long record: what it says is read when everything is safe.
+    """
 
     def __init__(self, folder: Path, order: Mapping[str, Any], *, by: str = "supervisor") -> None:
         self.folder = folder
@@ -34,18 +37,17 @@ class Aftermath:
         """The record has its end already: the runner died between writing it and saying so."""
         self._ending: Mapping[str, Any] = {}
         with contextlib.suppress(BenchError, OSError):
-            self._read(folder / places.JOURNAL)
             self._journal = Journal.open(folder / places.JOURNAL, background=False)
 
     def _read(self, path: Path) -> None:
-        for event in read(path):
+        for event in only(path, kinds.VERDICT, kinds.RUN_END):
             data = event["data"]
             if event["type"] == kinds.VERDICT:
                 self._device = self._device or parse(data.get("device"))
                 self._bench = worst([self._bench, parse(data.get("bench")) or Verdict.PASS])
                 code = data.get("exit_code")
                 self._code = code if isinstance(code, int) else self._code
-            elif event["type"] == kinds.RUN_END:
+            else:
                 self.ended = True
                 self._ending = data
 
@@ -71,6 +73,8 @@ class Aftermath:
         crashed: bool = True,
     ) -> int:
         """Write control events, error, verdict and run-end, then what is derived; return the exit code."""
+        with contextlib.suppress(BenchError, OSError):
+            self._read(self.folder / places.JOURNAL)
         code = self._ending.get("exit_code")
         if self.ended and everything_safe and isinstance(code, int):
             return code

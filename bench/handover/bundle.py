@@ -29,7 +29,7 @@ from bench.handover.replace import Replacer
 from bench.run import folder as places
 from bench.run import summary
 from bench.run.liveness import alive
-from bench.run.reader import read
+from bench.run.reader import scan
 
 LIST: Final = "replaced.json"
 READ_ME: Final = "README.txt"
@@ -150,7 +150,7 @@ def found_in_folder(found: Found, folder: Path, images: list[Image]) -> None:
     recipe = source.read_text("utf-8", "replace") if source.is_file() else ""
     found.public += f"\n{recipe}\n{manifest.get('recipe')}\n{title}\n{manifest.get('station')}"
     found.json(manifest)
-    for event in read(folder / places.JOURNAL):
+    for event in scan(folder / places.JOURNAL):
         found.json(event["data"], event["type"])
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix in (".log", ".txt", ".csv"):

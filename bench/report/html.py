@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -186,8 +185,3 @@ def write(folder: Path, path: Path | None = None) -> Path:
             f"the report cannot be written: {error.strerror}", where=str(target), hint="--html PATH puts it elsewhere"
         ) from error
     return target
-
-
-def main() -> None:
-    """Write the report of the run folder named on the command line: for a process of its own."""
-    write(Path(sys.argv[1]))

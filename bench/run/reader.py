@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from bench.errors import BenchError
 from bench.run.events import RUN_START, SCHEMA, TORN, UNREADABLE, normalise
@@ -48,39 +49,131 @@ class Reader:
             return None
         return normalise({"type": TORN, "data": {"offset": self.offset, "length": len(self._rest)}})
 
-    def _event(self, line: bytes, start: int) -> dict[str, Any]:
+    def event(self, line: bytes) -> dict[str, Any] | None:
+        """Return the event of one whole line, None for a line that is none."""
         try:
             raw = json.loads(line)
         except (ValueError, RecursionError):
-            raw = None
+            return None
         if isinstance(raw, dict) and raw.get("type") == RUN_START and isinstance(raw.get("data"), dict):
             schema = raw["data"].get("schema")
             if isinstance(schema, int) and not isinstance(schema, bool):
                 self.schema = schema
-        event = normalise(raw, schema=self.schema)
+        return normalise(raw, schema=self.schema)
+
+    def _event(self, line: bytes, start: int) -> dict[str, Any]:
+        event = self.event(line)
         if event is None:
             event = normalise({"type": UNREADABLE, "data": {"offset": start, "length": len(line)}})
             assert event is not None
         return event
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return all events of a journal; a torn last line is left out and told by a last event of type ``torn``.
+def scan(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield all events of a journal; a torn last line is left out and told by a last event of type ``torn``.
 
     A journal that is not there is an empty one. Raises BenchError when it cannot be read.
     """
     reader = Reader()
-    events: list[dict[str, Any]] = []
+    for chunk in _chunks(path):
+        yield from reader.feed(chunk)
+    torn = reader.torn()
+    if torn is not None:
+        yield torn
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return all events of a journal at once, as ``scan`` yields them: some 2 kB of memory each. Raises BenchError."""
+    return list(scan(path))
+
+
+def only(path: Path, *wanted: str) -> Iterator[dict[str, Any]]:
+    """Yield the events of these types; lines without them are not parsed: 1 s for 1 GB. Raises BenchError.
+
+    A torn last line is left out and not told.
+    """
+    reader, mark, rest, begun = Reader(), _mark(wanted), b"", False
+    for chunk in _chunks(path):
+        whole, newline, rest = (rest + chunk).rpartition(b"\n")
+        if not newline:
+            continue
+        if not begun:
+            begun = True
+            next(reader.feed(whole.partition(b"\n")[0] + b"\n"), None)  # its run-start: the schema
+        end = 0
+        for found in mark.finditer(whole):
+            if found.start() < end:
+                continue  # a second one in the same line
+            start = whole.rfind(b"\n", 0, found.start()) + 1
+            end = whole.find(b"\n", found.end())
+            end = end if end >= 0 else len(whole)
+            event = reader.event(whole[start:end])
+            if event is not None and event["type"] in wanted:
+                yield event
+
+
+def since(path: Path, kind: str) -> list[dict[str, Any]]:
+    """Return the events from the last of a type on, none when there is none; what is before it is not read.
+
+    A torn last line is told by a last event of type ``torn``. A journal that is not there is an empty one. Raises
+    BenchError when it cannot be read.
+    """
+    mark = _mark([kind])
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                events.extend(reader.feed(chunk))
+            size = file.seek(0, os.SEEK_END)
+            reader, window = _of(file), 1 << 18
+            while True:
+                start = max(0, size - window)
+                file.seek(start)
+                data = file.read(size - start)
+                # What the window begins with is no whole line.
+                begin = (data.find(b"\n") + 1 or len(data)) if start else 0
+                for found in reversed(list(mark.finditer(data, begin))):
+                    line = data.rfind(b"\n", begin, found.start()) + 1 or begin
+                    end = data.find(b"\n", found.end())
+                    event = reader.event(data[line:end]) if end >= 0 else None
+                    if event is not None and event["type"] == kind:
+                        events = list(reader.feed(data[line:]))
+                        torn = reader.torn()
+                        return [*events, torn] if torn is not None else events
+                if not start:
+                    return []
+                window *= 4
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise BenchError(f"the journal cannot be read: {error.strerror}", where=str(path)) from error
-    torn = reader.torn()
-    return [*events, torn] if torn is not None else events
+        raise _unreadable(path, error) from error
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> BenchError:
+    return BenchError(f"the journal cannot be read: {error.strerror}", where=str(path))
+
+
+def _mark(wanted: Sequence[str]) -> re.Pattern[bytes]:
+    """Return what a line with an event of these types has somewhere, as every version of the journal writes it."""
+    named = b"|".join(re.escape(json.dumps(kind).encode()) for kind in wanted)
+    return re.compile(rb'"type": ?(?:%s)' % named)
+
+
+def _of(file: BinaryIO) -> Reader:
+    """Return a reader that knows the schema, from the run-start at the beginning of a journal."""
+    file.seek(0)
+    reader = Reader()
+    next(reader.feed(file.readline()), None)
+    reader.drop_pending()
+    return reader
 
 
 def last(path: Path, *wanted: str) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from bench.run import folder as places
 from bench.run import samples
 from bench.run.events import SCHEMA, Event
 from bench.run.junit import junit
-from bench.run.reader import read
+from bench.run.reader import scan
 from bench.run.verdict import Verdict, parse, worst
 
 
@@ -135,7 +135,7 @@ def _table(value: object) -> dict[str, Any]:
 
 def result(folder: Path) -> dict[str, Any]:
     """Return the result of a run folder, with energy and currents where they were sampled. Raises BenchError."""
-    found = summarise(places.manifest(folder), read(folder / places.JOURNAL))
+    found = summarise(places.manifest(folder), scan(folder / places.JOURNAL))
     power = samples.summary(folder)
     made: dict[str, Any] = _plain({**found, "power": power} if power else found)
     return made

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ from bench.errors import ConfigurationError
 from bench.report.statistics import Occurrences
 from bench.run import folder as places
 from bench.run.journal import Journal
-from bench.run.reader import read
+from bench.run.reader import only, scan
 from bench.soak import plan as plans
 from bench.soak.cycles import CYCLE_END, CYCLE_START, PLAN_FILE, STOP_FILE
 from bench.soak.leading import stretch
@@ -283,7 +283,7 @@ def plan_of(folder: Path) -> Plan:
 def state_of(folder: Path) -> State:
     """Return the state that a book gives."""
     state = State()
-    for event in read(folder / BOOK):
+    for event in scan(folder / BOOK):
         state.apply(event["type"], event["data"])
     return state
 
@@ -293,7 +293,7 @@ def cycles_in(run: Path) -> tuple[list[Mapping[str, Any]], Mapping[str, Any] | N
     ends: list[Mapping[str, Any]] = []
     begun: Mapping[str, Any] | None = None
     starts = 0
-    for event in _cycle_events(run):
+    for event in only(run / places.JOURNAL, CYCLE_START, CYCLE_END):
         if event["type"] == CYCLE_START:
             begun = event["data"]
             starts += 1
@@ -307,12 +307,6 @@ def steps_finished(run: Path, cycle: int) -> int:
     """Return how many steps of an interrupted cycle this run has finished: by so much the next one is further."""
     begun, events = stretch(run, cycle)
     return Past([events]).steps if begun is not None else 0
-
-
-def _cycle_events(run: Path) -> Iterator[Mapping[str, Any]]:
-    for event in read(run / places.JOURNAL):
-        if event["type"] in (CYCLE_START, CYCLE_END):
-            yield event
 
 
 def stop_requested(folder: Path) -> bool:

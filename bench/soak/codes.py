@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.engine.recipe import load
 from bench.errors import BenchError, ConfigurationError
 from bench.run import folder as places
-from bench.run.reader import read
+from bench.run.reader import only
 from bench.soak.cycles import CYCLE_START
 from bench.soak.plan import Plan
 
@@ -23,7 +23,7 @@ def used_in(run: Path, plan: Plan) -> set[str]:
     """Return the codes with which cycles of a run have begun."""
     if plan.codes is None:
         return set()
-    starts = (event["data"] for event in read(run / places.JOURNAL) if event["type"] == CYCLE_START)
+    starts = (event["data"] for event in only(run / places.JOURNAL, CYCLE_START))
     found = (start.get("parameters", {}).get(plan.codes.parameter) for start in starts)
     return {str(code) for code in found if code}
 

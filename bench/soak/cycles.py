@@ -133,7 +133,10 @@ class Segment:
 
         Where it cannot be led back, or the interruption may be to blame for a failure, it begins once more.
         """
-        led = lead(self.station, left, item.index) if left else None
+        led = None
+        if left:
+            with self.station.clock.busy():
+                led = await asyncio.to_thread(lead, self.station, left, item.index)
         aside: list[Mapping[str, Any]] = []
         if led is not None:
             aside += led.start.get("set_aside", ())

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.report.statistics import Occurrences, clopper_pearson, times
 from bench.run import folder as places
-from bench.run.reader import last, read
+from bench.run.reader import last, only
 from bench.soak import book as books
 from bench.soak import plan as plans
 from bench.soak import rules
@@ -71,7 +71,7 @@ def findings(folder: Path) -> dict[str, Any]:
         "rollbacks": sum(cycle.data.get("rollbacks", 0) for cycle in cycles),
         "fallbacks": sum(cycle.data.get("fallbacks", 0) for cycle in cycles),
         "clusters": [_cluster(item) for item in clusters(cycles)],
-        "troubles": [_trouble(event) for event in read(folder / books.BOOK) if event["type"] in _TROUBLES][-200:],
+        "troubles": [_trouble(event) for event in only(folder / books.BOOK, *_TROUBLES)][-200:],
     }
 
 

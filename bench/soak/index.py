@@ -18,7 +18,7 @@ from typing import Any, Final
 from bench.errors import BenchError
 from bench.run import folder as places
 from bench.run.index import folders, info
-from bench.run.reader import read
+from bench.run.reader import only
 from bench.soak.cycles import CYCLE_END
 
 _VERSION: Final = 4
@@ -180,7 +180,7 @@ class Index:
         found = info(folder)
         if found is None:
             return
-        ends = [event for event in read(folder / places.JOURNAL) if event["type"] == CYCLE_END]
+        ends = list(only(folder / places.JOURNAL, CYCLE_END))
         soak = str(ends[0]["data"].get("soak", "")) if ends else ""
         failures = sum(event["data"].get("device") == "fail" for event in ends)
         with self._db:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 from bench.engine.recipe import Station
 from bench.engine.retrace import Past
 from bench.run import folder as places
-from bench.run.reader import read
+from bench.run.reader import since
 
 CYCLE_START: Final = "cycle-start"
 CYCLE_END: Final = "cycle-end"
@@ -43,13 +43,12 @@ def led_by(runs: Path, left: str, cycle: int) -> Led | None:
     return Led(start, (*before, left), past) if past.left else None
 
 
-def stretch(run: Path, cycle: int) -> tuple[Mapping[str, Any] | None, list[Mapping[str, Any]]]:
-    """Return the last beginning of a cycle in a run and what came after it."""
-    start: Mapping[str, Any] | None = None
-    events: list[Mapping[str, Any]] = []
-    for event in read(run / places.JOURNAL):
-        if event["type"] == CYCLE_START:
-            start, events = (event["data"], []) if event["data"].get("cycle") == cycle else (None, [])
-        elif start is not None:
-            events.append(event)
-    return start, events
+def stretch(run: Path, cycle: int) -> tuple[Mapping[str, Any] | None, Sequence[Mapping[str, Any]]]:
+    """Return the last beginning of a cycle in a run and what came after it.
+
+    Only that is read: a run of thousands of cycles has a journal of hundreds of megabytes.
+    """
+    events = since(run / places.JOURNAL, CYCLE_START)
+    if not events or events[0]["data"].get("cycle") != cycle:
+        return None, []
+    return events[0]["data"], events[1:]

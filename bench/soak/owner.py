@@ -209,7 +209,9 @@ class Owner:
         verdict = "aborted" if self.level >= TEARDOWN and found.verdict == "pass" else found.verdict
         if self.book.journal.failure is not None:  # not all of it is in the book: a resume takes it from the runs
             verdict = Verdict.BENCH_ERROR.value
-        why = self.book.state.stopped or "every cycle of the plan was done"
+        left = any(item.quarantined or item.ended for item in self.book.state.stations.values())
+        done = "no station is left that could go on" if left else "every cycle of the plan was done"
+        why = self.book.state.stopped or done
         self.write("soak-end", {"why": why, "verdict": verdict, "told": found.why})
         self.book.close()
         text = f"soak {self.plan.name}: {verdict}: {found.why}; {why}"

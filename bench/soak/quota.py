@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from bench.run import folder as places
-from bench.run.reader import read
+from bench.run.reader import only
 from bench.soak import plan as plans
 from bench.soak.book import BOOK
 
@@ -17,7 +17,7 @@ def runs_of(soak: Path) -> list[tuple[str, bool]]:
     """Return the ended runs of a soak in their order, and whether each had nothing but passes."""
     clean: dict[str, bool] = {}
     ended: list[str] = []
-    for event in read(soak / BOOK):
+    for event in only(soak / BOOK, "cycle", "interrupted", "bench-error", "segment-end"):
         data = event["data"]
         run = str(data.get("run", ""))
         if event["type"] == "cycle":

@@ -41,6 +41,22 @@ def test_a_long_record_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.Monke
     assert took < 0.2  # starting the process, not waiting for it
 
 
+@pytest.mark.parametrize("least", [10, 10_000_000])
+def test_the_result_of_a_long_journal_comes_with_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    """The supervisor takes a runner that derives for seconds for one that hangs."""
+    folder = folder_of(tmp_path)
+    monkeypatch.setattr(derived, "_RESULT_AT_ONCE", least)
+    derived.result(folder)
+    assert (folder / places.RESULT).exists() == (least > 10)
+    monkeypatch.setattr("sys.argv", ["-c", str(folder)])
+    monkeypatch.setattr("os.nice", lambda more: more)
+    derived.main()
+    assert (folder / places.RESULT).exists() and (folder / places.JUNIT).exists()
+    assert folder.name in (folder / "report.html").read_text()
+
+
 def test_nothing_that_goes_wrong_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     derived.result(tmp_path / "nowhere")
     derived.report(tmp_path / "nowhere")

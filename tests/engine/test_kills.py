@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from bench import client
 from bench.run import liveness, unsafe
@@ -136,6 +137,22 @@ def test_killed_runner(bench: Bench) -> None:
         "name": "power.off", "verified": True, "reading": 0.01, "message": "0.01 V", "by": "supervisor",
     }  # fmt: skip
     assert events[-1]["data"]["by"] == "supervisor"
+
+
+def test_a_long_record_does_not_keep_the_output_on(bench: Bench) -> None:
+    """Of a night in one run: to read it takes longer than the output may stay on."""
+    handle = bench.start("long")
+    bench.until(handle.folder, "note", "on")
+    with (handle.folder / "journal.jsonl").open("ab", buffering=0) as journal:
+        event = {"seq": 9, "mono_ns": 1, "type": "call", "data": {"answer": [{"n": []}] * 30}}
+        journal.write((json.dumps(event) + "\n").encode() * 150_000)
+    began = time.monotonic()
+    os.kill(bench.runner(handle.folder), signal.SIGKILL)
+    off_after(bench, began, OFF_WITHIN)
+    assert handle.wait(60) == 3
+    # Written by a process of its own: a journal of this size is not read while somebody waits.
+    result = json.loads(wait_for(handle.folder / "result.json", within=60))
+    assert (result["bench"], result["safe"][0]["name"]) == ("bench-error", "power.off")
 
 
 def test_runner_that_exits_by_itself(bench: Bench) -> None:

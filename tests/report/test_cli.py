@@ -114,7 +114,7 @@ def test_errors_say_what_to_do(home: Path) -> None:
 def test_a_bare_interpreter_makes_a_report(home: Path) -> None:
     """What the engine starts for a long run: no site-packages, so nothing but the standard library may be needed."""
     folder = run_folder(home / "runs")
-    command = [*python("from bench.report.html import main; main()", bare=True), str(folder)]
+    command = [*python("from bench.engine.derived import main; main()", bare=True), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     check_page((folder / "report.html").read_text())

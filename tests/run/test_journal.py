@@ -19,7 +19,7 @@ from bench.run import liveness
 from bench.run.events import normalise, wall_text
 from bench.run.follow import follow
 from bench.run.journal import Journal
-from bench.run.reader import Reader, last, read
+from bench.run.reader import Reader, last, only, read, since
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -50,6 +50,64 @@ def test_events_come_back_as_written(path: Path) -> None:
     assert first["wall"].endswith("Z")
     assert len(first["wall"]) == 27
     assert not journal.write("note", {})
+
+
+KINDS = ("run-start", "cycle-start", "note", 'a"b')
+journal_lines = st.one_of(
+    st.builds(
+        lambda kind, data, spaced: json.dumps(
+            {"seq": 1, "type": kind, "data": data}, separators=None if spaced else (",", ":")
+        ).encode(),
+        st.sampled_from(KINDS),
+        st.dictionaries(st.sampled_from(["type", "n", "schema"]), st.sampled_from([*KINDS, 0, 1, {"type": "note"}])),
+        st.booleans(),
+    ),
+    st.sampled_from([b"", b"{", b'"type":"note"', b'{"type":"note"}}', b"\xff", b'{"data":{"type":"cycle-start"}}']),
+)
+
+
+@given(st.lists(journal_lines, max_size=20), st.sampled_from([b"", b"\n", b'\n{"type":"note', b'\n{"type":"note"}']))
+def test_only_and_since_find_what_reading_everything_finds(lines: list[bytes], end: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        path.write_bytes(b"\n".join(lines) + end)
+        events = read(path)
+        for wanted in (("note",), ("cycle-start", 'a"b'), ("run-start", "note")):
+            assert list(only(path, *wanted)) == [event for event in events if event["type"] in wanted]
+        for kind in KINDS:
+            begins = [at for at, event in enumerate(events) if event["type"] == kind]
+            found = since(path, kind)
+            expected = events[begins[-1] :] if begins else []
+            assert [event | {"data": {}} if event["type"] in ("torn", "unreadable") else event for event in found] == [
+                event | {"data": {}} if event["type"] in ("torn", "unreadable") else event for event in expected
+            ]
+
+
+def test_what_is_asked_of_a_long_journal_is_found_without_parsing_the_rest(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.open(path, background=False)
+    for number in range(30_000):
+        kind = "cycle-start" if number in (100, 25_000) else "note"
+        journal.write(kind, {"n": number, "text": "x" * (700_000 if number == 27_000 else 50)})
+    journal.close()
+    parsed = 0
+    event = Reader.event
+
+    def counted(reader: Reader, line: bytes) -> dict[str, Any] | None:
+        nonlocal parsed
+        parsed += 1
+        return event(reader, line)
+
+    monkeypatch.setattr(Reader, "event", counted)
+    assert [found["data"]["n"] for found in only(path, "cycle-start")] == [100, 25_000]
+    assert parsed == 1 + 2, "the first line and what was asked for"
+    parsed = 0
+    assert [found["data"]["n"] for found in since(path, "cycle-start")] == list(range(25_000, 30_000))
+    assert parsed <= 2 + 5_000
+    assert since(path.with_name("none"), "note") == list(only(path.with_name("none"), "note")) == []
 
 
 def test_wall_time_is_iso_8601() -> None:
