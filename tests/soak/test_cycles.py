@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from bench.errors import DeviceFailure, InstrumentError
 from bench.run.journal import Journal
 from bench.run.reader import read
 from bench.soak import book as books
+from bench.soak import cycles, leading
 from bench.soak.cycles import CYCLE_END, CYCLE_START, Segment
 from bench.soak.plan import loads
 from bench.station.config import StationConfig
@@ -124,6 +126,21 @@ def test_a_cycle_that_the_bench_broke_is_led_back_to_the_step_in_progress(bed: B
     (end,) = ends(bed.run(None))
     assert (end["verdict"], end["baseline"], end["led"], end["set_aside"]) == ("pass", False, ["run-0"], [])
     assert bed.finished() == STEPS
+
+
+def test_a_run_that_was_left_is_read_while_the_loop_turns(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner whose loop does not turn for 5 s is killed, and every resume of a long run with it."""
+    with pytest.raises(InstrumentError):
+        bed.run(None, gone())
+    readers: list[threading.Thread] = []
+
+    def lead(*args: Any) -> Any:
+        readers.append(threading.current_thread())
+        return leading.lead(*args)
+
+    monkeypatch.setattr(cycles, "lead", lead)
+    assert ends(bed.run())[0]["verdict"] == "pass"
+    assert readers and threading.main_thread() not in readers
 
 
 def test_what_breaks_again_without_a_further_step_has_its_end(bed: Bed) -> None:
