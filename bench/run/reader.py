@@ -134,6 +134,7 @@ def since(path: Path, kind: str) -> list[dict[str, Any]]:
                     end = data.find(b"\n", found.end())
                     event = reader.event(data[line:end]) if end >= 0 else None
                     if event is not None and event["type"] == kind:
+                        reader.offset = start + line
                         events = list(reader.feed(data[line:]))
                         torn = reader.torn()
                         return [*events, torn] if torn is not None else events
