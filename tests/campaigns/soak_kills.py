@@ -341,7 +341,11 @@ def main() -> int:
     parser.add_argument("--home", type=Path)
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        home = options.home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-kills-")))
+        home = options.home
+        if home is None:
+            # The report of the last run may still be made: by a process that nobody waits for.
+            scratch = tempfile.TemporaryDirectory(prefix="soak-kills-", ignore_cleanup_errors=True)
+            home = Path(stack.enter_context(scratch))
         home.mkdir(parents=True, exist_ok=True)
         os.environ["BENCH_HOME"] = str(home)
         os.environ["BENCH_LOCKS"] = str(home / "locks")
