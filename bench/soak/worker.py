@@ -196,14 +196,19 @@ class Worker(threading.Thread):
 
     def _follow(self, folder: Path) -> None:
         self.folder = folder
-        for event in self.owner.runs.follow(folder):
-            if event["type"] == CYCLE_END:
-                self.owner.cycle(self.station, event["data"], folder.name)
-            elif event["type"] == kinds.CONTROL:
-                self._ended_by_another(event, folder)
-            elif event["type"] in (kinds.TRIP_CLEARED, kinds.FOREIGN_CHANGE):
-                text = f"station {self.station}: {event['type']}: {dict(event['data'])}"
-                self.owner.alerts.send("trip", f"soak {self.owner.plan.name}: {text}", text, {"station": self.station})
+        # One that was killed before its first event has no journal to follow; what there is of it is taken behind.
+        with contextlib.suppress(BenchError):
+            for event in self.owner.runs.follow(folder):
+                self._take(event, folder)
+
+    def _take(self, event: Mapping[str, Any], folder: Path) -> None:
+        if event["type"] == CYCLE_END:
+            self.owner.cycle(self.station, event["data"], folder.name)
+        elif event["type"] == kinds.CONTROL:
+            self._ended_by_another(event, folder)
+        elif event["type"] in (kinds.TRIP_CLEARED, kinds.FOREIGN_CHANGE):
+            text = f"station {self.station}: {event['type']}: {dict(event['data'])}"
+            self.owner.alerts.send("trip", f"soak {self.owner.plan.name}: {text}", text, {"station": self.station})
 
     def _ended_by_another(self, control: Mapping[str, Any], folder: Path) -> None:
         """End the soak when a person or a signal ends its run: the next cycle would switch on again what they hold.

@@ -10,15 +10,16 @@ from typing import Any
 
 from bench.run import folder as places
 from bench.run.events import CONTROL
+from bench.run.follow import follow
 from bench.run.journal import Journal
-from bench.run.reader import read
 from bench.soak.cycles import CYCLE_END, CYCLE_START, STOP_FILE
 from bench.soak.plan import Plan
 from bench.soak.schedule import Item, Schedule
 from bench.soak.signature import signature
 
 Verdict = Callable[[str, Item, int], str]
-"""Station, cycle and attempt to ``pass``, ``fail MESSAGE``, ``bench-error``, ``die`` (no end is written), ``off`` (did
+"""Station, cycle and attempt to ``pass``, ``fail MESSAGE``, ``bench-error``, ``die`` (no end is written), ``unborn`` (nothing is),
+``off`` (did
 not start from the baseline), ``aside MESSAGE`` (passed when begun again after such a failure), ``safe WHO`` or
 ``stop WHO`` (somebody ends the run in its middle)."""
 
@@ -62,9 +63,11 @@ class FakeRuns:
             self.on_cycle(index)
             if bench != "pass":
                 break
-        if bench != "die":
+        if bench not in ("die", "unborn"):
             journal.write("run-end", {"device": "inconclusive", "bench": bench, "exit_code": 0}, sync=True)
         journal.close()
+        if bench == "unborn":
+            journal.path.unlink()
         return FakeHandle(folder)
 
     def _cycle(
@@ -80,8 +83,8 @@ class FakeRuns:
             "part": item.part, "recipe": item.recipe, "label": item.label, "parameters": parameters, "seed": item.seed,
         }  # fmt: skip
         journal.write(CYCLE_START, start)
-        if verdict == "die":
-            return "die"
+        if verdict in ("die", "unborn"):
+            return verdict
         if verdict in ("safe", "stop"):
             journal.write(CONTROL, {"op": verdict, "by": message, "reason": ""})
             return "aborted"
@@ -100,7 +103,7 @@ class FakeRuns:
         return bench
 
     def follow(self, folder: Path) -> Iterator[Mapping[str, Any]]:
-        yield from read(folder / places.JOURNAL)
+        yield from follow(folder)
 
     def stop(self, folder: Path, *, reason: str, at_once: bool) -> None:
         self.stops.append((folder.name, at_once))

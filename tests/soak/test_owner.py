@@ -126,6 +126,21 @@ def test_a_cycle_that_never_ends_does_not_stop_the_night(tmp_path: Path, pauses:
     assert pauses[:2] == [2.0, 4.0]
 
 
+def test_a_run_killed_before_its_first_event_is_a_bench_error_and_begun_again(
+    tmp_path: Path, pauses: list[float]
+) -> None:
+    killed = [4]
+
+    def verdict(station: str, item: Item, attempt: int) -> str:
+        return "unborn" if item.index in killed and not killed.clear() else "pass"
+
+    folder, fake = made(tmp_path, verdict=verdict)
+    assert Owner(folder, fake).run() == "pass"
+    state = books.state_of(folder).stations["a"]
+    assert (state.finished, state.quarantined, state.bench_errors_total) == (12, "", 1)
+    assert pauses == [2.0]
+
+
 def test_a_pause_is_over_when_the_soak_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     owner = Owner(*made(tmp_path))
