@@ -18,10 +18,9 @@ from bench.soak.schedule import Item, Schedule
 from bench.soak.signature import signature
 
 Verdict = Callable[[str, Item, int], str]
-"""Station, cycle and attempt to ``pass``, ``fail MESSAGE``, ``bench-error``, ``die`` (no end is written), ``unborn`` (nothing is),
-``off`` (did
-not start from the baseline), ``aside MESSAGE`` (passed when begun again after such a failure), ``safe WHO`` or
-``stop WHO`` (somebody ends the run in its middle)."""
+"""Station, cycle and attempt to ``pass``, ``fail MESSAGE``, ``bench-error``, ``die`` (no end is written), ``unborn``
+(nothing at all is written), ``off`` (did not start from the baseline), ``aside MESSAGE`` (passed when begun again after
+such a failure), ``safe WHO`` or ``stop WHO`` (somebody ends the run in its middle)."""
 
 
 class FakeHandle:
