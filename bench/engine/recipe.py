@@ -120,7 +120,7 @@ class Recipe(Generic[P]):
         code = self.function.__code__
         return f"{code.co_filename}:{code.co_firstlineno}"
 
-    @property
+    @functools.cached_property
     def source_file(self) -> Path:
         """The file the function is in."""
         return Path(self.function.__code__.co_filename)

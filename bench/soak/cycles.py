@@ -108,8 +108,9 @@ class Segment:
         """Work through the cycles until the last, or until the soak's folder says stop."""
         self._count_uses()
         pause = plans.seconds(self.plan.pause)
+        stops = [self.folder / name for name in (STOP_FILE, f"{STOP_FILE}-{self.station.name}")]
         for index in range(self.first, self.first + self.count):
-            if any((self.folder / name).exists() for name in (STOP_FILE, f"{STOP_FILE}-{self.station.name}")):
+            if any(stop.exists() for stop in stops):
                 self.station.note(f"stopped before cycle {index}: the soak was told to")
                 break
             if pause and index > self.first:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.run.liveness import start_time
 from fixtures.service import running
 
 
@@ -32,7 +33,7 @@ def test_what_is_no_announcement_goes(tmp_path: Path, left: bytes) -> None:
 
 def test_a_process_that_has_ended_or_another_with_its_number_is_not_found(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        started = running._started(process.pid)
+        started = start_time(process.pid)
         path = tmp_path / f"{process.pid}.json"
         path.write_text(json.dumps({"pid": process.pid, "started": started}))
         assert len(running.found(tmp_path)) == 1
