@@ -57,6 +57,7 @@ def test_every_page_and_dialog_looks_as_it_did(
     still = time.gmtime(1_795_322_040)
     monkeypatch.setattr("bench.tui.widgets.top.time.strftime", lambda how, *when: real(how, *(when or (still,))))
     monkeypatch.setattr("bench.tui.screens.stations.ago", lambda run: "1 min")
+    monkeypatch.setattr("bench.tui.screens.stations.today", lambda: still)
     monkeypatch.setattr("bench.tui.screens.dialogs.terminal", lambda: "xterm-256color")
     write = os.environ.get("BENCH_SNAPSHOTS") == "write"
     differ: list[str] = []

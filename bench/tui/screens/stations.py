@@ -182,4 +182,9 @@ def local(wall: str) -> str:
 def lately(wall: str) -> str:
     """Return ISO 8601 UTC as local time when it was today, else as local day."""
     moment = time.localtime(wall_ns(wall) // 1_000_000_000)
-    return time.strftime("%H:%M" if moment[:3] == time.localtime()[:3] else "%m-%d", moment)
+    return time.strftime("%H:%M" if moment[:3] == today()[:3] else "%m-%d", moment)
+
+
+def today() -> time.struct_time:
+    """Return the local day."""
+    return time.localtime()
