@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ from bench.engine.steps import current
 from bench.engine.values import NotPlain, decode, decode_error, encode, encode_error
 from bench.errors import BenchError
 from bench.run import events as kinds
+from bench.station.order_key import same_order
 
 if TYPE_CHECKING:
     from bench.engine.record import Record
@@ -149,7 +151,9 @@ class Retrace:
         past: Past | None = None,
         *,
         used: Callable[[], Mapping[str, Any]] = lambda: {},
+        name: str = "",
     ) -> None:
+        """``name``: of what is recorded or led back, the same however often; orders have their keys by it."""
         self.past = past or Past()
         self.restoring = Restoring(station)
         self.led = self.past.left > 0
@@ -159,6 +163,9 @@ class Retrace:
         self._record: Record = station.record
         self._station = station
         self._used = used
+        self._name = name
+        self._orders: Counter[tuple[str, str]] = Counter()
+        """How many of a kind a step has made so far, led back or live."""
         self._told: Mapping[str, Any] = {}
         self._offset = 0.0
         self._reached = asyncio.Event()
@@ -207,6 +214,7 @@ class Retrace:
         if _inside.get():
             return await live()
         part, _, method = name.partition(".")
+        order = self._order(name, arguments)
         answer = self._answer(name)
         if answer is not None:
             value = self._given(answer, name)
@@ -215,7 +223,8 @@ class Retrace:
         await self._go_live(name)
         token = _inside.set(True)
         try:
-            value = await live()
+            with order:
+                value = await live()
         except (BenchError, TimeoutError) as error:
             with contextlib.suppress(NotPlain):
                 self._write(name, {"raised": encode_error(error)})
@@ -243,6 +252,13 @@ class Retrace:
         now = self.value("clock.now", lambda: self._record.clock.now() + self._offset)
         assert isinstance(now, float)
         return now
+
+    def _order(self, name: str, arguments: Any) -> AbstractContextManager[None]:
+        """Return what gives an order its key: a server that took it before an interruption is not to make it twice."""
+        if not self._name or not name.startswith(_KEPT):
+            return contextlib.nullcontext()
+        self._orders[_path(), name] += 1
+        return same_order(f"{self._name} {_path()} {name} {self._orders[_path(), name]} {arguments!r}")
 
     async def _go_live(self, name: str) -> None:
         """Have the instruments where they were, once everything that was answered before has been asked for."""

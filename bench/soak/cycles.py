@@ -207,7 +207,8 @@ class Segment:
             account.heard(event["type"], event["data"], str(event.get("step", "")))
             if event["type"] == kinds.VERDICT and event["data"].get("device") == Verdict.FAIL:
                 verdicts.device_failed(str(event["data"].get("reason", "")))
-        retrace = Retrace(self.station, past, used=lambda: self.uses.counts)
+        begun_in = led.runs[0] if led is not None else self.record.journal.path.parent.name
+        retrace = Retrace(self.station, past, used=lambda: self.uses.counts, name=f"{begun_in} {item.index}")
         for cell in cells:  # the safe sequence has switched them off since
             retrace.restoring.took("network", "set_cell", ((True,), {"cell": cell}), None)
         self.record.heard, self.record.verdicts = account.heard, verdicts

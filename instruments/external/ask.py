@@ -15,9 +15,10 @@ from bench.errors import ConfigurationError, InstrumentError, Refused
 from bench.station.external import AdapterContext, announcement
 from bench.station.interfaces import EIM_COMMANDS, EimOrder, ProfileOrder, ProfileState
 from bench.station.model import ServerConfig
+from bench.station.order_key import order_key
 from bench.trace.lane import Direction, Lane
 from instruments.external.book import Book, Entry
-from instruments.external.orders import FINAL, LOST, ExternalEim, made
+from instruments.external.orders import FINAL, LOST, ExternalEim, kept, made
 
 if TYPE_CHECKING:
     from bench.station.dut_parts import Asker
@@ -116,6 +117,8 @@ class AskEim(ExternalEim):
 
     async def _place(self, operation: str, eid: str, ordered: Mapping[str, Any]) -> EimOrder:
         entry = self._book.begin(eid, operation, {k: v for k, v in ordered.items() if k != "confirmation_code"})
+        if entry.order_id:
+            return kept(entry)
         what = _WORDS.get(operation, operation)
         details = ", ".join(f"{name} {value}" for name, value in ordered.items())
         text = f"Place this order at your eIM {self.fqdn} for EID {eid}: {what}" + (f" ({details})" if details else "")
@@ -201,7 +204,7 @@ class AskSmdpp:
 
     async def order(self, profile: str, *, eid: str = "") -> ProfileOrder:
         """Take the next unused code of the file; where there is none, the person is asked to write one."""
-        found = self._unused(profile)
+        found = self._taken(order_key()) or self._unused(profile)
         if found is None:
             text = (
                 f"Make a profile '{profile}' ready at your SM-DP+ {self.address}"
@@ -229,6 +232,12 @@ class AskSmdpp:
         answer = await self._person.ask(text, ("installed", "downloaded", "released", "error", "cannot tell"))
         state = LOST if answer == "cannot tell" else answer
         return ProfileState(matching_id, state, iccid, entry.eid if entry else "", (), notifications_told=False)
+
+    def _taken(self, key: str) -> ProfileOrder | None:
+        """Return the code that was taken for this order before an interruption."""
+        entry = self._book.known(key)
+        wanted = entry.order_id if entry is not None else ""
+        return next((found for _, found in self._lines() if wanted and found.matching_id == wanted), None)
 
     def _unused(self, profile: str) -> ProfileOrder | None:
         return next(

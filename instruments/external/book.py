@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
+from bench.station.order_key import order_key
 
 _KEPT: Final = 1000
 """Orders that are kept when the file is written anew."""
@@ -55,9 +55,17 @@ class Book:
         """Before the first line: whatever a crash has cut off ends here."""
         self._read()
 
-    def begin(self, eid: str, kind: str, ordered: Mapping[str, Any], *, key: str = "") -> Entry:
-        """Note an order before it is sent, and return it with its key."""
-        entry = Entry(key or str(uuid.uuid4()), eid, kind, dict(ordered), at=time.time())
+    def begin(self, eid: str, kind: str, ordered: Mapping[str, Any]) -> Entry:
+        """Note an order before it is sent, and return it with its key.
+
+        One that was noted before an interruption is that one, with the server's number where it got to know it; what
+        was not taken then begins anew.
+        """
+        key = order_key()
+        known = self.known(key)
+        if known is not None and known.state != "cancelled":
+            return known
+        entry = Entry(key, eid, kind, dict(ordered), at=time.time())
         self._entries[entry.key] = entry
         self.write(entry)
         return entry
@@ -79,6 +87,10 @@ class Book:
             ) from error
         self._begin = b""
         self._lines += 1
+
+    def known(self, key: str) -> Entry | None:
+        """Return the order with this key."""
+        return self._entries.get(key)
 
     def of(self, eid: str) -> list[Entry]:
         """Return the orders of an eUICC, oldest first."""

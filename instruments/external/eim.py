@@ -12,7 +12,7 @@ from bench.station.external import AdapterContext, announcement
 from bench.station.interfaces import EimOrder
 from bench.station.model import ServerConfig
 from instruments.external.book import Book, Entry
-from instruments.external.orders import LOST, ExternalEim, made
+from instruments.external.orders import LOST, ExternalEim, kept, made
 from instruments.external.rest import Answer, NotFound, RestConnection, Unsure
 from instruments.external.template import Template
 
@@ -89,6 +89,8 @@ class RestEim(ExternalEim):
 
     async def _place(self, operation: str, eid: str, ordered: Mapping[str, Any]) -> EimOrder:
         entry = self._book.begin(eid, operation, {k: v for k, v in ordered.items() if k != "confirmation_code"})
+        if entry.order_id:
+            return kept(entry)
         return await self._send(entry, ordered)
 
     async def _send(self, entry: Entry, ordered: Mapping[str, Any]) -> EimOrder:

@@ -140,12 +140,12 @@ def made(entry: Entry, state: str, **more: Any) -> EimOrder:
 
 
 def kept(entry: Entry) -> EimOrder:
-    """Return an order that has ended, as it ended."""
+    """Return an order as it ended, or as one that was taken and not asked for since."""
     result, error = entry.told.get("result"), entry.told.get("error")
     verified = entry.told.get("verified")
     return made(
         entry,
-        entry.state,
+        entry.state or "pending",
         result=result if isinstance(result, dict) else {},
         error=error if isinstance(error, dict) else {},
         verified=verified if isinstance(verified, bool) else None,

@@ -41,7 +41,9 @@ class RestSmdpp:
         """
         values: dict[str, Any] = {"profile": self._template.profiles.get(profile, profile), "eid": eid or None}
         entry = self._book.begin(eid, "order", {"profile": profile})
-        for step in _STEPS:
+        reached = entry.told.get("step")  # before an interruption
+        values |= {name: entry.told.get(name) for name in _TOLD if reached}
+        for step in _STEPS[_STEPS.index(reached) + 1 if reached in _STEPS else 0 :]:
             if not self._rest.has(step):
                 continue
             try:

@@ -27,6 +27,7 @@ from bench.errors import BenchError, ConfigurationError, InstrumentError, Refuse
 from bench.station.external import AdapterContext
 from bench.station.interfaces import is_external, offers
 from bench.station.model import EimConfig, SmdppConfig
+from bench.station.order_key import same_order
 from bench.trace.lane import NullLane
 from instruments.external.adapters import ASK
 from instruments.external.ask import AskEim, AskSmdpp, codes_in
@@ -222,6 +223,10 @@ def test_what_the_person_is_asked_and_what_becomes_of_it(tmp_path: Path) -> None
         made.asker = None
         with pytest.raises(Refused, match="nobody can be asked"):
             await made.order_list(EID)
+        with same_order("cycle 5"):  # in a step that was interrupted behind it: the person is asked once
+            placed = [await eim(tmp_path, "done")[0].order_enable(EID, ICCID, rollback=True)]
+            placed += [await eim(tmp_path)[0].order_enable(EID, ICCID, rollback=True)]
+        assert placed[0] == placed[1]
         again, _ = eim(tmp_path)
         assert [order.state for order in await again.orders(EID)][:2] == ["failed", "cancelled"]
 
@@ -248,6 +253,11 @@ def test_codes_are_used_once_each(tmp_path: Path) -> None:
         assert (first.matching_id, first.iccid, first.activation_code) == ("A", ICCID, "LPA:1$smdpp.lab$A")
         second = await made().order("operational", eid=EID)
         assert (second.matching_id, second.activation_code) == ("C", "LPA:1$smdpp.lab$C$1.2.3$1")
+        with codes.open("a") as file:
+            file.write(f"operational LPA:1$smdpp.lab$D {ICCID}\noperational LPA:1$smdpp.lab$E {ICCID}\n")
+        with same_order("cycle 5"):  # in a step that was interrupted behind it: the code that it took
+            assert [(await made().order("operational", eid=EID)).matching_id for _ in range(2)] == ["D", "D"]
+        assert (await made().order("operational", eid=EID)).matching_id == "E"
         with pytest.raises(InstrumentError, match="no unused activation code"):
             await made("done").order("operational", eid=EID)
         state = await made("installed").state("A")

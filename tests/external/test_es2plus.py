@@ -14,6 +14,7 @@ from bench.errors import InstrumentError
 from bench.station import services
 from bench.station.external import AdapterContext
 from bench.station.model import SmdppConfig
+from bench.station.order_key import same_order
 from bench.station.tables import Document
 from bench.trace.lane import NullLane
 from fixtures.pki import Pki
@@ -66,6 +67,20 @@ def test_example_orders_over_es2plus(tmp_path: Path) -> None:
             assert (known["state"], known["iccid"].rstrip("F"), known["eid"]) == ("released", order.iccid, EID)
             state = await smdpp.state(order.matching_id)
             assert (state.state, state.notifications_told, state.iccid.rstrip("F")) == ("unknown", False, order.iccid)
+            await server.client.cancel(order.matching_id, available=True)  # there is one profile of its type
+            before = len(await server.client.orders(eid=EID))
+            with same_order("cycle 5"):  # interrupted behind the first call, and again behind the last
+                for at, reached in (("confirm", False), ("state", True), ("state", True)):
+                    one = adapter(tmp_path, url, certificate, key, pin, profile=kind)
+                    made.append(one)
+                    cut_off(one, at)
+                    if not reached:
+                        with pytest.raises(KeyboardInterrupt):
+                            await one.order("operational", eid=EID)
+                        continue
+                    order = await one.order("operational", eid=EID)
+                    assert (await server.client.show(order.matching_id))["state"] == "released"
+            assert len(await server.client.orders(eid=EID)) == before + 1
             wrong = adapter(tmp_path, url, certificate, key, pin, profile="NO-SUCH-TYPE")
             made.append(wrong)
             with pytest.raises(InstrumentError, match=r"refused 'order' \(Failed") as caught:  # HTTP 200 it is
@@ -84,6 +99,18 @@ def test_example_orders_over_es2plus(tmp_path: Path) -> None:
             os.close(kept)
 
     asyncio.run(main())
+
+
+def cut_off(smdpp: RestSmdpp, at: str) -> None:
+    """Have the run end where it is about to make the call ``at``."""
+    call = smdpp._rest.call
+
+    async def until(operation: str, values: Any) -> Any:
+        if operation == at:
+            raise KeyboardInterrupt
+        return await call(operation, values)
+
+    smdpp._rest.call = until  # type: ignore[method-assign]
 
 
 def _certificate(port: int, certificate: Path, key: Path) -> str:

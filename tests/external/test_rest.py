@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bench.errors import BenchError, ConfigurationError, InstrumentError, InstrumentTimeout
 from bench.station.external import AdapterContext
 from bench.station.model import EimConfig
+from bench.station.order_key import same_order
 from bench.station.tables import Document
 from bench.trace.lane import Direction, NullLane
 from instruments.external import credentials, template
@@ -293,6 +294,42 @@ def test_lost_order_is_found_again_by_its_key(tmp_path: Path) -> None:
             assert [(order.order_id, order.state) for order in orders] == [("n0", "done")]
             assert len(taken) == 1
             assert not found.warnings
+
+    asyncio.run(main())
+
+
+def test_an_order_of_an_interrupted_step_is_the_one_that_was_placed(tmp_path: Path) -> None:
+    """Whether the book has its number, or it was on its way, or was not taken."""
+
+    async def main() -> None:
+        async with side(tmp_path) as found:
+            taken: list[str] = []
+            status = [500, 200]
+
+            async def answer(request: web.Request) -> web.StreamResponse:
+                key = request.headers["Idempotency-Key"]
+                if status.pop(0) == 500:
+                    return web.json_response({}, status=400)
+                if key not in taken:
+                    taken.append(key)
+                return web.json_response({"id": f"n{taken.index(key)}"})
+
+            found.answer = answer
+            with same_order("cycle 5"):
+                with pytest.raises(InstrumentError):
+                    await ordered(keyed(found))
+                for _ in range(2):
+                    order = await ordered(keyed(found))
+                    assert (order.order_id, order.state) == ("n0", "pending")
+            assert (len(taken), len(found.seen)) == (1, 2)
+            eim = keyed(found)
+            with same_order("cycle 6"):
+                eim._book.begin(EID, "enable", {"iccid": ICCID})
+                status += [200, 200]
+                again = keyed(found)
+                assert (await ordered(again)).order_id == "n1"
+            assert (await ordered(again)).order_id == "n2"
+            assert [entry.order_id for entry in again._book.of(EID)] == ["n0", "n1", "n2"]
 
     asyncio.run(main())
 

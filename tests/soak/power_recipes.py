@@ -9,6 +9,7 @@ from bench.engine.recipe import Station, recipe
 from bench.errors import DeviceFailure, InstrumentError
 
 LINGERED = "lingered to its end"
+EID = "89049032123451234512345678901235"
 
 
 @recipe(title="A moment of power", needs=("power",))
@@ -76,6 +77,24 @@ async def stepwise(station: Station, hold: float = 0.1, gate: str = "") -> None:
     async with station.step("off") as step:
         await station.power.set_output(False)
         step.measure("draw", station.random.random())
+
+
+@recipe(title="Two orders", needs=("power", "eim"))
+async def ordering(station: Station, hold: float = 0.1, gate: str = "") -> None:
+    """Place two orders of a kind at the eIM, wait at the gate, and count what the eIM has of them."""
+    async with station.step("before"):
+        await station.eim.register(EID)
+        before = len(await station.eim.orders(EID))
+    async with station.step("ordered"):
+        await station.power.set_output(True)
+        for _ in range(2):
+            await station.eim.order_list(EID)
+        station.note("at the gate")
+        while not (Path(gate) / "open").exists():
+            await station.clock.sleep(0.02)
+    async with station.step("counted") as step:
+        await station.power.set_output(False)
+        step.measure("orders", len(await station.eim.orders(EID)) - before, lower=2, upper=2)
 
 
 @recipe(title="Five steps", needs=("power",))

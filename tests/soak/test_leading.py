@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,6 +21,7 @@ from bench.run.reader import read
 from bench.run.verdict import Verdict
 from bench.station.config import StationConfig
 from bench.station.interfaces import PollResult, PowerCycle, Reading, Registration
+from bench.station.order_key import order_key
 
 
 class Supply:
@@ -78,6 +80,7 @@ class Bed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs: list[Path] = []
+        self.name = "20261123-010203-004-lab 5"
         self.supply, self.modem = Supply(), Modem()
         self.retrace: Retrace | None = None
 
@@ -93,7 +96,7 @@ class Bed:
         station.provide("modem", self.modem)
         self.supply.done.clear()
         self.modem.done.clear()
-        self.retrace = record.retrace = Retrace(station, past)
+        self.retrace = record.retrace = Retrace(station, past, name=self.name)
         try:
             asyncio.run(job(station))  # type: ignore[arg-type]
         finally:
@@ -319,6 +322,61 @@ def test_an_order_of_the_step_in_progress_is_not_made_a_second_time(bed: Bed) ->
     bed.run(job)
     assert (given, eim.orders) == (["order 1"] * 3, 1)
     assert bed.supply.done == ["output True", "measure", "measure"]
+
+
+class KeyedEim:
+    """Knows an order again by its key; the journal is gone when it has taken the ``kills``-th."""
+
+    def __init__(self, kills: int) -> None:
+        self.taken: dict[str, str] = {}
+        self.kills = kills
+        self.journal: Journal | None = None
+
+    async def order_enable(self, eid: str, iccid: str, *, rollback: bool) -> str:
+        number = self.taken.setdefault(order_key(), f"{iccid} {len(self.taken)}")
+        if len(self.taken) == self.kills and self.journal is not None:
+            self.journal.close()
+            self.journal = None
+            raise Killed
+        return number
+
+
+def ordering(eim: KeyedEim, given: list[str], iccids: str = "AAB") -> Job:
+    async def job(station: Station) -> None:
+        station.provide("eim", eim)
+        eim.journal = station.record.journal if eim.kills else None
+        for step in ("switch", "again"):
+            async with station.step(step):
+                for iccid in iccids:
+                    given.append(await station.eim.order_enable("1", iccid, rollback=True))  # type: ignore[arg-type]
+
+    return job
+
+
+@pytest.mark.parametrize("kills", range(1, 7))
+def test_an_order_that_was_taken_and_not_recorded_has_the_same_key_again(bed: Bed, kills: int) -> None:
+    eim = KeyedEim(kills)
+    with pytest.raises(Killed):
+        bed.run(ordering(eim, []))
+    eim.kills = 0
+    given: list[str] = []
+    bed.run(ordering(eim, given))
+    assert given == ["A 0", "A 1", "B 2", "A 3", "A 4", "B 5"]  # each once, none taken for another
+    assert list(eim.taken.values()) == given
+
+
+def test_orders_of_another_cycle_or_of_other_content_have_other_keys(bed: Bed) -> None:
+    eim = KeyedEim(0)
+    bed.run(ordering(eim, []))
+    bed.run(ordering(eim, [], "BBA"), led=False)  # the same cycle, asked for something else
+    bed.name = "20261123-010203-004-lab 6"
+    bed.run(ordering(eim, []), led=False)
+    assert len(eim.taken) == 18
+    assert all(UUID(key).version == 5 for key in eim.taken)
+    bed.name = ""
+    bed.run(ordering(eim, []), led=False)
+    assert [UUID(key).version for key in list(eim.taken)[18:]] == [4] * 6
+    assert order_key() != order_key()
 
 
 VALUES = [

@@ -260,6 +260,28 @@ def test_resumed_at_the_step_in_progress_no_finished_step_is_lost_or_repeated(
     assert set(first["figures"]) == set(second["figures"])
 
 
+def test_an_order_that_no_journal_has_is_not_placed_a_second_time(bed: Soak) -> None:
+    """Power lost between the eIM's taking an order and the journal's having it on the disk."""
+    handle = bed.start_gated(cycles=1, name="ordering")
+    run = bed.run_folder(handle.folder)
+    bed.until_step(run, "cycle-0/ordered")
+    status = client.status(run)
+    assert status is not None
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in (handle.pid, status.pid, status.runner):
+            os.kill(pid, number)
+    handle.wait()
+    journal = run / places.JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    orders = [at for at, line in enumerate(lines) if b'"call":"eim.order_list"' in line]
+    assert len(orders) == 2
+    journal.write_bytes(b"".join(lines[: orders[1]]))  # the first is known, the second is not
+    bed.let_all()
+    assert bed.resume(handle.folder).wait() in (0, 5)
+    (cycle,) = bed.cycles(handle.folder)
+    assert (cycle["verdict"], cycle["figures"]["counted:orders"], len(cycle["led"])) == ("pass", 2, 1)
+
+
 def test_the_owner_killed_the_run_goes_on_and_is_taken_over(bed: Soak, expected: list[tuple[int, float]]) -> None:
     handle = bed.start_gated(cycles=4, segment=3)
     bed.let_one()
