@@ -178,7 +178,7 @@ class Chosen(Rows[int]):
     """
 
     def __init__(self, index: TraceIndex, wanted: Callable[[str], bool] | None = None) -> None:
-        self._index, self._wanted = index, wanted
+        self.trace, self._wanted = index, wanted
         self.seen = 0
         """Packets of the trace that were looked at."""
         self._count = 0
@@ -196,7 +196,7 @@ class Chosen(Rows[int]):
             if self.seen % _EVERY == 0:
                 self._starts.append(self._count)
             end = min(until, self.seen - self.seen % _EVERY + _EVERY)
-            self._count += sum(1 for _ in self._index.chosen(self._wanted, self.seen, end))
+            self._count += sum(1 for _ in self.trace.chosen(self._wanted, self.seen, end))
             self.seen = end
 
     def __len__(self) -> int:
@@ -210,7 +210,7 @@ class Chosen(Rows[int]):
         known, numbers = self._found
         if known != block or at - self._starts[block] >= len(numbers):
             end = min(self.seen, (block + 1) * _EVERY)
-            numbers = list(self._index.chosen(self._wanted, block * _EVERY, end))
+            numbers = list(self.trace.chosen(self._wanted, block * _EVERY, end))
             self._found = block, numbers
         return numbers[at - self._starts[block]]
 

@@ -24,14 +24,18 @@ _RELEASE: Final = 5.0
 _CHUNK: Final = 1 << 16
 
 
+class NeverBegan(BenchError):
+    """The folder holds no journal and nobody writes one."""
+
+
 def follow(
     folder: Path, *, stop: threading.Event | None = None, interval: float = INTERVAL
 ) -> Iterator[dict[str, Any]]:
     """Yield the events of a run from the first on and then as they come.
 
     Ends with ``run-end`` (yielded once the supervisor has released everything), with ``broken`` when the supervisor is
-    gone without one, or when ``stop`` is set. A finished run is read to its end at once. Raises BenchError when the
-    folder holds no journal and nobody writes one.
+    gone without one, or when ``stop`` is set. A finished run is read to its end at once. Raises NeverBegan, and
+    BenchError when the journal cannot be read.
     """
     stop = stop or threading.Event()
     path = folder / places.JOURNAL
@@ -71,7 +75,7 @@ def _open(path: Path, folder: Path, stop: threading.Event, interval: float) -> i
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             if not was_alive:
-                raise BenchError(
+                raise NeverBegan(
                     "this is no run folder, or its run never began", where=str(folder), hint="bench runs lists them"
                 ) from None
         except OSError as error:

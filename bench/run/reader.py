@@ -13,6 +13,8 @@ from bench.errors import BenchError
 from bench.run.events import RUN_START, SCHEMA, TORN, UNREADABLE, normalise
 
 _CHUNK: Final = 1 << 20
+_WINDOW: Final = 1 << 18
+"""Bytes of the end of a file in which is looked first."""
 
 
 class Reader:
@@ -121,23 +123,16 @@ def since(path: Path, kind: str) -> list[dict[str, Any]]:
     mark = _mark([kind])
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            reader, window = _of(file), 1 << 18
+            reader, window = _of(file), _WINDOW
             while True:
-                start = max(0, size - window)
-                file.seek(start)
-                data = file.read(size - start)
-                # What the window begins with is no whole line.
-                begin = (data.find(b"\n") + 1 or len(data)) if start else 0
-                for found in reversed(list(mark.finditer(data, begin))):
-                    line = data.rfind(b"\n", begin, found.start()) + 1 or begin
-                    end = data.find(b"\n", found.end())
-                    event = reader.event(data[line:end]) if end >= 0 else None
-                    if event is not None and event["type"] == kind:
-                        reader.offset = start + line
-                        events = list(reader.feed(data[line:]))
-                        torn = reader.torn()
-                        return [*events, torn] if torn is not None else events
+                start, data, begin = _end_of(file, window)
+                found = _last_in(data, begin, mark, reader, kind)
+                if found is not None:
+                    line, _ = found
+                    reader.offset = start + line
+                    events = list(reader.feed(data[line:]))
+                    torn = reader.torn()
+                    return [*events, torn] if torn is not None else events
                 if not start:
                     return []
                 window *= 4
@@ -181,19 +176,31 @@ def last(path: Path, *wanted: str) -> dict[str, Any] | None:
     """Return the last event of these types within the last 256 kB of a journal, None when there is none."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - (1 << 18)))
-            lines = file.read().split(b"\n")[:-1]
+            reader = _of(file)
+            _, data, begin = _end_of(file, _WINDOW)
     except OSError:
         return None
-    marks = [f'"{kind}"'.encode() for kind in wanted]
-    for line in reversed(lines):
-        if not any(mark in line for mark in marks):
-            continue
-        try:
-            event = normalise(json.loads(line))
-        except (ValueError, RecursionError):
-            continue
+    found = _last_in(data, begin, _mark(wanted), reader, *wanted)
+    return found[1] if found is not None else None
+
+
+def _end_of(file: BinaryIO, window: int) -> tuple[int, bytes, int]:
+    """Return where the last ``window`` bytes of a file begin, what is there, and where in it the first line does."""
+    size = file.seek(0, os.SEEK_END)
+    start = max(0, size - window)
+    file.seek(start)
+    data = file.read(size - start)
+    return start, data, (data.find(b"\n") + 1 or len(data)) if start else 0
+
+
+def _last_in(
+    data: bytes, begin: int, mark: re.Pattern[bytes], reader: Reader, *wanted: str
+) -> tuple[int, dict[str, Any]] | None:
+    """Return the last event of these types whose line is whole, and where that begins; None when there is none."""
+    for found in reversed(list(mark.finditer(data, begin))):
+        line = data.rfind(b"\n", begin, found.start()) + 1 or begin
+        end = data.find(b"\n", found.end())
+        event = reader.event(data[line:end]) if end >= 0 else None
         if event is not None and event["type"] in wanted:
-            return event
+            return line, event
     return None

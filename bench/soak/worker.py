@@ -17,6 +17,7 @@ from bench.errors import BenchError, ConfigurationError
 from bench.run import events as kinds
 from bench.run import liveness
 from bench.run import samples as power_samples
+from bench.run.follow import NeverBegan
 from bench.soak import book as books
 from bench.soak import codes as pools
 from bench.soak.cycles import CYCLE_END
@@ -50,7 +51,7 @@ class Runs(Protocol):
         """Start the run of a segment. Raises BenchError."""
 
     def follow(self, folder: Path) -> Iterator[Mapping[str, Any]]:
-        """Yield the events of a run until its end."""
+        """Yield the events of a run until its end. Raises NeverBegan for one without any."""
 
     def stop(self, folder: Path, *, reason: str, at_once: bool) -> None:
         """Ask a run for teardown, or for safe at once. Never raises."""
@@ -197,7 +198,7 @@ class Worker(threading.Thread):
     def _follow(self, folder: Path) -> None:
         self.folder = folder
         # One that was killed before its first event has no journal to follow; what there is of it is taken behind.
-        with contextlib.suppress(BenchError):
+        with contextlib.suppress(NeverBegan):
             for event in self.owner.runs.follow(folder):
                 self._take(event, folder)
 

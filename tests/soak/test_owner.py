@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -139,6 +140,20 @@ def test_a_run_killed_before_its_first_event_is_a_bench_error_and_begun_again(
     state = books.state_of(folder).stations["a"]
     assert (state.finished, state.quarantined, state.bench_errors_total) == (12, "", 1)
     assert pauses == [2.0]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the owner's log has it too
+def test_a_record_that_cannot_be_followed_quarantines_its_station(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, fake = made(tmp_path)
+
+    def refused(run: Path) -> Iterator[Mapping[str, Any]]:
+        raise BenchError("the journal cannot be read: Input/output error", where=str(run))
+
+    monkeypatch.setattr(fake, "follow", refused)
+    Owner(folder, fake).run()
+    assert "Input/output error" in books.state_of(folder).stations["a"].quarantined
 
 
 def test_a_pause_is_over_when_the_soak_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

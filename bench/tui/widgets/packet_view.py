@@ -22,7 +22,6 @@ class PacketView(LineView):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self.index: TraceIndex | None = None
         self.mode = 0
         self.held: int | None = None
         """Packets of the file that are shown while paused; None: all."""
@@ -30,12 +29,16 @@ class PacketView(LineView):
         self._chosen: Chosen | None = None
         """What is shown of the trace; None: there is no trace."""
 
+    @property
+    def index(self) -> TraceIndex | None:
+        """The trace that is shown."""
+        return self._chosen.trace if self._chosen is not None else None
+
     def show(self, index: TraceIndex | None, wanted: Callable[[str], bool] | None = None) -> None:
         """Show the packets of a trace, of wanted lanes alone when given."""
         kept = self.packet if index is self.index else None
         if index is not self.index:
             self.forget()
-        self.index = index
         self._chosen = Chosen(index, wanted) if index is not None else None
         self.held = None
         self.came()
@@ -44,10 +47,11 @@ class PacketView(LineView):
 
     def came(self) -> bool:
         """Take in packets that the index has got; whether there were any."""
-        if self.index is None or self._chosen is None:
+        if self._chosen is None:
             self.changed()
             return False
-        total = len(self.index) if self.held is None else min(self.held, len(self.index))
+        there = len(self._chosen.trace)
+        total = there if self.held is None else min(self.held, there)
         if total == self._chosen.seen:
             return False
         self._chosen.grow(total)
