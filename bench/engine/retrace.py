@@ -110,10 +110,13 @@ class Past:
         self.kept += kept
 
     def _keep(self, repeated: list[Mapping[str, Any]]) -> None:
-        """Keep the orders that the step in progress has made: it comes to them in its own time."""
+        """Keep the orders that the step in progress has made: it comes to them in its own time.
+
+        One that raised, as when its server was gone, is made again.
+        """
         for event in repeated:
-            if event["type"] == kinds.CALL and str(event["data"]["call"]).startswith(_KEPT):
-                data = event["data"]
+            data = event["data"]
+            if event["type"] == kinds.CALL and str(data["call"]).startswith(_KEPT) and "raised" not in data:
                 self.answers[str(event["step"]), str(data["call"])].append({**data, _AHEAD: True})
 
 

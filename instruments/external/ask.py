@@ -116,12 +116,15 @@ class AskEim(ExternalEim):
         raise self._without("state-changes")
 
     async def _place(self, operation: str, eid: str, ordered: Mapping[str, Any]) -> EimOrder:
-        entry = self._book.begin(eid, operation, {k: v for k, v in ordered.items() if k != "confirmation_code"})
+        told = {k: v for k, v in ordered.items() if k != "confirmation_code"}
+        entry, before = self._book.begin(eid, operation, told)
         if entry.order_id:
             return kept(entry)
         what = _WORDS.get(operation, operation)
         details = ", ".join(f"{name} {value}" for name, value in ordered.items())
         text = f"Place this order at your eIM {self.fqdn} for EID {eid}: {what}" + (f" ({details})" if details else "")
+        if before:
+            text += ". The bench was interrupted as it asked for it: where it is placed already, leave it at that"
         answer = await self._person.ask(f"{text}. Then answer.", PLACED)
         entry.order_id = f"{operation}-{entry.key[:8]}"
         if answer != "done":
@@ -219,7 +222,7 @@ class AskSmdpp:
                 where=str(self.codes),
                 hint=f"add a line: {profile} LPA:1${self.address}$MATCHING-ID ICCID",
             )
-        entry = self._book.begin(eid, "order", {"profile": profile, "iccid": found.iccid})
+        entry, _ = self._book.begin(eid, "order", {"profile": profile, "iccid": found.iccid})
         entry.order_id = found.matching_id
         self._book.write(entry)
         return found

@@ -55,20 +55,19 @@ class Book:
         """Before the first line: whatever a crash has cut off ends here."""
         self._read()
 
-    def begin(self, eid: str, kind: str, ordered: Mapping[str, Any]) -> Entry:
-        """Note an order before it is sent, and return it with its key.
+    def begin(self, eid: str, kind: str, ordered: Mapping[str, Any]) -> tuple[Entry, bool]:
+        """Note an order before it is sent; return it with its key, and whether it was noted before an interruption.
 
-        One that was noted before an interruption is that one, with the server's number where it got to know it; what
-        was not taken then begins anew.
+        Then it has the server's number where the bench got to know it; what was certainly not taken begins anew.
         """
         key = order_key()
         known = self.known(key)
         if known is not None and known.state != "cancelled":
-            return known
+            return known, True
         entry = Entry(key, eid, kind, dict(ordered), at=time.time())
         self._entries[entry.key] = entry
         self.write(entry)
-        return entry
+        return entry, False
 
     def write(self, entry: Entry) -> None:
         """Note what is known now, durably. Raises BenchError."""

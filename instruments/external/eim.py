@@ -88,9 +88,12 @@ class RestEim(ExternalEim):
     # --- orders -----------------------------------------------------------------------------------------------------
 
     async def _place(self, operation: str, eid: str, ordered: Mapping[str, Any]) -> EimOrder:
-        entry = self._book.begin(eid, operation, {k: v for k, v in ordered.items() if k != "confirmation_code"})
+        told = {k: v for k, v in ordered.items() if k != "confirmation_code"}
+        entry, before = self._book.begin(eid, operation, told)
         if entry.order_id:
             return kept(entry)
+        if before:
+            self._rest.check_again(operation)
         return await self._send(entry, ordered)
 
     async def _send(self, entry: Entry, ordered: Mapping[str, Any]) -> EimOrder:

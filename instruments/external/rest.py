@@ -219,6 +219,13 @@ class RestConnection:
             return answer
         raise self._refusal(operation, status, headers, shown, where)
 
+    def check_again(self, name: str) -> None:
+        """Raise Unsure where the operation may have been carried out before an interruption, and must not be again."""
+        operation = self.template.operations[name]
+        if operation.repeat == "never":
+            where = f"{self._title} {operation.method} {self.template.server.url}"
+            raise self._lost(operation, "the bench was interrupted as it was sent", where).error
+
     def _lost(self, operation: Operation, what: str, where: str) -> _Again:
         if operation.repeat == "never":
             return _Again(

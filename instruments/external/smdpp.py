@@ -40,8 +40,10 @@ class RestSmdpp:
         Raises InstrumentError; what was reached by then is in the bench's book, and in the message.
         """
         values: dict[str, Any] = {"profile": self._template.profiles.get(profile, profile), "eid": eid or None}
-        entry = self._book.begin(eid, "order", {"profile": profile})
-        reached = entry.told.get("step")  # before an interruption
+        entry, before = self._book.begin(eid, "order", {"profile": profile})
+        reached = entry.told.get("step")
+        if before and not reached:
+            self._rest.check_again("order")
         values |= {name: entry.told.get(name) for name in _TOLD if reached}
         for step in _STEPS[_STEPS.index(reached) + 1 if reached in _STEPS else 0 :]:
             if not self._rest.has(step):

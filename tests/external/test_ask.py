@@ -227,6 +227,11 @@ def test_what_the_person_is_asked_and_what_becomes_of_it(tmp_path: Path) -> None
             placed = [await eim(tmp_path, "done")[0].order_enable(EID, ICCID, rollback=True)]
             placed += [await eim(tmp_path)[0].order_enable(EID, ICCID, rollback=True)]
         assert placed[0] == placed[1]
+        with same_order("cycle 6"):  # interrupted as the person was asked
+            made._book.begin(EID, "enable", {"iccid": ICCID})
+            resumed, script = eim(tmp_path, "done")
+            assert (await resumed.order_enable(EID, ICCID, rollback=True)).state == "pending"
+        assert "where it is placed already, leave it at that. Then answer." in script.asked[-1]
         again, _ = eim(tmp_path)
         assert [order.state for order in await again.orders(EID)][:2] == ["failed", "cancelled"]
 

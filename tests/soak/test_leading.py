@@ -15,7 +15,7 @@ from bench.engine.record import Record
 from bench.engine.retrace import Diverged, Past, Retrace
 from bench.engine.station import Station
 from bench.engine.values import NotPlain, decode, decode_error, encode, encode_error
-from bench.errors import DeviceFailure, EimUnreachable
+from bench.errors import DeviceFailure, EimUnreachable, InstrumentError
 from bench.run.journal import Journal
 from bench.run.reader import read
 from bench.run.verdict import Verdict
@@ -363,6 +363,27 @@ def test_an_order_that_was_taken_and_not_recorded_has_the_same_key_again(bed: Be
     bed.run(ordering(eim, given))
     assert given == ["A 0", "A 1", "B 2", "A 3", "A 4", "B 5"]  # each once, none taken for another
     assert list(eim.taken.values()) == given
+
+
+def test_an_order_that_the_server_gave_no_answer_to_is_placed_when_it_is_back(bed: Bed) -> None:
+    gone = [True]
+
+    class Gone(KeyedEim):
+        async def order_enable(self, eid: str, iccid: str, *, rollback: bool) -> str:
+            number = await super().order_enable(eid, iccid, rollback=rollback)
+            if gone and len(self.taken) == 2 and gone.pop():
+                raise InstrumentError("the eIM cannot be reached", where="eIM")
+            return number
+
+    eim = Gone(0)
+    with pytest.raises(InstrumentError):
+        bed.run(ordering(eim, []))
+    journal = Journal.open(bed.runs[-1], background=False)
+    journal.write("verdict", {"bench": "bench-error", "reason": "eIM: the eIM cannot be reached"})
+    journal.close()
+    given: list[str] = []
+    bed.run(ordering(eim, given))
+    assert given == ["A 0", "A 1", "B 2", "A 3", "A 4", "B 5"]
 
 
 def test_orders_of_another_cycle_or_of_other_content_have_other_keys(bed: Bed) -> None:
