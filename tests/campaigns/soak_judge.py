@@ -63,6 +63,23 @@ def once_of(events: list[Mapping[str, Any]], cycle: int) -> Counter[tuple[str, s
     )
 
 
+def orders_unknown(done: Mapping[int, list[Stretch]]) -> tuple[list[int], int]:
+    """Return the eIM's orders that no journal has, and how many stretches were begun anew: each may have left one.
+
+    The campaign's eIM has nobody else's orders, and counts them from 1.
+    """
+    known: set[int] = set()
+    left = 0
+    for parts in done.values():
+        left += sum(before.end is None and not part.start.get("led") for before, part in pairwise(parts))
+        for part in parts:
+            for event in part.events:
+                if event["type"] == "call" and str(event["data"]["call"]).startswith("eim.order_"):
+                    fields = (event["data"].get("answer") or {}).get("fields", {})
+                    known.add(int(fields.get("order_id", 0)))
+    return sorted(set(range(1, max(known, default=0) + 1)) - known), left
+
+
 def judged(folder: Path, runs: Path) -> dict[str, Any]:
     """Return figures, and in ``wrong`` what was lost, repeated or out of order."""
     plan, about = book.plan_of(folder), book.places.read_json(folder / book.SOAK)
@@ -99,6 +116,9 @@ def judged(folder: Path, runs: Path) -> dict[str, Any]:
         figures["begun_again"] += len(parts) > 1 and len(chain) == 1
         wrong += _chain(cycle, chain, untroubled)
         figures["steps"] += len(steps_of([event for part in chain for event in part.events], cycle))
+    unknown, left = orders_unknown(done)
+    if len(unknown) > left:
+        wrong.append(f"orders {unknown} of the eIM are in no journal; {left} stretches were begun anew")
     state = book.state_of(folder).stations[plan.stations[0]]
     given_up = state.next - state.finished
     missing = sorted(set(range(state.next)) - set(ended))
@@ -113,6 +133,7 @@ def judged(folder: Path, runs: Path) -> dict[str, Any]:
         "cycles": len(ended),
         **{name: figures[name] for name in names},
         "given_up": given_up,
+        "orders_unknown": len(unknown),
         "verdicts": dict(verdicts),
         "why_begun_again": dict(why),
         "wrong": wrong,

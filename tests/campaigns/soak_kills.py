@@ -10,9 +10,9 @@ none. ``--state``: figures of earlier parts, to which those of this one are adde
 
 Judged: every cycle is there once, with the seed it would have had; one that was led back has the steps of a cycle
 without trouble, each ended once, over all its runs; no order, download or power cycle outside a step that was in
-progress was made twice; the output is off within 2 s of the death of runner or supervisor; with both dead, by the
-watchdog, or it stays on, the station is marked unsafe and the next command turns it off before anything else. Prints
-one JSON object; exit code 1 when anything is wrong.
+progress was made twice, and the eIM has none that no journal knows; the output is off within 2 s of the death of
+runner or supervisor; with both dead, by the watchdog, or it stays on, the station is marked unsafe and the next
+command turns it off before anything else. Prints one JSON object; exit code 1 when anything is wrong.
 """
 
 from __future__ import annotations
@@ -305,8 +305,8 @@ def merged(state: Path | None, found: Mapping[str, Any]) -> dict[str, Any]:
         for victim, times in part["off_s"].items():
             off.setdefault(victim, []).extend(times)
     counts = {
-        name: sum(part[name] for part in parts)
-        for name in ("cycles", "interrupted", "led_back", "begun_again", "given_up", "steps")
+        name: sum(part.get(name, 0) for part in parts)
+        for name in ("cycles", "interrupted", "led_back", "begun_again", "given_up", "steps", "orders_unknown")
     }
     return {
         "campaign": "soak-kills",
