@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from bench.cli.output import GLYPHS, glyph, mark, measure, print_json, seconds
+from bench.errors import BenchError
 
 
 @click.command(epilog="Example: bench run bootstrap-to-operational --station sim -s operational_apn=iot.example")
@@ -95,9 +96,21 @@ def run(
                 if answers is not None:
                     answers.event(event)
         code = handle.wait()
+    _derived(handle.folder)
     if as_json:
         print_json(printer.summary(handle.folder, code))
     sys.exit(3 if code is None else code)
+
+
+def _derived(folder: Path) -> None:
+    """Make result.json and junit.xml of a long record here: its run did not wait for them, who collects them does."""
+    from bench.run import folder as places
+
+    if not (folder / places.JUNIT).exists():
+        from bench.run.summary import derive
+
+        with contextlib.suppress(BenchError, OSError, ValueError, ArithmeticError):
+            derive(folder)
 
 
 def _complain(text: str) -> None:

@@ -45,7 +45,7 @@ def main() -> None:
     """Write what is left to be written of the run folder named on the command line: for a process of its own."""
     os.nice(10)
     folder = Path(sys.argv[1])
-    if _size(folder, places.JOURNAL) > _RESULT_AT_ONCE:
+    if not (folder / places.JUNIT).exists():
         _derive(folder)
     importlib.import_module(_REPORT).write(folder)
 

@@ -65,3 +65,21 @@ def test_nothing_that_goes_wrong_leaves(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("bench.report.html.gather", lambda folder: 1 / 0)
     derived.report(folder)
     assert not (folder / "report.html").exists()
+
+
+def test_who_collects_results_has_them_when_the_command_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long record too, for which the run itself did not wait."""
+    from click.testing import CliRunner
+
+    from bench import client
+    from bench.cli.main import bench
+
+    class Ended:
+        folder = folder_of(tmp_path)
+
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(client, "start", lambda *given: Ended())
+    assert CliRunner().invoke(bench, ["run", "euicc-info"]).exit_code == 0
+    assert (Ended.folder / places.RESULT).exists() and (Ended.folder / places.JUNIT).exists()
