@@ -73,10 +73,15 @@ def measure(data: Mapping[str, Any]) -> str:
     value = data.get("value")
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     unit = data.get("unit") or ""
-    limits = [f"≥ {data['lower']:g}"] if data.get("lower") is not None else []
-    if data.get("upper") is not None:
-        limits.append(f"≤ {data['upper']:g}")
+    limits = [
+        f"{sign} {_limit(data[key])}" for key, sign in (("lower", "≥"), ("upper", "≤")) if data.get(key) is not None
+    ]
     return f"{data.get('name')} = {text} {unit}".rstrip() + (f"  ({', '.join(limits)})" if limits else "")
+
+
+def _limit(value: object) -> str:
+    """Return a limit; a recipe may have given what is no number."""
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def report_error(error: BenchError) -> None:

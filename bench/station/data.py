@@ -316,8 +316,13 @@ class ProxyPath(_Path):
         self._host = str(parts.hostname)
         self._port = int(parts.port or 0)
 
+    async def _to_proxy(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the proxy itself, which is not yet the link and takes none of its time. Raises OSError."""
+        with self.clock.busy():
+            return await asyncio.open_connection(self._host, self._port)
+
     async def _open(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection(self._host, self._port)
+        reader, writer = await self._to_proxy()
         try:
             name = host if host.isascii() else host.encode("idna").decode("ascii")
             target = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
@@ -337,7 +342,7 @@ class ProxyPath(_Path):
         where = f"UDP {host}:{port} over {self.bearer}"
         try:
             async with self.clock.timeout(timeout):
-                reader, writer = await asyncio.open_connection(self._host, self._port)
+                reader, writer = await self._to_proxy()
                 try:
                     writer.write(request(f"{self._host}:{self._port}", host, port))
                     await writer.drain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -60,3 +61,17 @@ def test_help_of_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert main._help_of("single_x:go") == "Alone."
     assert main._help_of("no_such_package_x.cli:go") == "(no_such_package_x.cli:go is not installed)"
     assert main._help_of("single_x.more:go") == "(single_x.more:go)"
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ({"name": "rsrp", "value": -85.0, "unit": "dBm", "lower": -110, "upper": None}, "rsrp = -85 dBm  (≥ -110)"),
+        ({"name": "boot", "value": 13.7, "unit": "s", "upper": "12min"}, "boot = 13.7 s  (≤ 12min)"),
+        ({"name": "n", "value": None, "lower": 1.5, "upper": 2}, "n = None  (≥ 1.5, ≤ 2)"),
+    ],
+)
+def test_a_measurement_is_a_line_whatever_its_recipe_gave_as_limits(data: dict[str, Any], line: str) -> None:
+    from bench.cli.output import measure
+
+    assert measure(data) == line

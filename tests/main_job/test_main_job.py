@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,28 @@ def test_after_a_power_cut_the_same_recipe_passes_on_the_same_stores(shared: Cli
     shared.job("--world", f"faults={json.dumps([fault])}")
     after = shared.job()
     assert (after["exit_code"], after["verdict"]) == (0, "pass"), (n, after["errors"])
+
+
+def test_the_same_seed_takes_the_same_station_time_however_busy_the_host(tmp_path: Path) -> None:
+    """All processes of a run on one processor, and another that never lets go of it."""
+    taken = []
+    all_of_them = os.sched_getaffinity(0)
+    for name in ("quiet", "busy"):
+        neighbours = []
+        try:
+            if name != "quiet":
+                os.sched_setaffinity(0, {min(all_of_them)})
+                neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"])]
+            found = Cli(tmp_path / name, tmp_path).job()
+        finally:
+            os.sched_setaffinity(0, all_of_them)
+            for neighbour in neighbours:
+                neighbour.kill()
+                neighbour.wait()
+        assert found["verdict"] == "pass", found["errors"]
+        taken.append(json.loads((Path(found["folder"]) / "result.json").read_text())["duration"])
+    # Signatures are some bytes shorter or longer, by their leading zeros: a millisecond of air.
+    assert max(taken) - min(taken) < 0.05, taken
 
 
 def test_a_held_station_is_refused_with_the_owners_name(cli: Cli) -> None:

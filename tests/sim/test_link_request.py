@@ -114,6 +114,9 @@ class Wire(asyncio.Transport):
     def abort(self) -> None:
         self.aborted = True
 
+    def is_reading(self) -> bool:
+        return not self.aborted
+
     def pause_reading(self) -> None:
         pass
 
