@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -20,7 +21,7 @@ SUMMARY: Final = "summary.json"
 _MORE: Final = (
     "body{max-width:76rem;margin:2rem auto;padding:0 1rem;font:15px/1.45 system-ui,sans-serif}"
     "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .7rem;text-align:left;"
-    "border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}"
+    "border-bottom:1px solid #8884}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
 )
 STYLE: Final = CSS + _MORE
 _HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -46,10 +47,14 @@ def line_of(found: Mapping[str, Any]) -> str:
     aside = [f"{counts[key]} {text}" for key, text in _ASIDE if counts[key]]
     worst = f"; most often: {found['clusters'][0]['signature']}" if found["clusters"] else ""
     return (
-        f"{found['title']}{kind}: {found['verdict']}: {found['failures']} of {found['counted']} cycles failed ({rate}; "
+        f"{found['title']}{kind}: {_verdict(found)}: {found['failures']} of {found['counted']} cycles failed ({rate}; "
         f"{found['failure_events']} events, 95 % interval {low:.2%} to {high:.2%})"
         f"{''.join(f', {text}' for text in aside)}{worst}"
     )
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    return str(found["verdict"]) if found["stopped"] else f"still running, so far {found['verdict']}"
 
 
 _RATE: Final = ("by", "value", "cycles", "failures", "trials", "events")
@@ -104,7 +109,7 @@ def _step(path: str, verdict: str, message: str, measured: list[dict[str, Any]])
 def html_of(found: Mapping[str, Any]) -> str:
     """Return the report as one self-contained page."""
     parts = [
-        f"<h1>{escape(found['title'])}: {escape(found['verdict'])}</h1>",
+        f"<h1>{escape(found['title'])}: {escape(_verdict(found))}</h1>",
         f"<p><strong>{escape(line_of(found))}</strong></p>",
         f"<p>{escape(found['stopped'] or 'still running')}. Seed {found['seed']}, {found['started']} to "
         f"{found['ended'] or 'now'}, {found['active'] / 3600:.2f} h of work, {found['cycles']} cycles in all, "
@@ -185,7 +190,7 @@ def _named(figures: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
 
 
 def _time(item: Mapping[str, Any]) -> tuple[object, ...]:
-    trend = "" if item["trend"] is None else f"{item['trend']:+.3g}"
+    trend = "" if item["trend"] is None else _n(item["trend"], "+.3g")
     return (
         item["recipe"], item["phase"], item["count"], _n(item["p50"]), _n(item["p95"]), _n(item["max"]),
         _Bold(trend) if item["drifts"] else trend,
@@ -196,24 +201,41 @@ class _Bold(str):
     """Text that stands out."""
 
 
-def _n(value: float) -> str:
-    return f"{value:.4g}"
+def _n(value: float, form: str = ".4g") -> str:
+    """Return a number as people write it: never with an exponent."""
+    text = f"{value:{form}}"
+    if "e" not in text:
+        return text
+    sign = "+" if "+" in form else ""
+    if abs(value) >= 1:
+        return f"{value:{sign}.0f}"
+    return f"{value:{sign}.4f}" if abs(value) >= 0.00005 else f"{sign}0"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{value:g} {name.replace('_', ' ')}" for name, value in values.items())
+    return ", ".join(f"{_n(value, 'g')} {name.replace('_', ' ')}" for name, value in values.items())
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
-    if not body:
+    """Return a table; a column of numbers alone stands at its right edge."""
+    cells = [[*map(_cell, row)] for row in rows]
+    if not cells:
         return ""
-    return f"<table><tr>{''.join(f'<th>{escape(h)}</th>' for h in headers)}</tr>{body}</table>"
+    right = [all(number or not text for text, number in column) for column in zip(*cells, strict=True)]
+    kinds = [" class=n" if is_right and any(row[at][1] for row in cells) else "" for at, is_right in enumerate(right)]
+    head = "".join(f"<th{kind}>{escape(header)}</th>" for header, kind in zip(headers, kinds, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{text}</td>" for (text, _), kind in zip(row, kinds, strict=True)) + "</tr>"
+        for row in cells
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _cell(value: object) -> str:
-    text = escape(str(value))
-    if isinstance(value, _Bold):
-        text = f"<strong>{text}</strong>"
-    kind = " class=n" if isinstance(value, int | float) or text.lstrip("+-").replace(".", "").isdigit() else ""
-    return f"<td{kind}>{text}</td>"
+def _cell(value: object) -> tuple[str, bool]:
+    """Return a cell's content, and whether it is a number."""
+    text = str(value)
+    try:
+        number = math.isfinite(float(text))
+    except ValueError:
+        number = False
+    return f"<strong>{escape(text)}</strong>" if isinstance(value, _Bold) else escape(text), number

@@ -93,7 +93,7 @@ def test_the_report_is_whole_in_every_form(soak: tuple[Path, FakeRuns]) -> None:
     html = (folder / morning.REPORT).read_text()
     assert "planted &lt;b&gt;" in html
     assert "<b>" not in html
-    assert "<th>trials</th>" in html
+    assert "<th class=n>trials</th>" in html and "<th>recipe</th>" in html
     assert "<h2>Set aside</h2>" in html and "the &lt;i&gt;supply&lt;/i&gt; came back late" in html
     suite = ElementTree.parse(folder / morning.JUNIT).getroot()
     cases = {case.get("name") or "": case for case in suite.iter("testcase")}
@@ -163,3 +163,21 @@ def test_every_message_has_a_signature(message: str) -> None:
     found = normalised(message)
     assert len(found) <= 300
     assert "\n" not in found
+
+
+def test_numbers_are_written_as_people_do_and_stand_at_the_right_edge() -> None:
+    assert [morning._n(value, "+.3g") for value in (-7.73e-05, 6.8e-07, 0.0618)] == ["-0.0001", "+0", "+0.0618"]
+    assert morning._pairs({"bytes": 55_729_400.0, "power_cuts": 3}) == "55729400 bytes, 3 power cuts"
+    table = morning._table(("name", "p50", "trend"), [("a", "0.27", morning._Bold("-0.0001")), ("7", "12", "")])
+    assert table == (
+        "<table><tr><th>name</th><th class=n>p50</th><th class=n>trend</th></tr>"
+        "<tr><td>a</td><td class=n>0.27</td><td class=n><strong>-0.0001</strong></td></tr>"
+        "<tr><td>7</td><td class=n>12</td><td class=n></td></tr></table>"
+    )
+
+
+def test_a_soak_that_goes_on_is_not_told_as_if_it_had_ended() -> None:
+    found = {"title": "night", "simulated": False, "verdict": "pass", "stopped": "", "failures": 0, "counted": 9}
+    more = {"rate": 0.0, "interval": [0.0, 0.3], "failure_events": 0, "clusters": [], "set_aside": []}
+    told = dict.fromkeys(("off_baseline", "bench_errors", "interrupted", "resumes"), 0)
+    assert morning.line_of({**found, **more, **told}).startswith("night: still running, so far pass: 0 of 9 cycles")
