@@ -113,7 +113,8 @@ def html_of(found: Mapping[str, Any]) -> str:
         f"<p><strong>{escape(line_of(found))}</strong></p>",
         f"<p>{escape(found['stopped'] or 'still running')}. Seed {found['seed']}, {found['started']} to "
         f"{found['ended'] or 'now'}, {found['active'] / 3600:.2f} h of work, {found['cycles']} cycles in all, "
-        f"{found['rollbacks']} rollbacks, {found['fallbacks']} fallbacks, {found['energy_J']:g} J.</p>",
+        f"{found['rollbacks']} rollbacks, {found['fallbacks']} fallbacks"
+        f"{', ' + _n(found['energy_J'], 'g') + ' J' if found['energy_J'] else ''}.</p>",
         _clusters(found["clusters"]),
         _set_aside(found["set_aside"]),
         "<h2>Failure rates</h2><p>An event is a run of equal failures in a row, and one trial; the interval is exact "
@@ -228,7 +229,7 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         "<tr>" + "".join(f"<td{kind}>{text}</td>" for (text, _), kind in zip(row, kinds, strict=True)) + "</tr>"
         for row in cells
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<table><thead><tr>{head}</tr></thead>{body}</table>"
 
 
 def _cell(value: object) -> tuple[str, bool]:

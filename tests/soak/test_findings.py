@@ -170,7 +170,7 @@ def test_numbers_are_written_as_people_do_and_stand_at_the_right_edge() -> None:
     assert morning._pairs({"bytes": 55_729_400.0, "power_cuts": 3}) == "55729400 bytes, 3 power cuts"
     table = morning._table(("name", "p50", "trend"), [("a", "0.27", morning._Bold("-0.0001")), ("7", "12", "")])
     assert table == (
-        "<table><tr><th>name</th><th class=n>p50</th><th class=n>trend</th></tr>"
+        "<table><thead><tr><th>name</th><th class=n>p50</th><th class=n>trend</th></tr></thead>"
         "<tr><td>a</td><td class=n>0.27</td><td class=n><strong>-0.0001</strong></td></tr>"
         "<tr><td>7</td><td class=n>12</td><td class=n></td></tr></table>"
     )
