@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from bench_cli import BENCH, JOB, Cli
 
+from tests.sim.kernel_queues import needs_tcp_diag
+
 pytestmark = pytest.mark.timeout(180)
 
 RUN_FILES = {"run.json", "journal.jsonl", "trace.pcapng", "result.json", "junit.xml", "recipe.py"}
@@ -145,6 +147,7 @@ def test_after_a_power_cut_the_same_recipe_passes_on_the_same_stores(shared: Cli
     assert (after["exit_code"], after["verdict"]) == (0, "pass"), (n, after["errors"])
 
 
+@needs_tcp_diag
 def test_the_same_seed_takes_the_same_station_time_however_busy_the_host(tmp_path: Path) -> None:
     """All processes of a run on one processor, and another that never lets go of it."""
     taken = []

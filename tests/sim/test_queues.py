@@ -14,6 +14,7 @@ from fixtures.sim.clock import Hold, WorldClock
 from fixtures.sim.link import LinkRelay
 from fixtures.sim.queues import Queued, SocketQueues, request_for
 from fixtures.sim.tunnel import Tunnel
+from tests.sim.kernel_queues import needs_tcp_diag
 from tests.sim.radio_world import Radio
 from tests.sim.test_link_request import H, Wire
 
@@ -41,6 +42,7 @@ async def accepted(family: int = socket.AF_INET) -> tuple[asyncio.Transport, soc
     return await made, client, server
 
 
+@needs_tcp_diag
 def test_what_a_client_has_not_read_and_what_it_has_sent() -> None:
     async def main() -> None:
         queues = SocketQueues()
@@ -84,7 +86,9 @@ def test_other_families_and_a_kernel_that_does_not_tell(monkeypatch: pytest.Monk
             client.connect(path)
             assert await made == b""
         server.close()
-        assert SocketQueues().ask(b"") is None
+        queues = SocketQueues()
+        assert queues.ask(b"") is None
+        queues.close()
 
     asyncio.run(main())
 
